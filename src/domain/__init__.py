@@ -1,0 +1,1 @@
+"""What is true: entities, their rules and their errors. Standard library only."""

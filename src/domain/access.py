@@ -1,0 +1,104 @@
+"""Who may do what: one table of action by role, and the two questions asked of it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Protocol
+
+from domain.errors import Forbidden
+
+
+class Role(StrEnum):
+    """What a signed-in person is; each role may all that the one before it may."""
+
+    MEMBER = "member"
+    ANNOTATOR = "annotator"
+    ADMIN = "admin"
+
+    @property
+    def rank(self) -> int:
+        return _ORDER.index(self)
+
+
+_ORDER = (Role.MEMBER, Role.ANNOTATOR, Role.ADMIN)
+
+
+class Action(StrEnum):
+    """Everything that a signed-in person can ask for, as `noun.verb`."""
+
+    SELF_READ = "self.read"
+    DOCS_READ = "docs.read"
+    USER_LIST = "user.list"
+    USER_CREATE = "user.create"
+    USER_UPDATE = "user.update"
+    PROJECT_CREATE = "project.create"
+    PROJECT_UPDATE = "project.update"
+    PROJECT_DELETE = "project.delete"
+    RESOURCE_CREATE = "resource.create"
+    RESOURCE_UPDATE = "resource.update"
+    RESOURCE_DELETE = "resource.delete"
+    SURVEY_PUBLISH = "survey.publish"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Permission:
+    """The least role that may do a thing to anything, and the least that may do it to what is its own."""
+
+    anyones: Role
+    own: Role
+
+
+def _from(role: Role) -> Permission:
+    return Permission(anyones=role, own=role)
+
+
+PERMISSIONS: Mapping[Action, Permission] = {
+    Action.SELF_READ: _from(Role.MEMBER),
+    Action.DOCS_READ: _from(Role.ADMIN),
+    Action.USER_LIST: _from(Role.ADMIN),
+    Action.USER_CREATE: _from(Role.ADMIN),
+    Action.USER_UPDATE: _from(Role.ADMIN),
+    Action.PROJECT_CREATE: _from(Role.ADMIN),
+    Action.PROJECT_UPDATE: _from(Role.ADMIN),
+    Action.PROJECT_DELETE: _from(Role.ADMIN),
+    Action.RESOURCE_CREATE: _from(Role.MEMBER),
+    Action.RESOURCE_UPDATE: Permission(anyones=Role.ADMIN, own=Role.MEMBER),
+    Action.RESOURCE_DELETE: _from(Role.ADMIN),
+    Action.SURVEY_PUBLISH: _from(Role.ADMIN),
+}
+
+
+class NotAllowed(Forbidden):
+    """Your role does not allow this: ask an admin to do it, or to raise your role."""
+
+    code = "not-allowed"
+    detail = "Your role does not allow this."
+
+
+class NotTheOwner(Forbidden):
+    """Only who made this, or an admin, may change it."""
+
+    code = "not-the-owner"
+    detail = "Only who made this, or an admin, may change it."
+
+
+class Actor(Protocol):
+    """Whoever acts: an identity and a role."""
+
+    @property
+    def id(self) -> int: ...
+    @property
+    def role(self) -> Role: ...
+
+
+def require(actor: Actor, action: Action) -> None:
+    """Raise `NotAllowed` unless the actor's role may do this at all, be it only to what is the actor's own."""
+    if actor.role.rank < PERMISSIONS[action].own.rank:
+        raise NotAllowed
+
+
+def require_on(actor: Actor, action: Action, *, owner_id: int) -> None:
+    """Raise `NotAllowed`, or `NotTheOwner` where only the owner's own may be touched and this is another's."""
+    require(actor, action)
+    if actor.id != owner_id and actor.role.rank < PERMISSIONS[action].anyones.rank:
+        raise NotTheOwner

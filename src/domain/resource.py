@@ -1,0 +1,192 @@
+"""A resource: an entry that the team curates, and that its creator or an admin may change."""
+
+import json
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from domain.access import Action, require, require_on
+from domain.errors import Conflict, Fault, expect_version
+from domain.text import canonical, folded, refuse, text_faults
+from domain.user import User
+
+NAME_MAX = 255
+DESCRIPTION_MAX = 10_000
+ATTRIBUTES_MAX_BYTES = 64 * 1024
+ATTRIBUTES_MAX_DEPTH = 16
+SEARCH_MAX = 200
+SKIP_MAX = 100_000
+
+
+class NameTaken(Conflict):
+    """A live resource of this project has this name (compared trimmed, NFC and case-folded): choose another."""
+
+    code = "name-taken"
+    detail = "Another resource of this project has this name."
+
+
+class Status(StrEnum):
+    """A label for people. It never decides what is visible."""
+
+    ACTIVE = "active"
+    INACTIVE = "inactive"
+    PENDING = "pending"
+
+
+class Sort(StrEnum):
+    """The orders in which resources are listed; the id breaks ties, a null sorts last both ways."""
+
+    ID = "id"
+    ID_DESC = "-id"
+    NAME = "name"
+    NAME_DESC = "-name"
+    CREATED = "created_at"
+    CREATED_DESC = "-created_at"
+    UPDATED = "updated_at"
+    UPDATED_DESC = "-updated_at"
+
+    @property
+    def column(self) -> str:
+        return self.value.removeprefix("-")
+
+    @property
+    def descending(self) -> bool:
+        return self.value.startswith("-")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Filter:
+    """Which resources of a project: with this status, with this text (in any case) in the name or the description."""
+
+    project: str
+    status: Status | None = None
+    search: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Resource:
+    """An entry of a project. `id` is 0 until the store has given one."""
+
+    id: int = 0
+    project: str
+    name: str
+    description: str | None = None
+    status: Status = Status.ACTIVE
+    attributes: dict[str, Any]
+    created_by: str
+    created_by_id: int
+    created_at: datetime
+    updated_at: datetime | None = None
+    deleted_at: datetime | None = None
+    version: int = 1
+
+    @property
+    def name_key(self) -> str:
+        """What makes the name unique among the live resources of the project."""
+        return canonical(self.name)
+
+    @property
+    def search_text(self) -> str:
+        """What a search looks in; the separator is a character that no text may hold, so no match crosses it."""
+        return folded(f"{self.name}\x1f{self.description or ''}")
+
+    @property
+    def is_active(self) -> bool:
+        return self.deleted_at is None
+
+    def revise(self, changes: dict[str, Any], *, by: User, expected: frozenset[int] | None = None, at: datetime) -> "Resource":
+        """This resource with the fields in `changes` (of name, description, status, attributes).
+
+        Raises `Invalid`, then `NotTheOwner`, then `Stale`; with nothing different, it is itself again.
+        """
+        revised = replace(self, **changes)
+        refuse(_faults(revised))
+        require_on(by, Action.RESOURCE_UPDATE, owner_id=self.created_by_id)
+        expect_version(self.version, expected)
+        return self if revised == self else replace(revised, updated_at=at, version=self.version + 1)
+
+    def delete(self, *, by: User, expected: frozenset[int] | None = None, at: datetime) -> "Resource":
+        """This resource, put away; its name is free from then on. Raises `NotAllowed`, `Stale`."""
+        require(by, Action.RESOURCE_DELETE)
+        expect_version(self.version, expected)
+        return replace(self, deleted_at=at, updated_at=at, version=self.version + 1)
+
+    def restore(self, *, by: User, expected: frozenset[int] | None = None, at: datetime) -> "Resource":
+        """This resource, back among the living; a live one is itself again. Raises `NotAllowed`, `Stale`."""
+        require(by, Action.RESOURCE_DELETE)
+        expect_version(self.version, expected)
+        return self if self.is_active else replace(self, deleted_at=None, updated_at=at, version=self.version + 1)
+
+
+def new_resource(
+    *,
+    project: str,
+    name: str,
+    description: str | None = None,
+    status: Status = Status.ACTIVE,
+    attributes: dict[str, Any],
+    by: User,
+    at: datetime,
+) -> Resource:
+    """A resource ready to be stored, owned by whoever makes it. Raises `NotAllowed`, `Invalid`."""
+    require(by, Action.RESOURCE_CREATE)
+    resource = Resource(
+        project=project,
+        name=name,
+        description=description,
+        status=status,
+        attributes=attributes,
+        created_by=by.username,
+        created_by_id=by.id,
+        created_at=at,
+    )
+    refuse(_faults(resource))
+    return resource
+
+
+def _faults(resource: Resource) -> Iterator[Fault]:
+    yield from text_faults("/name", resource.name, shortest=1, longest=NAME_MAX)
+    if resource.description is not None:
+        yield from text_faults("/description", resource.description, longest=DESCRIPTION_MAX)
+    yield from _attribute_faults(resource.attributes)
+
+
+def _attribute_faults(attributes: dict[str, Any]) -> Iterator[Fault]:
+    if _depth(attributes) > ATTRIBUTES_MAX_DEPTH:
+        yield Fault(pointer="/attributes", code="too-deep", detail=f"Nested at most {ATTRIBUTES_MAX_DEPTH} deep.")
+        return
+    if not all(_is_representable(number) for number in _numbers(attributes)):
+        yield Fault(pointer="/attributes", code="number-out-of-range", detail="Numbers that a double can hold.")
+        return
+    if len(json.dumps(attributes, ensure_ascii=False, separators=(",", ":")).encode()) > ATTRIBUTES_MAX_BYTES:
+        yield Fault(pointer="/attributes", code="too-large", detail=f"At most {ATTRIBUTES_MAX_BYTES} bytes as JSON.")
+
+
+def _depth(value: object) -> int:
+    """How deep a JSON value nests: 0 for a scalar, 1 for `{}`."""
+    if isinstance(value, dict):
+        return 1 + max(map(_depth, value.values()), default=0)
+    if isinstance(value, list):
+        return 1 + max(map(_depth, value), default=0)
+    return 0
+
+
+def _numbers(value: object) -> Iterator[int | float]:
+    if isinstance(value, dict):
+        for inner in value.values():
+            yield from _numbers(inner)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from _numbers(inner)
+    elif isinstance(value, int | float) and not isinstance(value, bool):
+        yield value
+
+
+def _is_representable(number: float) -> bool:
+    try:
+        return math.isfinite(number)
+    except OverflowError:
+        return False

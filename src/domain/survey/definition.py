@@ -1,0 +1,120 @@
+"""What a team declares: the questions, how respondents are known, the consent gate and the published results."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from typing import Any
+
+from domain.errors import Fault
+from domain.survey.question import InvalidAnswer, Question, question_from
+from domain.text import refuse, text_faults
+
+TITLE_MAX = 255
+QUESTIONS_MAX = 1000
+MINIMUM_CELL_DEFAULT = 5
+
+
+class Identity(StrEnum):
+    """How a respondent is known again: by the fingerprint alone, or by a secret token as well."""
+
+    FINGERPRINT = "fingerprint"
+    TOKEN = "token"  # noqa: S105 - the name of a mode, not a secret
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Consent:
+    """The field that must hold `accept` before any other answer is taken."""
+
+    field: str
+    accept: Any
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Results:
+    """Whether aggregates are published, and the smallest count that they may show."""
+
+    public: bool = False
+    minimum_cell: int = MINIMUM_CELL_DEFAULT
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Definition:
+    """A whole survey as declared; it never changes, a new version takes its place."""
+
+    title: str
+    identity: Identity
+    consent: Consent | None
+    results: Results
+    questions: tuple[Question, ...]
+
+    def question(self, field: str) -> Question | None:
+        """The question of this field."""
+        return next((question for question in self.questions if question.field == field), None)
+
+    def document(self) -> dict[str, Any]:
+        """This definition as plain data, every default spelled out."""
+        return {
+            "title": self.title,
+            "identity": self.identity.value,
+            "consent": self.consent and {"field": self.consent.field, "accept": self.consent.accept},
+            "results": {"public": self.results.public, "minimum_cell": self.results.minimum_cell},
+            "questions": [question.document() for question in self.questions],
+        }
+
+
+def definition_from(document: dict[str, Any]) -> Definition:
+    """The definition that plain data of the right shape describes. Raises `Invalid` with a pointer to each fault."""
+    consent = document.get("consent")
+    definition = Definition(
+        title=document["title"],
+        identity=Identity(document.get("identity") or Identity.FINGERPRINT),
+        consent=Consent(**consent) if consent else None,
+        results=Results(**(document.get("results") or {})),
+        questions=tuple(question_from(question) for question in document["questions"]),
+    )
+    refuse(_faults(definition))
+    return _canonical(definition)
+
+
+def _canonical(definition: Definition) -> Definition:
+    """The definition with the accepted consent in its stored form (`"accepted"` where its code was given)."""
+    if definition.consent is None:
+        return definition
+    accepted = next(q.accept(definition.consent.accept) for q in definition.questions if q.field == definition.consent.field)
+    return replace(definition, consent=replace(definition.consent, accept=accepted))
+
+
+def _faults(definition: Definition) -> Iterator[Fault]:
+    yield from text_faults("/title", definition.title, shortest=1, longest=TITLE_MAX)
+    if definition.results.minimum_cell < 1:
+        yield Fault(pointer="/results/minimum_cell", code="out-of-range", detail="At least 1.")
+    if not 1 <= len(definition.questions) <= QUESTIONS_MAX:
+        yield Fault(pointer="/questions", code="bad-count", detail=f"1 to {QUESTIONS_MAX} questions.")
+    columns: set[str] = set()
+    for index, question in enumerate(definition.questions):
+        at = f"/questions/{index}"
+        yield from question.faults(at)
+        if columns & set(_columns(question)):
+            yield Fault(pointer=f"{at}/field", code="duplicate-field", detail="Another question has this column in exports.")
+        columns |= set(_columns(question))
+    yield from _consent_faults(definition)
+
+
+def _columns(question: Question) -> Iterator[str]:
+    """The names that a question takes in exports."""
+    yield question.field
+    if question.has_codes:
+        yield f"{question.field}_code"
+
+
+def _consent_faults(definition: Definition) -> Iterator[Fault]:
+    if definition.consent is None:
+        return
+    question = definition.question(definition.consent.field)
+    if question is None:
+        yield Fault(pointer="/consent/field", code="unknown-field", detail="Consent needs a question of this field.")
+        return
+    try:
+        question.accept(definition.consent.accept)
+    except InvalidAnswer as error:
+        yield Fault(pointer="/consent/accept", code="invalid-answer", detail=error.detail)
