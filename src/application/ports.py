@@ -1,0 +1,326 @@
+"""What the use cases need from outside. Every sentence here is tested by a contract suite, on the fake and on the real adapter.
+
+`get` and `lock` raise `NotFound` for what is absent or deleted; `lock` also holds the row until the unit of work ends, so that
+a decision taken on it stands. What the store alone can decide between two writers, it decides while writing.
+"""
+
+from collections.abc import Callable, Mapping
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Protocol
+from uuid import UUID
+
+from domain.project import Project
+from domain.resource import Filter, Resource, Sort
+from domain.response import Outcome, Response
+from domain.session import Session
+from domain.survey import Change, FieldChange, Identity, Survey
+from domain.user import User
+
+# --- time, chance, secrets -------------------------------------------------------------------------------------------------
+
+
+class Clock(Protocol):
+    """The time."""
+
+    def now(self) -> datetime:
+        """Now, in UTC."""
+
+
+class Random(Protocol):
+    """What nobody can guess."""
+
+    def uuid(self) -> UUID:
+        """A new UUIDv7: unique, and in order of time."""
+
+    def token(self) -> str:
+        """256 random bits as 43 characters of base64url."""
+
+
+class PasswordHasher(Protocol):
+    """Slow hashes of passwords, made without holding up anything else."""
+
+    async def hash(self, password: str) -> str:
+        """A salted hash. Raises `Unavailable` when too many wait."""
+
+    async def verify(self, password: str, hashed: str | None) -> bool:
+        """Whether this is the password; without a hash it takes just as long, and is False. Raises `Unavailable`."""
+
+
+class CommonPasswords(Protocol):
+    """The most used passwords."""
+
+    def __contains__(self, word: object) -> bool:
+        """Whether this lower-case word is one of them."""
+
+
+class Tokens(Protocol):
+    """Access tokens and refresh tokens, unforgeable. Both readers raise `InvalidToken`."""
+
+    @property
+    def access_seconds(self) -> int:
+        """How long an access token is good for."""
+
+    def access(self, *, user_id: int, session_id: UUID, at: datetime) -> str:
+        """A token that opens a session's doors until it expires."""
+
+    def read_access(self, token: str, *, at: datetime) -> tuple[int, UUID]:
+        """The user and the session that a genuine, unexpired access token names."""
+
+    def refresh(self, *, session_id: UUID, generation: int) -> str:
+        """The refresh token of this generation: the same each time it is asked for."""
+
+    def read_refresh(self, token: str) -> tuple[UUID, int]:
+        """The session and the generation that a genuine refresh token names."""
+
+
+class Respondents(Protocol):
+    """How a reader is known without being identified."""
+
+    def pseudonym(self, *, project_id: int, fingerprint: str) -> bytes:
+        """32 bytes: the same for the same fingerprint in a project, unrelated in another, of no use without the key."""
+
+    def token(self) -> str:
+        """A new respondent token: 256 random bits as 43 characters of base64url."""
+
+    def hash(self, token: str) -> bytes:
+        """What is stored of a respondent token: 32 bytes."""
+
+
+# --- repositories ----------------------------------------------------------------------------------------------------------
+
+
+class Users(Protocol):
+    """Accounts."""
+
+    async def add(self, user: User) -> User:
+        """The user with its id. Raises `UsernameTaken`."""
+
+    async def get(self, user_id: int) -> User: ...
+
+    async def lock(self, user_id: int) -> User: ...
+
+    async def by_username(self, username: str) -> User | None:
+        """The user of this canonical username."""
+
+    async def lock_active_admins(self) -> frozenset[int]:
+        """The ids of all active admins, none of whom changes until the unit of work ends."""
+
+    async def save(self, user: User) -> None:
+        """Store the changes of a locked user."""
+
+    async def page(self, *, search: str | None, after: int, limit: int) -> list[User]:
+        """Up to `limit` users by id, from after this id on; `search` is a literal part of the username or the address."""
+
+
+class SetupTokens(Protocol):
+    """One-time tokens with which a person sets a password. Only their hashes are kept."""
+
+    async def add(self, *, token: str, user_id: int, expires_at: datetime) -> None:
+        """From now on only this token is good for this user."""
+
+    async def redeem(self, token: str, *, at: datetime) -> int | None:
+        """The user whom an unexpired token is for, once: of two that redeem it, one gets None."""
+
+
+class Sessions(Protocol):
+    """Sign-ins."""
+
+    async def add(self, session: Session) -> None: ...
+
+    async def lock(self, session_id: UUID) -> Session | None: ...
+
+    async def save(self, session: Session) -> None:
+        """Store the changes of a locked session."""
+
+    async def user_of(self, *, session_id: UUID, user_id: int, at: datetime) -> User | None:
+        """The user, when active, of this session, when live: both as they are now."""
+
+    async def end(self, session_id: UUID, *, at: datetime) -> None:
+        """End a session; one that has ended stays as it is."""
+
+    async def end_all(self, user_id: int, *, at: datetime) -> None:
+        """End every session of a user."""
+
+
+class SignInFailures(Protocol):
+    """Failed sign-ins of late, by username (existing or not) and network."""
+
+    async def begin(self, *, username: str, network: str, at: datetime) -> tuple[int, datetime | None]:
+        """Count a try as failed before it is judged, so that parallel guesses cannot outrun the count.
+
+        The try's number, to `forgive` it with; and, when the name had ten failures or more within fifteen minutes before it,
+        this network's among them, when the oldest of those that count is forgotten.
+        """
+
+    async def forgive(self, number: int) -> None:
+        """Uncount a try: it succeeded, or was not judged."""
+
+
+class Projects(Protocol):
+    """Projects that are not deleted."""
+
+    async def add(self, project: Project) -> Project:
+        """The project with its id. Raises `SlugTaken`."""
+
+    async def get(self, slug: str) -> Project: ...
+
+    async def lock(self, slug: str) -> Project: ...
+
+    async def save(self, project: Project) -> None:
+        """Store the changes of a locked project."""
+
+    async def was_used(self, slug: str) -> bool:
+        """Whether a project has this slug or, deleted, had it."""
+
+    async def page(self, *, after: str, limit: int) -> list[Project]:
+        """Up to `limit` projects by slug, from after this slug on."""
+
+    async def overview(self, slug: str) -> tuple[Project, "Counts"]:
+        """A project and what is in it, of one moment. Raises `NotFound`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Counts:
+    """What is in a project."""
+
+    resources: int
+    files: int
+    survey_open: bool
+
+
+class Resources(Protocol):
+    """Resources as entities, for changing them."""
+
+    async def add(self, resource: Resource) -> Resource:
+        """The resource with its id. Raises `NameTaken`, and `NotFound` when the project is gone."""
+
+    async def lock(self, *, project: str, resource_id: int, deleted: bool = False) -> Resource:
+        """With `deleted`, a soft-deleted one is found too."""
+
+    async def save(self, resource: Resource) -> None:
+        """Store the changes of a locked resource. Raises `NameTaken`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class After:
+    """A place in a sorted list: the sort key (as JSON) and the id of the entry that it comes after."""
+
+    key: str | int | None
+    id: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Document:
+    """One entity as JSON, and its version."""
+
+    json: bytes
+    version: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Page:
+    """A JSON array of entities, and where the next one begins."""
+
+    json: bytes
+    next: After | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NumberedPage:
+    """A JSON array of entities, and how many there are in all, of one moment."""
+
+    json: bytes
+    total: int
+
+
+class ResourceReader(Protocol):
+    """Live resources as the JSON of the contract, made by the store: nothing is decoded just to be encoded again.
+
+    Each entry has `id project name description status attributes created_by created_at updated_at is_active version`, times
+    in RFC 3339 with microseconds and `Z`. All raise `NotFound` when the project is absent.
+    """
+
+    async def get(self, *, project: str, resource_id: int) -> Document:
+        """One resource. Raises `NotFound`."""
+
+    async def page(self, where: Filter, *, sort: Sort, limit: int, skip: int = 0, after: After | None = None) -> Page:
+        """Up to `limit` resources after a place, or after the first `skip`."""
+
+    async def numbered_page(self, where: Filter, *, sort: Sort, page: int, per_page: int) -> NumberedPage:
+        """The page of this number, from 1."""
+
+    async def count(self, where: Filter) -> int:
+        """How many there are."""
+
+
+class Surveys(Protocol):
+    """The survey of each project."""
+
+    async def get(self, project: str) -> Survey:
+        """The survey as it is now."""
+
+    def remembered(self, project: str) -> Survey | None:
+        """The survey as `get` last saw it: free of cost, and perhaps out of date."""
+
+    async def lock(self, project: str) -> tuple[int, Survey | None]:
+        """The project's id and its survey, neither of which changes until the unit of work ends."""
+
+    async def save(self, survey: Survey, changes: tuple[FieldChange, ...]) -> None:
+        """Store a new version of a locked survey, and which changes brought it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Saved:
+    """What a save came to: the stored value of its field, and the response's revision and time of last change."""
+
+    outcome: Outcome
+    value: Any
+    revision: int
+    saved_at: datetime
+
+
+class SurveyMoved(Exception):
+    """The survey is no longer open at the version that accepted the change."""
+
+
+class Responses(Protocol):
+    """Responses."""
+
+    async def save(
+        self, change: Change, *, project_id: int, pseudonym: bytes, token_hash: bytes, identity: Identity, seq: int | None, at: datetime
+    ) -> Saved:
+        """Apply a change as `Response.save` and `new_response` do, in one statement that no concurrent save can break.
+
+        Under `Identity.TOKEN` the token must be the respondent's own: raises `TokenRequired`. Also raises `ConsentRequired`,
+        `TokenTaken`, and `SurveyMoved`; then nothing was stored.
+        """
+
+    async def by_token(self, project: str, token_hash: bytes) -> Response | None:
+        """The response of the respondent who holds this token. Raises `NotFound` without such a project."""
+
+
+class Database(Protocol):
+    """The store as a whole."""
+
+    async def check(self) -> None:
+        """Raises `Unavailable` when it does not answer."""
+
+
+class UnitOfWork(Protocol):
+    """What belongs together: stored by `commit`, and undone by leaving without it."""
+
+    users: Users
+    setup_tokens: SetupTokens
+    sessions: Sessions
+    projects: Projects
+    resources: Resources
+    surveys: Surveys
+
+    async def commit(self) -> None:
+        """Store everything; from here on it is durable."""
+
+
+UnitOfWorkFactory = Callable[[], AbstractAsyncContextManager[UnitOfWork]]
+Changes = Mapping[str, Any]

@@ -1,0 +1,149 @@
+"""Signing in and staying so: log in, refresh, log out, and whom a request comes from."""
+
+from dataclasses import dataclass
+from uuid import UUID
+
+from application.ports import Clock, PasswordHasher, Random, Sessions, SignInFailures, Tokens, UnitOfWork, UnitOfWorkFactory, Users
+from domain.session import InvalidCredentials, InvalidToken, Refresh, TooManyAttempts, new_session
+from domain.user import User, canonical_username
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SignedIn:
+    """Who signed in, and the tokens that prove it from now on. `expires_in` counts seconds."""
+
+    user: User
+    access_token: str
+    expires_in: int
+    refresh_token: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenSession:
+    """Begin a session for a user, within somebody else's unit of work."""
+
+    tokens: Tokens
+    random: Random
+    clock: Clock
+
+    async def __call__(self, work: UnitOfWork, user: User) -> SignedIn:
+        session = new_session(id=self.random.uuid(), user_id=user.id, at=self.clock.now())
+        await work.sessions.add(session)
+        return self.answer(user, session.id, session.generation)
+
+    def answer(self, user: User, session_id: UUID, generation: int) -> SignedIn:
+        """The tokens of a session at this generation."""
+        return SignedIn(
+            user=user,
+            access_token=self.tokens.access(user_id=user.id, session_id=session_id, at=self.clock.now()),
+            expires_in=self.tokens.access_seconds,
+            refresh_token=self.tokens.refresh(session_id=session_id, generation=generation),
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckPassword:
+    """The active user whom a username and a password name.
+
+    Raises `InvalidCredentials`, the same and after as long for an unknown name, a wrong password and an inactive account; and
+    `TooManyAttempts` once a name has failed too often, from the networks that failed only: its owner still enters from others.
+    """
+
+    users: Users
+    failures: SignInFailures
+    hasher: PasswordHasher
+    clock: Clock
+
+    async def __call__(self, *, username: str, password: str, network: str) -> User:
+        name = canonical_username(username)
+        now = self.clock.now()
+        number, blocked_until = await self.failures.begin(username=name, network=network, at=now)
+        if blocked_until is not None:
+            await self.failures.forgive(number)
+            raise TooManyAttempts(retry_after=(blocked_until - now).total_seconds())
+        user = await self.users.by_username(name)
+        genuine = await self.hasher.verify(password, user.password_hash if user else None)
+        if user is None or not genuine or not user.is_active:
+            raise InvalidCredentials
+        await self.failures.forgive(number)
+        return user
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogIn:
+    """Sign in with a username, in any case, and a password.
+
+    One answer for an unknown name, a wrong password and an inactive account, after the same time. After ten failed sign-ins for
+    a name within 15 minutes the networks that failed are answered `too-many-attempts`.
+    """
+
+    check_password: CheckPassword
+    open_session: OpenSession
+    unit_of_work: UnitOfWorkFactory
+
+    async def __call__(self, *, username: str, password: str, network: str) -> SignedIn:
+        user = await self.check_password(username=username, password=password, network=network)
+        async with self.unit_of_work() as work:
+            signed_in = await self.open_session(work, user)
+            await work.commit()
+        return signed_in
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RefreshSession:
+    """Exchange a refresh token for a new pair; the old one is used up.
+
+    Shown again within 5 s while its successor is unused, a token leads to that same successor: a lost answer harms nobody.
+    Any other use of an old token ends the session, for whoever holds it.
+    """
+
+    unit_of_work: UnitOfWorkFactory
+    tokens: Tokens
+    open_session: OpenSession
+    clock: Clock
+
+    async def __call__(self, *, refresh_token: str) -> SignedIn:
+        session_id, generation = self.tokens.read_refresh(refresh_token)
+        async with self.unit_of_work() as work:
+            session = await work.sessions.lock(session_id)
+            if session is None:
+                raise InvalidToken
+            refreshed, outcome = session.refresh(generation, at=self.clock.now())
+            if refreshed != session:
+                await work.sessions.save(refreshed)
+            user = await work.users.get(session.user_id)
+            await work.commit()
+        if outcome is Refresh.ENDED or not user.is_active:
+            raise InvalidToken
+        return self.open_session.answer(user, refreshed.id, refreshed.generation)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogOut:
+    """End the session of an access token. One that has ended already stays ended; raises `InvalidToken` for a forged token."""
+
+    sessions: Sessions
+    tokens: Tokens
+    clock: Clock
+
+    async def __call__(self, *, access_token: str) -> None:
+        now = self.clock.now()
+        _, session_id = self.tokens.read_access(access_token, at=now)
+        await self.sessions.end(session_id, at=now)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Authenticate:
+    """Whom an access token speaks for, by the user and the session as they are now. Raises `InvalidToken`."""
+
+    sessions: Sessions
+    tokens: Tokens
+    clock: Clock
+
+    async def __call__(self, *, access_token: str) -> User:
+        now = self.clock.now()
+        user_id, session_id = self.tokens.read_access(access_token, at=now)
+        user = await self.sessions.user_of(session_id=session_id, user_id=user_id, at=now)
+        if user is None:
+            raise InvalidToken
+        return user
