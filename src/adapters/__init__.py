@@ -1,0 +1,1 @@
+"""How it is done: one port, one library each."""

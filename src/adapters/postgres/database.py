@@ -1,0 +1,165 @@
+"""Connections, and how a statement written in Core runs on them: compiled once, executed by asyncpg.
+
+Why not through SQLAlchemy's own engine: docs/decisions/0002-core-on-asyncpg.md.
+"""
+
+import json
+from collections.abc import Sequence
+from types import TracebackType
+from typing import Any, Protocol, Self
+
+import asyncpg
+from sqlalchemy import ClauseElement, make_url
+from sqlalchemy.dialects.postgresql import asyncpg as asyncpg_dialect
+
+from adapters.postgres.integrity import domain_errors
+from application.ports import Database
+
+_DIALECT = asyncpg_dialect.dialect()  # type: ignore[no-untyped-call]
+
+ACQUIRE_SECONDS = 2.0
+STATEMENT_SECONDS = 10.0
+
+
+class Statement:
+    """A Core statement as the text and the order of parameters that asyncpg takes.
+
+    Parameters are written as `bindparam(name)`; values that the statement was written with stay as they are.
+    """
+
+    def __init__(self, statement: ClauseElement) -> None:
+        compiled = statement.compile(dialect=_DIALECT)
+        self.sql = str(compiled)
+        names: Sequence[str] = getattr(compiled, "positiontup", None) or ()
+        binds = compiled.binds  # type: ignore[attr-defined]
+        self._order = tuple((name, binds[name].required, binds[name].value) for name in names)
+
+    def arguments(self, given: dict[str, Any]) -> list[Any]:
+        """The values in order. Raises `KeyError` for a parameter that was not given."""
+        return [given[name] if required else value for name, required, value in self._order]
+
+
+class Executor(Protocol):
+    """Where statements run: each by itself, or all within one transaction."""
+
+    async def rows(self, statement: Statement, **given: Any) -> list[asyncpg.Record]: ...
+
+    async def row(self, statement: Statement, **given: Any) -> asyncpg.Record | None: ...
+
+    async def one(self, statement: Statement, **given: Any) -> asyncpg.Record:
+        """The row of a statement that always has one."""
+        row = await self.row(statement, **given)
+        if row is None:
+            raise LookupError(statement.sql)
+        return row
+
+
+class Pool(Executor, Database):
+    """Connections to one database; each statement commits by itself."""
+
+    def __init__(self, url: str, *, size: int) -> None:
+        """`url` as in `postgresql+asyncpg://…`; nothing is connected before the first use."""
+        self._dsn = make_url(url).set(drivername="postgresql").render_as_string(hide_password=False)
+        self._size = size
+        self._pool: asyncpg.Pool[asyncpg.Record] | None = None
+
+    async def __aenter__(self) -> Self:
+        with domain_errors():
+            self._pool = await asyncpg.create_pool(
+                self._dsn,
+                min_size=1,
+                max_size=self._size,
+                command_timeout=STATEMENT_SECONDS,
+                init=_prepare,
+                reset=_leave_as_is,
+                server_settings={
+                    "application_name": "complex-stories",
+                    "timezone": "UTC",
+                    "statement_timeout": str(int(STATEMENT_SECONDS * 1000)),
+                    "idle_in_transaction_session_timeout": "30000",
+                },
+            )
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        pool, self._pool = self.connections, None
+        pool.terminate()
+
+    @property
+    def connections(self) -> "asyncpg.Pool[asyncpg.Record]":
+        """The open connections; use the pool as an asynchronous context manager first."""
+        if self._pool is None:
+            raise RuntimeError("The pool is not open.")
+        return self._pool
+
+    async def rows(self, statement: Statement, **given: Any) -> list[asyncpg.Record]:
+        with domain_errors():
+            async with self.connections.acquire(timeout=ACQUIRE_SECONDS) as connection:
+                found: list[asyncpg.Record] = await connection.fetch(statement.sql, *statement.arguments(given))
+                return found
+
+    async def row(self, statement: Statement, **given: Any) -> asyncpg.Record | None:
+        with domain_errors():
+            async with self.connections.acquire(timeout=ACQUIRE_SECONDS) as connection:
+                return await connection.fetchrow(statement.sql, *statement.arguments(given))
+
+    async def check(self) -> None:
+        with domain_errors():
+            async with self.connections.acquire(timeout=ACQUIRE_SECONDS) as connection:
+                await connection.execute("SELECT 1", timeout=ACQUIRE_SECONDS)
+
+
+class Transaction(Executor):
+    """One connection with a transaction on it, that ends undone unless it was committed."""
+
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
+        self._connection: Any = None
+        self._transaction: Any = None
+
+    async def __aenter__(self) -> Self:
+        pool = self._pool.connections
+        with domain_errors():
+            self._connection = await pool.acquire(timeout=ACQUIRE_SECONDS)
+            try:
+                self._transaction = self._connection.transaction()
+                await self._transaction.start()
+            except BaseException:
+                await pool.release(self._connection)
+                raise
+        return self
+
+    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
+        try:
+            if self._transaction is not None and not self._connection.is_closed():
+                with domain_errors():
+                    await self._transaction.rollback()
+        finally:
+            await self._pool.connections.release(self._connection)
+
+    async def commit(self) -> None:
+        with domain_errors():
+            await self._transaction.commit()
+        self._transaction = None
+
+    async def rows(self, statement: Statement, **given: Any) -> list[asyncpg.Record]:
+        with domain_errors():
+            found: list[asyncpg.Record] = await self._connection.fetch(statement.sql, *statement.arguments(given))
+            return found
+
+    async def row(self, statement: Statement, **given: Any) -> asyncpg.Record | None:
+        with domain_errors():
+            found: asyncpg.Record | None = await self._connection.fetchrow(statement.sql, *statement.arguments(given))
+            return found
+
+
+async def _prepare(connection: Any) -> None:
+    await connection.set_type_codec("jsonb", schema="pg_catalog", encoder=_json, decoder=json.loads, format="text")
+
+
+async def _leave_as_is(connection: Any) -> None:
+    """Nothing here outlives its statement or transaction, so there is nothing to reset (that would cost a round trip)."""
+
+
+def _json(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))

@@ -1,0 +1,264 @@
+"""Resources in PostgreSQL, as entities for changing them and as JSON for reading them."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime
+from functools import cache
+from typing import Any
+
+from asyncpg import Record
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    FromClause,
+    Select,
+    Text,
+    bindparam,
+    cast,
+    func,
+    insert,
+    literal,
+    literal_column,
+    select,
+    tuple_,
+    update,
+)
+from sqlalchemy.dialects.postgresql import aggregate_order_by
+
+from adapters.postgres.database import Executor, Statement
+from adapters.postgres.tables import TIME, UPDATED_ASCENDING, UPDATED_DESCENDING, projects, resources, users
+from application.ports import After, Document, NumberedPage, Page, ResourceReader, Resources
+from domain.errors import NotFound
+from domain.resource import Filter, Resource, Sort, Status
+from domain.text import folded
+
+_project_id = select(projects.c.id).where(projects.c.slug == bindparam("project"), projects.c.deleted_at.is_(None))
+_live = resources.c.deleted_at.is_(None)
+_stored = ("name", "name_key", "search_text", "description", "status", "attributes", "updated_at", "deleted_at", "version")
+
+ADD = Statement(
+    insert(resources)
+    .from_select(
+        ["project_id", "created_by", "created_at", *_stored],
+        _project_id.add_columns(
+            bindparam("created_by_id", type_=BigInteger),
+            bindparam("created_at", type_=TIME),
+            *(bindparam(name, type_=resources.c[name].type) for name in _stored),
+        ),
+    )
+    .returning(resources.c.id)
+)
+_by_id = (
+    select(resources, users.c.username)
+    .join(users, users.c.id == resources.c.created_by)
+    .where(resources.c.id == bindparam("resource_id"), resources.c.project_id == _project_id.scalar_subquery())
+    .with_for_update(key_share=True, of=resources)
+)
+LOCK = Statement(_by_id.where(_live))
+LOCK_ANY = Statement(_by_id)
+SAVE = Statement(
+    update(resources)
+    .where(resources.c.id == bindparam("id"))
+    .values({name: bindparam(name, type_=resources.c[name].type) for name in _stored})
+)
+
+
+def _row(resource: Resource) -> dict[str, Any]:
+    names = ("id", "project", "created_by_id", "created_at", *_stored)
+    return {name: getattr(resource, name) for name in names} | {"status": resource.status.value}
+
+
+def _entity(row: Record, project: str) -> Resource:
+    same = ("id", "name", "description", "attributes", "created_at", "updated_at", "deleted_at", "version")
+    return Resource(
+        project=project,
+        status=Status(row["status"]),
+        created_by=row["username"],
+        created_by_id=row["created_by"],
+        **{name: row[name] for name in same},
+    )
+
+
+class PostgresResources(Resources):
+    def __init__(self, executor: Executor) -> None:
+        self._run = executor
+
+    async def add(self, resource: Resource) -> Resource:
+        row = await self._run.row(ADD, **_row(resource))
+        if row is None:
+            raise NotFound
+        return replace(resource, id=row["id"])
+
+    async def lock(self, *, project: str, resource_id: int, deleted: bool = False) -> Resource:
+        row = await self._run.row(LOCK_ANY if deleted else LOCK, project=project, resource_id=resource_id)
+        if row is None:
+            raise NotFound
+        return _entity(row, project)
+
+    async def save(self, resource: Resource) -> None:
+        await self._run.row(SAVE, **_row(resource))
+
+
+# --- reading: the JSON of the contract, made by PostgreSQL --------------------------------------------------------------------
+
+
+def _rfc3339(column: ColumnElement[datetime], name: str) -> ColumnElement[str]:
+    return func.to_char(func.timezone("UTC", column), literal('YYYY-MM-DD"T"HH24:MI:SS.US"Z"', Text)).label(name)
+
+
+def _as_json(source: FromClause, *columns: ColumnElement[Any]) -> Select[Any]:
+    """These columns, and as `json` the contract's text of each row of `source`, which has the columns of `resources`."""
+    contract = select(
+        source.c.id,
+        bindparam("project", type_=Text).label("project"),
+        source.c.name,
+        source.c.description,
+        source.c.status,
+        source.c.attributes,
+        select(users.c.username).where(users.c.id == source.c.created_by).scalar_subquery().label("created_by"),
+        _rfc3339(source.c.created_at, "created_at"),
+        _rfc3339(source.c.updated_at, "updated_at"),
+        literal_column("true").label("is_active"),
+        source.c.version,
+    ).lateral("contract")
+    json: ColumnElement[str] = cast(func.row_to_json(literal_column("contract")), Text)
+    return select(*columns, json.label("json")).select_from(source.join(contract, literal_column("true")))
+
+
+GET = Statement(
+    _as_json(resources, resources.c.version).where(
+        resources.c.id == bindparam("resource_id"), resources.c.project_id == _project_id.scalar_subquery(), _live
+    )
+)
+PROJECT_EXISTS = Statement(_project_id)
+
+
+def _filtered(columns: Sequence[Any], *, status: bool, search: bool) -> Select[Any]:
+    query = select(*columns).where(resources.c.project_id == _project_id.scalar_subquery(), _live)
+    if status:
+        query = query.where(resources.c.status == bindparam("status"))
+    if search:
+        query = query.where(resources.c.search_text.like(bindparam("pattern")))
+    return query
+
+
+_KEYS: dict[Sort, ColumnElement[Any]] = {
+    Sort.NAME: resources.c.name,
+    Sort.NAME_DESC: resources.c.name,
+    Sort.CREATED: resources.c.created_at,
+    Sort.CREATED_DESC: resources.c.created_at,
+    Sort.UPDATED: UPDATED_ASCENDING,
+    Sort.UPDATED_DESC: UPDATED_DESCENDING,
+}
+
+
+def _sorted(query: Select[Any], sort: Sort) -> Select[Any]:
+    """The query with its total order, and with the key of that order as a column: what encloses it sorts by the same."""
+    key = _KEYS.get(sort, resources.c.id)
+    return query.add_columns(key.label("sort_key")).order_by(*_directed(sort, key, resources.c.id))
+
+
+def _order(sort: Sort, page: Any) -> list[ColumnElement[Any]]:
+    return _directed(sort, page.c.sort_key, page.c.id)
+
+
+def _directed(sort: Sort, *keys: ColumnElement[Any]) -> list[ColumnElement[Any]]:
+    return [key.desc() if sort.descending else key.asc() for key in keys]
+
+
+def _beyond(sort: Sort) -> ColumnElement[bool]:
+    after_id = bindparam("after_id", type_=BigInteger)
+    if sort not in _KEYS:
+        return resources.c.id < after_id if sort.descending else resources.c.id > after_id
+    key = cast(bindparam("after_key", type_=Text), Text if sort.column == "name" else TIME)
+    here, there = tuple_(_KEYS[sort], resources.c.id), tuple_(key, after_id)
+    return here < there if sort.descending else here > there
+
+
+@cache
+def _page(sort: Sort, *, status: bool, search: bool, after: bool) -> Statement:
+    query = _sorted(_filtered([resources], status=status, search=search), sort)
+    if after:
+        query = query.where(_beyond(sort))
+    page = query.limit(bindparam("limit")).offset(bindparam("skip")).subquery("resources")
+    return Statement(_as_json(page, page.c.id, page.c[sort.column].label("key")).order_by(*_order(sort, page)))
+
+
+@cache
+def _numbered_page(sort: Sort, *, status: bool, search: bool) -> Statement:
+    total = _filtered([func.count()], status=status, search=search).scalar_subquery()
+    ordered = _sorted(_filtered([resources], status=status, search=search), sort)
+    page = ordered.limit(bindparam("limit")).offset(bindparam("skip")).subquery("resources")
+    entries = _as_json(page, page.c.id, page.c.sort_key).subquery("entries")
+    joined = select(func.string_agg(entries.c.json, aggregate_order_by(literal(",", Text), *_order(sort, entries)))).scalar_subquery()
+    return Statement(select(total.label("total"), joined.label("json")))
+
+
+@cache
+def _count(*, status: bool, search: bool) -> Statement:
+    return Statement(_filtered([func.count().label("n")], status=status, search=search))
+
+
+def _shape(where: Filter) -> dict[str, bool]:
+    return {"status": where.status is not None, "search": bool(where.search)}
+
+
+def _given(where: Filter) -> dict[str, Any]:
+    return {"project": where.project, "status": where.status and where.status.value, "pattern": _pattern(where.search or "")}
+
+
+def _pattern(search: str) -> str:
+    """A LIKE pattern that finds exactly this text: wildcards lose their meaning."""
+    literal_text = folded(search).replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+    return f"%{literal_text}%"
+
+
+def _sortable(key: str | int | None, sort: Sort) -> str | None:
+    """The key of a cursor as the store compares it; what was never changed comes last both ways."""
+    if key is None and sort.column == "updated_at":
+        return "-infinity" if sort.descending else "infinity"
+    return None if key is None else str(key)
+
+
+class PostgresResourceReader(ResourceReader):
+    def __init__(self, executor: Executor) -> None:
+        self._run = executor
+
+    async def get(self, *, project: str, resource_id: int) -> Document:
+        row = await self._run.row(GET, project=project, resource_id=resource_id)
+        if row is None:
+            raise NotFound
+        return Document(json=row["json"].encode(), version=row["version"])
+
+    async def page(self, where: Filter, *, sort: Sort, limit: int, skip: int = 0, after: After | None = None) -> Page:
+        statement = _page(sort, **_shape(where), after=after is not None)
+        place = {"after_id": after and after.id, "after_key": after and _sortable(after.key, sort)}
+        rows = await self._run.rows(statement, **_given(where), **place, limit=limit + 1, skip=skip)
+        if not rows:
+            await self._expect_project(where.project)
+        more, rows = len(rows) > limit, rows[:limit]
+        return Page(
+            json=b"[" + ",".join([row["json"] for row in rows]).encode() + b"]",
+            next=After(key=_portable(rows[-1]["key"]), id=rows[-1]["id"]) if more else None,
+        )
+
+    async def numbered_page(self, where: Filter, *, sort: Sort, page: int, per_page: int) -> NumberedPage:
+        statement = _numbered_page(sort, **_shape(where))
+        row = await self._run.one(statement, **_given(where), limit=per_page, skip=(page - 1) * per_page)
+        if not row["total"]:
+            await self._expect_project(where.project)
+        return NumberedPage(json=b"[" + (row["json"] or "").encode() + b"]", total=row["total"])
+
+    async def count(self, where: Filter) -> int:
+        count: int = (await self._run.one(_count(**_shape(where)), **_given(where)))["n"]
+        if not count:
+            await self._expect_project(where.project)
+        return count
+
+    async def _expect_project(self, project: str) -> None:
+        if await self._run.row(PROJECT_EXISTS, project=project) is None:
+            raise NotFound
+
+
+def _portable(key: str | int | datetime | None) -> str | int | None:
+    return key.isoformat() if isinstance(key, datetime) else key

@@ -1,0 +1,105 @@
+"""Sign-ins and failed sign-ins in PostgreSQL."""
+
+import hashlib
+from dataclasses import asdict, fields
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import and_, bindparam, delete, func, insert, select, update
+
+from adapters.postgres.database import Executor, Statement
+from adapters.postgres.tables import TIME, sessions, sign_in_failures, users
+from adapters.postgres.user import entity as user_entity
+from application.ports import Sessions, SignInFailures
+from domain.session import FAILED_SIGN_INS, FAILURE_WINDOW, IDLE_LIFETIME, Session
+from domain.user import User
+
+_at = bindparam("at", type_=TIME)
+
+ADD = Statement(insert(sessions).values({c.name: bindparam(c.name, type_=c.type) for c in sessions.c}))
+LOCK = Statement(select(sessions).where(sessions.c.id == bindparam("session_id")).with_for_update(key_share=True))
+SAVE = Statement(
+    update(sessions)
+    .where(sessions.c.id == bindparam("id"))
+    .values({name: bindparam(name, type_=sessions.c[name].type) for name in ("generation", "rotated_at", "ended_at")})
+)
+USER_OF = Statement(
+    select(users)
+    .join(sessions, sessions.c.user_id == users.c.id)
+    .where(
+        sessions.c.id == bindparam("session_id"),
+        sessions.c.user_id == bindparam("user_id"),
+        sessions.c.ended_at.is_(None),
+        sessions.c.expires_at > _at,
+        sessions.c.rotated_at > bindparam("idle_since", type_=TIME),
+        users.c.is_active,
+    )
+)
+END = Statement(update(sessions).where(sessions.c.id == bindparam("session_id"), sessions.c.ended_at.is_(None)).values(ended_at=_at))
+END_ALL = Statement(update(sessions).where(sessions.c.user_id == bindparam("user_id"), sessions.c.ended_at.is_(None)).values(ended_at=_at))
+
+
+class PostgresSessions(Sessions):
+    def __init__(self, executor: Executor) -> None:
+        self._run = executor
+
+    async def add(self, session: Session) -> None:
+        await self._run.row(ADD, **asdict(session))
+
+    async def lock(self, session_id: UUID) -> Session | None:
+        row = await self._run.row(LOCK, session_id=session_id)
+        return Session(**{field.name: row[field.name] for field in fields(Session)}) if row else None
+
+    async def save(self, session: Session) -> None:
+        await self._run.row(SAVE, **asdict(session))
+
+    async def user_of(self, *, session_id: UUID, user_id: int, at: datetime) -> User | None:
+        row = await self._run.row(USER_OF, session_id=session_id, user_id=user_id, at=at, idle_since=at - IDLE_LIFETIME)
+        return user_entity(row) if row else None
+
+    async def end(self, session_id: UUID, *, at: datetime) -> None:
+        await self._run.row(END, session_id=session_id, at=at)
+
+    async def end_all(self, user_id: int, *, at: datetime) -> None:
+        await self._run.row(END_ALL, user_id=user_id, at=at)
+
+
+BEGIN = Statement(
+    insert(sign_in_failures)
+    .values(username_hash=bindparam("username_hash"), network=bindparam("network"), failed_at=_at)
+    .returning(sign_in_failures.c.id)
+)
+_earlier = (
+    sign_in_failures.c.username_hash == bindparam("username_hash"),
+    sign_in_failures.c.failed_at > bindparam("since", type_=TIME),
+    sign_in_failures.c.id < bindparam("number"),
+)
+# The failures before this try that still count, newest first; the one numbered FAILED_SIGN_INS is the one to outlive.
+_ranked = (
+    select(
+        sign_in_failures.c.failed_at,
+        func.row_number().over(order_by=sign_in_failures.c.id.desc()).label("place"),
+        func.bool_or(sign_in_failures.c.network == bindparam("network")).over().label("from_here"),
+    )
+    .where(*_earlier)
+    .subquery()
+)
+BLOCKING = Statement(select(_ranked.c.failed_at).where(and_(_ranked.c.place == FAILED_SIGN_INS, _ranked.c.from_here)))
+FORGIVE = Statement(delete(sign_in_failures).where(sign_in_failures.c.id == bindparam("number")))
+FORGET = Statement(delete(sign_in_failures).where(sign_in_failures.c.failed_at <= bindparam("since", type_=TIME)))
+
+
+class PostgresSignInFailures(SignInFailures):
+    def __init__(self, executor: Executor) -> None:
+        self._run = executor
+
+    async def begin(self, *, username: str, network: str, at: datetime) -> tuple[int, datetime | None]:
+        key = {"username_hash": hashlib.sha256(username.encode("utf-8", "surrogatepass")).digest(), "network": network}
+        since = at - FAILURE_WINDOW
+        await self._run.row(FORGET, since=since)
+        number: int = (await self._run.one(BEGIN, **key, at=at))["id"]
+        blocking = await self._run.row(BLOCKING, **key, number=number, since=since)
+        return number, blocking["failed_at"] + FAILURE_WINDOW if blocking else None
+
+    async def forgive(self, number: int) -> None:
+        await self._run.row(FORGIVE, number=number)

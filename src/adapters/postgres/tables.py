@@ -1,0 +1,185 @@
+"""Every table. What two writers could break is a constraint here, named, and mapped to its error in `integrity`."""
+
+from datetime import datetime
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    ColumnClause,
+    ForeignKey,
+    ForeignKeyConstraint,
+    Identity,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    PrimaryKeyConstraint,
+    Table,
+    Text,
+    UniqueConstraint,
+    Uuid,
+    literal_column,
+    text,
+)
+from sqlalchemy.dialects.postgresql import JSONB, TIMESTAMP
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+TIME = TIMESTAMP(timezone=True)
+
+users = Table(
+    "users",
+    metadata,
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    Column("username", Text, nullable=False),
+    Column("email", Text, nullable=False),
+    Column("password_hash", Text),
+    Column("role", Text, nullable=False),
+    Column("is_active", Boolean, nullable=False),
+    Column("orcid_id", Text),
+    Column("openalex_id", Text),
+    Column("created_at", TIME, nullable=False),
+    Column("updated_at", TIME),
+    Column("version", Integer, nullable=False),
+    UniqueConstraint("username"),
+    CheckConstraint("role IN ('member', 'annotator', 'admin')", name="role"),
+    Index("ix_users_active_admins", "id", postgresql_where=text("role = 'admin' AND is_active")),
+)
+
+setup_tokens = Table(
+    "setup_tokens",
+    metadata,
+    Column("token_hash", LargeBinary, primary_key=True),
+    Column("user_id", ForeignKey("users.id"), nullable=False),
+    Column("expires_at", TIME, nullable=False),
+    UniqueConstraint("user_id"),
+)
+
+sessions = Table(
+    "sessions",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("user_id", ForeignKey("users.id"), nullable=False),
+    Column("generation", Integer, nullable=False),
+    Column("created_at", TIME, nullable=False),
+    Column("rotated_at", TIME, nullable=False),
+    Column("expires_at", TIME, nullable=False),
+    Column("ended_at", TIME),
+    Index("ix_sessions_live", "user_id", postgresql_where=text("ended_at IS NULL")),
+)
+
+sign_in_failures = Table(
+    "sign_in_failures",
+    metadata,
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    Column("username_hash", LargeBinary, nullable=False),  # a hash: people type passwords into the wrong box
+    Column("network", Text, nullable=False),
+    Column("failed_at", TIME, nullable=False),
+    Index("ix_sign_in_failures_name", "username_hash", "failed_at"),
+    Index("ix_sign_in_failures_age", "failed_at"),
+)
+
+projects = Table(
+    "projects",
+    metadata,
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    Column("slug", Text(collation="C"), nullable=False),
+    Column("title", Text, nullable=False),
+    Column("description", Text),
+    Column("created_at", TIME, nullable=False),
+    Column("updated_at", TIME),
+    Column("deleted_at", TIME),
+    Column("version", Integer, nullable=False),
+    Index("uq_projects_slug_live", "slug", unique=True, postgresql_where=text("deleted_at IS NULL")),
+)
+
+resources = Table(
+    "resources",
+    metadata,
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    Column("project_id", ForeignKey("projects.id"), nullable=False),
+    Column("name", Text(collation="C"), nullable=False),
+    Column("name_key", Text(collation="C"), nullable=False),
+    Column("search_text", Text, nullable=False),
+    Column("description", Text),
+    Column("status", Text, nullable=False),
+    Column("attributes", JSONB, nullable=False),
+    Column("created_by", ForeignKey("users.id"), nullable=False),
+    Column("created_at", TIME, nullable=False),
+    Column("updated_at", TIME),
+    Column("deleted_at", TIME),
+    Column("version", Integer, nullable=False),
+    CheckConstraint("status IN ('active', 'inactive', 'pending')", name="status"),
+)
+
+# Never-changed resources sort last both ways, and a keyset needs one comparable key: hence two expressions.
+UPDATED_ASCENDING: ColumnClause[datetime] = literal_column("coalesce(updated_at, 'infinity'::timestamptz)")
+UPDATED_DESCENDING: ColumnClause[datetime] = literal_column("coalesce(updated_at, '-infinity'::timestamptz)")
+
+_live = text("deleted_at IS NULL")
+Index("uq_resources_name_live", resources.c.project_id, resources.c.name_key, unique=True, postgresql_where=_live)
+Index("ix_resources_id", resources.c.project_id, resources.c.id, postgresql_where=_live)
+Index("ix_resources_status", resources.c.project_id, resources.c.status, resources.c.id, postgresql_where=_live)
+Index("ix_resources_name", resources.c.project_id, resources.c.name, resources.c.id, postgresql_where=_live)
+Index("ix_resources_created", resources.c.project_id, resources.c.created_at, resources.c.id, postgresql_where=_live)
+Index("ix_resources_updated", resources.c.project_id, UPDATED_ASCENDING, resources.c.id, postgresql_where=_live)
+Index("ix_resources_updated_last", resources.c.project_id, UPDATED_DESCENDING, resources.c.id, postgresql_where=_live)
+Index(
+    "ix_resources_search",
+    resources.c.search_text,
+    postgresql_using="gin",
+    postgresql_ops={"search_text": "gin_trgm_ops"},
+    postgresql_where=_live,
+)
+
+surveys = Table(
+    "surveys",
+    metadata,
+    Column("project_id", ForeignKey("projects.id"), primary_key=True, autoincrement=False),
+    Column("version", Integer, nullable=False),
+    Column("is_open", Boolean, nullable=False),
+)
+
+survey_versions = Table(
+    "survey_versions",
+    metadata,
+    Column("project_id", BigInteger, nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("definition", JSONB, nullable=False),
+    Column("changes", JSONB, nullable=False),
+    Column("published_at", TIME, nullable=False),
+    Column("published_by", ForeignKey("users.id"), nullable=False),
+    PrimaryKeyConstraint("project_id", "version"),
+    ForeignKeyConstraint(["project_id"], ["projects.id"]),
+)
+
+responses = Table(
+    "responses",
+    metadata,
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    Column("project_id", ForeignKey("projects.id"), nullable=False),
+    Column("pseudonym", LargeBinary, nullable=False),
+    Column("token_hash", LargeBinary, nullable=False),
+    Column("answers", JSONB, nullable=False),
+    Column("seqs", JSONB, nullable=False),
+    Column("revision", Integer, nullable=False),
+    Column("survey_version", Integer, nullable=False),
+    # The save that changed this row last: RETURNING tells by it whether this save did, as PostgreSQL shows no old row before 18.
+    Column("last_save", Uuid, nullable=False),
+    Column("created_at", TIME, nullable=False),
+    Column("updated_at", TIME),
+    UniqueConstraint("project_id", "pseudonym"),
+    UniqueConstraint("project_id", "token_hash"),
+    # Room on each page for the next version of its rows: a save touches no index.
+    postgresql_with={"fillfactor": "75"},
+)

@@ -1,0 +1,35 @@
+"""One transaction over all repositories."""
+
+from types import TracebackType
+from typing import Self
+
+from adapters.postgres.database import Pool, Transaction
+from adapters.postgres.project import PostgresProjects
+from adapters.postgres.resource import PostgresResources
+from adapters.postgres.session import PostgresSessions
+from adapters.postgres.survey import PostgresSurveys
+from adapters.postgres.user import PostgresSetupTokens, PostgresUsers
+from application.ports import Projects, Resources, Sessions, SetupTokens, Surveys, UnitOfWork, Users
+
+
+class PostgresUnitOfWork(UnitOfWork):
+    """A transaction (READ COMMITTED) that is undone unless `commit` was called."""
+
+    def __init__(self, pool: Pool) -> None:
+        self._transaction = Transaction(pool)
+        self.users: Users = PostgresUsers(self._transaction)
+        self.setup_tokens: SetupTokens = PostgresSetupTokens(self._transaction)
+        self.sessions: Sessions = PostgresSessions(self._transaction)
+        self.projects: Projects = PostgresProjects(self._transaction)
+        self.resources: Resources = PostgresResources(self._transaction)
+        self.surveys: Surveys = PostgresSurveys(self._transaction)
+
+    async def __aenter__(self) -> Self:
+        await self._transaction.__aenter__()
+        return self
+
+    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
+        await self._transaction.__aexit__(kind, error, traceback)
+
+    async def commit(self) -> None:
+        await self._transaction.commit()

@@ -1,0 +1,119 @@
+"""Accounts and their one-time set-up tokens in PostgreSQL."""
+
+import hashlib
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+from asyncpg import Record
+from sqlalchemy import bindparam, delete, func, insert, or_, select, update
+from sqlalchemy.dialects.postgresql import insert as upsert
+
+from adapters.postgres.database import Executor, Statement
+from adapters.postgres.tables import TIME, setup_tokens, users
+from application.ports import SetupTokens, Users
+from domain.access import Role
+from domain.errors import NotFound
+from domain.user import User
+
+_by_id = select(users).where(users.c.id == bindparam("user_id"))
+
+ADD = Statement(insert(users).values({c.name: bindparam(c.name, type_=c.type) for c in users.c if c.name != "id"}).returning(users.c.id))
+GET = Statement(_by_id)
+LOCK = Statement(_by_id.with_for_update(key_share=True))
+BY_USERNAME = Statement(select(users).where(users.c.username == bindparam("username")))
+LOCK_ACTIVE_ADMINS = Statement(
+    select(users.c.id).where(users.c.role == "admin", users.c.is_active).order_by(users.c.id).with_for_update(key_share=True)
+)
+SAVE = Statement(
+    update(users)
+    .where(users.c.id == bindparam("id"))
+    .values({c.name: bindparam(c.name, type_=c.type) for c in users.c if c.name not in ("id", "username", "created_at")})
+)
+PAGE = Statement(
+    select(users)
+    .where(
+        users.c.id > bindparam("after"),
+        or_(
+            func.strpos(users.c.username, bindparam("search")) > 0,
+            func.strpos(func.lower(users.c.email), bindparam("search")) > 0,
+        ),
+    )
+    .order_by(users.c.id)
+    .limit(bindparam("limit"))
+)
+
+
+def entity(row: Record) -> User:
+    """The user of a row that holds all columns of `users`."""
+    return User(**{**{c.name: row[c.name] for c in users.c}, "role": Role(row["role"])})
+
+
+def _row(user: User) -> dict[str, Any]:
+    return {c.name: getattr(user, c.name) for c in users.c} | {"role": user.role.value}
+
+
+class PostgresUsers(Users):
+    def __init__(self, executor: Executor) -> None:
+        self._run = executor
+
+    async def add(self, user: User) -> User:
+        return replace(user, id=(await self._run.one(ADD, **_row(user)))["id"])
+
+    async def get(self, user_id: int) -> User:
+        return await self._found(GET, user_id)
+
+    async def lock(self, user_id: int) -> User:
+        return await self._found(LOCK, user_id)
+
+    async def by_username(self, username: str) -> User | None:
+        row = await self._run.row(BY_USERNAME, username=username)
+        return entity(row) if row else None
+
+    async def lock_active_admins(self) -> frozenset[int]:
+        return frozenset(row["id"] for row in await self._run.rows(LOCK_ACTIVE_ADMINS))
+
+    async def save(self, user: User) -> None:
+        await self._run.row(SAVE, **_row(user))
+
+    async def page(self, *, search: str | None, after: int, limit: int) -> list[User]:
+        rows = await self._run.rows(PAGE, search=(search or "").lower(), after=after, limit=limit)
+        return [entity(row) for row in rows]
+
+    async def _found(self, statement: Statement, user_id: int) -> User:
+        row = await self._run.row(statement, user_id=user_id)
+        if row is None:
+            raise NotFound
+        return entity(row)
+
+
+_new_token = upsert(setup_tokens).values(
+    token_hash=bindparam("token_hash"), user_id=bindparam("user_id"), expires_at=bindparam("expires_at", type_=TIME)
+)
+ADD_TOKEN = Statement(
+    _new_token.on_conflict_do_update(
+        index_elements=[setup_tokens.c.user_id],
+        set_={"token_hash": _new_token.excluded.token_hash, "expires_at": _new_token.excluded.expires_at},
+    )
+)
+REDEEM_TOKEN = Statement(
+    delete(setup_tokens)
+    .where(setup_tokens.c.token_hash == bindparam("token_hash"))
+    .returning(setup_tokens.c.user_id, setup_tokens.c.expires_at)
+)
+
+
+class PostgresSetupTokens(SetupTokens):
+    def __init__(self, executor: Executor) -> None:
+        self._run = executor
+
+    async def add(self, *, token: str, user_id: int, expires_at: datetime) -> None:
+        await self._run.row(ADD_TOKEN, token_hash=_hash(token), user_id=user_id, expires_at=expires_at)
+
+    async def redeem(self, token: str, *, at: datetime) -> int | None:
+        row = await self._run.row(REDEEM_TOKEN, token_hash=_hash(token))
+        return row["user_id"] if row and at < row["expires_at"] else None
+
+
+def _hash(token: str) -> bytes:
+    return hashlib.sha256(token.encode()).digest()
