@@ -1,0 +1,1 @@
+"""Secrets: how passwords are hashed, tokens signed, and readers known by a pseudonym."""
