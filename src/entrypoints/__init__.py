@@ -1,0 +1,1 @@
+"""Who may ask, and in what tongue: HTTP and the command line, over one container."""

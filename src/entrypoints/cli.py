@@ -1,0 +1,179 @@
+"""The command line. Exit status: 0 done, 1 failed, 2 bad settings or use, 3 the schema does not fit."""
+
+import asyncio
+import json
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import Annotated, NoReturn
+
+import typer
+import uvicorn
+from uvicorn.supervisors import Multiprocess
+
+from domain.errors import DomainError, Invalid
+from entrypoints import logs
+from entrypoints.container import EmbeddedPostgresError, SchemaError, migrate, pending
+from entrypoints.data_folder import DataFolderError
+from entrypoints.doctor import examine
+from entrypoints.http.app import Application, make_app, routes_of
+from entrypoints.http.docs import admin_document, public_document
+from entrypoints.http.rate_limit import Limits
+from entrypoints.http.server import config_of
+from entrypoints.runtime import FIRST_ADMIN, Deployment, Prepared, deployed, prepare
+from entrypoints.settings import RATES, Settings, SettingsError, load
+
+FAILED, BAD_USE, BAD_SCHEMA = 1, 2, 3
+
+cli = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help="The Complex Stories API.")
+
+
+@cli.command()
+def serve(
+    host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="The port to listen on.", min=1, max=65535)] = 8000,
+    workers: Annotated[int, typer.Option(help="Worker processes.", min=1, max=64)] = 1,
+    demo: Annotated[bool, typer.Option("--demo", help="Load the demo project, where it was never loaded.")] = False,
+) -> None:
+    """Migrate the database and serve the API, with an embedded PostgreSQL unless a database is set."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _leave)
+    with _one_line_errors():
+        settings = load()
+        if workers > 1 and settings.rate_limits is not None:
+            raise SettingsError("More than one worker needs RATE_LIMITS=off: limits are counted within one process.")
+        logs.configure(settings.log_format)
+        with deployed(settings) as deployment:
+            prepared = asyncio.run(prepare(deployment, settings, demo=demo))
+            _greet(f"http://{host}:{port}", prepared, demo=demo)
+            if workers == 1:
+                _serve_here(settings, deployment, host=host, port=port)
+            else:
+                deployment.export()
+                _serve_by_workers(host=host, port=port, workers=workers)
+
+
+def _leave(_number: int, _frame: FrameType | None) -> NoReturn:
+    """End as asked: by an exception, so that what was started is stopped on the way out."""
+    raise SystemExit(0)
+
+
+def _serve_here(settings: Settings, deployment: Deployment, *, host: str, port: int) -> None:
+    app = make_app(settings, deployment.container(settings))
+    server = uvicorn.Server(config_of(app, host=host, port=port))
+    server.run()
+    if not server.started:
+        raise SettingsError(f"Cannot listen on {host}:{port}: is another program using it?")
+
+
+def _serve_by_workers(*, host: str, port: int, workers: int) -> None:
+    config = config_of("entrypoints.cli:worker_app", host=host, port=port, workers=workers, factory=True)
+    Multiprocess(config, sockets=[config.bind_socket()]).run()
+
+
+def worker_app() -> Application:
+    """The application of a worker process, whose environment says everything."""
+    settings = load()
+    logs.configure(settings.log_format)
+    with deployed(settings) as deployment:
+        return make_app(settings, deployment.container(settings))
+
+
+@cli.command("migrate")
+def migrate_command() -> None:
+    """Bring the database to the schema of this program."""
+    with _one_line_errors(), deployed(load()) as deployment:
+        missing = asyncio.run(pending(deployment.database_url))
+        asyncio.run(migrate(deployment.database_url))
+        typer.echo(f"Migrated: {', '.join(missing)}." if missing else "Nothing to migrate.")
+
+
+@cli.command()
+def create_admin(
+    username: Annotated[str, typer.Argument(help="The name to sign in with.")],
+    email: Annotated[str, typer.Argument(help="An address to reach the person.")],
+) -> None:
+    """Make an admin. The password is asked for, or read from standard input when that is not a terminal."""
+    password = (
+        typer.prompt("Password", hide_input=True, confirmation_prompt=True) if sys.stdin.isatty() else sys.stdin.readline().rstrip("\n")
+    )
+
+    async def create(deployment: Deployment, settings: Settings) -> str:
+        container = deployment.container(settings)
+        async with container.pool():
+            user = await container.create_admin()(username=username, email=email, password=password)
+        return user.username
+
+    with _one_line_errors():
+        settings = load()
+        with deployed(settings) as deployment:
+            typer.echo(f"{asyncio.run(create(deployment, settings))} is an admin now.")
+
+
+@cli.command()
+def openapi(admin: Annotated[bool, typer.Option("--admin", help="The document of the signed-in routes.")] = False) -> None:
+    """Print an OpenAPI document."""
+    nowhere = Deployment(database_url="postgresql+asyncpg://nowhere", secret_keys=("0" * 32,), pepper="0" * 32)
+    routes = routes_of(nowhere.container(Settings()), Limits(RATES, counting=False), with_docs=False)
+    document = admin_document(routes.signed_in) if admin else public_document([*routes.public, *routes.last])
+    typer.echo(json.dumps(document, indent=2))
+
+
+@cli.command()
+def doctor(as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False) -> None:
+    """Look whether the service could run here, and say what is wrong."""
+    with _one_line_errors():
+        settings = load()
+        with deployed(settings) as deployment:
+            findings = asyncio.run(examine(deployment, settings))
+    if as_json:
+        typer.echo(json.dumps([finding.document() for finding in findings]))
+    else:
+        for finding in findings:
+            typer.echo(f"{'ok  ' if finding.is_good else 'BAD '} {finding.what:12} {finding.detail}")
+    if not all(finding.is_good for finding in findings):
+        raise typer.Exit(FAILED)
+
+
+def _greet(address: str, prepared: Prepared, *, demo: bool) -> None:
+    lines = [f"Serving {address} (documentation: {address}/docs)"]
+    if prepared.admin_password:
+        lines += [f"First start: sign in as {FIRST_ADMIN} with the password {prepared.admin_password}", "It is shown this once: keep it."]
+    if demo:
+        answer = """'{"fingerprint": "reader-0001", "field": "consent", "value": "accepted"}'"""
+        lines += [
+            "Try:",
+            f"  curl -s {address}/dark-data",
+            f"  curl -s '{address}/dark-data/resources?search=trust'",
+            f"  curl -s '{address}/dark-data/resources/paginated?per_page=2&sort=-name'",
+            f"  curl -s {address}/dark-data/survey",
+            f"  curl -s {address}/dark-data/survey/upsert -H 'Content-Type: application/json' -d {answer}",
+        ]
+    print("\n".join(lines), flush=True)
+
+
+@contextmanager
+def _one_line_errors() -> Iterator[None]:
+    """End with one clear line and the right status instead of a trace."""
+    try:
+        yield
+    except (SettingsError, DataFolderError, EmbeddedPostgresError) as error:
+        _end(str(error), BAD_USE)
+    except SchemaError as error:
+        _end(str(error), BAD_SCHEMA)
+    except Invalid as error:
+        _end(" ".join(f"{fault.pointer.removeprefix('/')}: {fault.detail}" for fault in error.faults), BAD_USE)
+    except DomainError as error:
+        _end(f"{error.detail} ({error.__cause__})" if error.__cause__ else error.detail, FAILED)
+
+
+def _end(line: str, status: int) -> NoReturn:
+    print(f"complex-stories: {line}", file=sys.stderr)
+    raise SystemExit(status)
+
+
+def main() -> None:
+    """The entry of the `complex-stories` program."""
+    cli()

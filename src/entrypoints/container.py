@@ -1,0 +1,98 @@
+"""Where ports meet adapters: the only importer of adapters. HTTP and the command line share it."""
+
+from datetime import timedelta
+from functools import partial
+
+from dependency_injector import containers, providers
+
+from adapters.postgres.database import Pool
+from adapters.postgres.embedded import EmbeddedPostgres, EmbeddedPostgresError
+from adapters.postgres.project import PostgresProjects
+from adapters.postgres.resource import PostgresResourceReader, PostgresResources
+from adapters.postgres.response import PostgresResponses
+from adapters.postgres.schema import SchemaError, migrate, pending
+from adapters.postgres.session import PostgresSessions, PostgresSignInFailures
+from adapters.postgres.survey import PostgresSurveys
+from adapters.postgres.unit_of_work import PostgresUnitOfWork
+from adapters.postgres.user import PostgresUsers
+from adapters.security.common_passwords import CommonPasswordList
+from adapters.security.password_hasher import PasslibHasher
+from adapters.security.respondents import HmacRespondents
+from adapters.security.tokens import JoseTokens
+from adapters.system import SystemClock, SystemRandom
+from application import project, resource, response, session, survey, user
+
+__all__ = ["Container", "EmbeddedPostgres", "EmbeddedPostgresError", "SchemaError", "migrate", "pending"]
+
+CONNECTIONS = 32
+
+
+class Container(containers.DeclarativeContainer):
+    """Use cases are singletons without state; they are resolved once, when the application is made.
+
+    `config`: database_url, secret_keys (bytes, the first signs), pepper (bytes), access_token_minutes, registration_open.
+    """
+
+    config = providers.Configuration(strict=True)
+
+    pool = providers.Singleton(Pool, config.database_url, size=CONNECTIONS)
+    clock = providers.Singleton(SystemClock)
+    random = providers.Singleton(SystemRandom)
+    hasher = providers.Singleton(PasslibHasher)
+    common_passwords = providers.Singleton(CommonPasswordList)
+    respondents = providers.Singleton(HmacRespondents, config.pepper)
+    tokens = providers.Singleton(
+        JoseTokens, config.secret_keys, access_lifetime=providers.Factory(timedelta, minutes=config.access_token_minutes)
+    )
+
+    users = providers.Singleton(PostgresUsers, pool)
+    sessions = providers.Singleton(PostgresSessions, pool)
+    sign_in_failures = providers.Singleton(PostgresSignInFailures, pool)
+    projects = providers.Singleton(PostgresProjects, pool)
+    resources = providers.Singleton(PostgresResources, pool)
+    resource_reader = providers.Singleton(PostgresResourceReader, pool)
+    surveys = providers.Singleton(PostgresSurveys, pool)
+    responses = providers.Singleton(PostgresResponses, pool)
+    unit_of_work = providers.Singleton(partial, PostgresUnitOfWork, pool)
+
+    open_session = providers.Singleton(session.OpenSession, tokens=tokens, random=random, clock=clock)
+    hash_new = providers.Singleton(user.HashNewPassword, hasher=hasher, common=common_passwords)
+    check_password = providers.Singleton(session.CheckPassword, users=users, failures=sign_in_failures, hasher=hasher, clock=clock)
+
+    log_in = providers.Singleton(session.LogIn, check_password=check_password, open_session=open_session, unit_of_work=unit_of_work)
+    refresh_session = providers.Singleton(
+        session.RefreshSession, unit_of_work=unit_of_work, tokens=tokens, open_session=open_session, clock=clock
+    )
+    log_out = providers.Singleton(session.LogOut, sessions=sessions, tokens=tokens, clock=clock)
+    authenticate = providers.Singleton(session.Authenticate, sessions=sessions, tokens=tokens, clock=clock)
+
+    register = providers.Singleton(
+        user.Register, hash_new=hash_new, open_session=open_session, unit_of_work=unit_of_work, is_open=config.registration_open
+    )
+    set_password = providers.Singleton(user.SetPassword, unit_of_work=unit_of_work, hash_new=hash_new, clock=clock)
+    create_admin = providers.Singleton(user.CreateAdmin, hash_new=hash_new, unit_of_work=unit_of_work, clock=clock)
+    create_user = providers.Singleton(user.CreateUser, unit_of_work=unit_of_work, random=random, clock=clock)
+    list_users = providers.Singleton(user.ListUsers, users=users)
+    get_user = providers.Singleton(user.GetUser, users=users)
+    administer_user = providers.Singleton(user.AdministerUser, unit_of_work=unit_of_work, clock=clock)
+
+    create_project = providers.Singleton(project.CreateProject, projects=projects, clock=clock)
+    create_story = providers.Singleton(project.CreateStory, unit_of_work=unit_of_work, clock=clock)
+    list_projects = providers.Singleton(project.ListProjects, projects=projects)
+    get_project = providers.Singleton(project.GetProject, projects=projects)
+    update_project = providers.Singleton(project.UpdateProject, unit_of_work=unit_of_work, clock=clock)
+    delete_project = providers.Singleton(project.DeleteProject, unit_of_work=unit_of_work, clock=clock)
+
+    create_resource = providers.Singleton(resource.CreateResource, resources=resources, clock=clock)
+    update_resource = providers.Singleton(resource.UpdateResource, unit_of_work=unit_of_work, clock=clock)
+    delete_resource = providers.Singleton(resource.DeleteResource, unit_of_work=unit_of_work, clock=clock)
+    restore_resource = providers.Singleton(resource.RestoreResource, unit_of_work=unit_of_work, clock=clock)
+    get_resource = providers.Singleton(resource.GetResource, resources=resource_reader)
+    list_resources = providers.Singleton(resource.ListResources, resources=resource_reader)
+    page_resources = providers.Singleton(resource.PageResources, resources=resource_reader)
+    count_resources = providers.Singleton(resource.CountResources, resources=resource_reader)
+
+    publish_survey = providers.Singleton(survey.PublishSurvey, unit_of_work=unit_of_work, clock=clock)
+    get_survey = providers.Singleton(survey.GetSurvey, surveys=surveys)
+    upsert_answer = providers.Singleton(response.UpsertAnswer, surveys=surveys, responses=responses, respondents=respondents, clock=clock)
+    get_response = providers.Singleton(response.GetResponse, responses=responses, respondents=respondents)

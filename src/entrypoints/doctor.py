@@ -1,0 +1,41 @@
+"""Whether the service could run here."""
+
+import sys
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from domain.errors import Unavailable
+from entrypoints.container import SchemaError, pending
+from entrypoints.runtime import Deployment
+from entrypoints.settings import Settings
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """One thing that was looked at."""
+
+    what: str
+    is_good: bool
+    detail: str
+
+    def document(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+async def examine(deployment: Deployment, settings: Settings) -> list[Finding]:
+    """Look at the interpreter, the database and its schema, and the settings that matter."""
+    findings = [
+        Finding(what="python", is_good=sys.version_info >= (3, 11), detail=sys.version.split()[0]),
+        Finding(what="data folder", is_good=True, detail=str(settings.data_dir.resolve())),
+        Finding(what="secrets", is_good=True, detail="given" if settings.secret_key and settings.pepper else "made in the data folder"),
+    ]
+    try:
+        missing = await pending(deployment.database_url)
+    except SchemaError as error:
+        return [*findings, Finding(what="schema", is_good=False, detail=str(error))]
+    except Unavailable as error:
+        return [*findings, Finding(what="database", is_good=False, detail=f"does not answer: {error.__cause__}")]
+    findings.append(Finding(what="database", is_good=True, detail="embedded" if settings.database_url is None else "given, and answers"))
+    schema = f"lacks {', '.join(missing)}: run complex-stories migrate" if missing else "up to date"
+    findings.append(Finding(what="schema", is_good=not missing, detail=schema))
+    return findings

@@ -1,0 +1,111 @@
+"""The application: every route, in order, under the edge."""
+
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from fastapi import APIRouter, FastAPI
+from starlette.routing import BaseRoute
+from starlette.types import ASGIApp
+
+from domain.access import Action
+from entrypoints.container import Container
+from entrypoints.http.docs import admin_document, docs_routes, public_document
+from entrypoints.http.edge import Edge, methods_by_path
+from entrypoints.http.network import Networks
+from entrypoints.http.project import public_projects, signed_in_projects
+from entrypoints.http.rate_limit import Limits
+from entrypoints.http.resource import public_resources, signed_in_resources
+from entrypoints.http.response import public_responses
+from entrypoints.http.service import NAME, VERSION, service_routes
+from entrypoints.http.session import session_routes
+from entrypoints.http.signed_in import MayAsk
+from entrypoints.http.survey import public_survey, signed_in_survey
+from entrypoints.http.user import account_routes, admin_user_routes
+from entrypoints.logs import AccessLog
+from entrypoints.settings import RATES, Settings
+
+
+class Application(FastAPI):
+    """A FastAPI application whose whole middleware is the edge."""
+
+    def __init__(self, router: APIRouter, *, networks: Networks, access_log: AccessLog, use: Container) -> None:
+        @asynccontextmanager
+        async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+            async with use.pool():
+                yield
+            access_log.close()
+
+        super().__init__(
+            title=NAME, version=VERSION, openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False, lifespan=lifespan
+        )
+        self.router.routes.extend(router.routes)
+        self._edge = Edge(self.router, networks=networks, access_log=access_log, methods_of=methods_by_path(self.router.routes))
+
+    def build_middleware_stack(self) -> ASGIApp:
+        return self._edge
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Routes:
+    """Every route of the service, by the document that it stands in; `pages` are the documents themselves and their pages."""
+
+    public: list[BaseRoute]
+    signed_in: list[BaseRoute]
+    last: list[BaseRoute]
+    pages: list[BaseRoute]
+
+    @property
+    def in_order(self) -> list[BaseRoute]:
+        """As they are matched: `/{project}` would hide what comes after it."""
+        return [*self.public, *self.signed_in, *self.pages, *self.last]
+
+
+def routes_of(use: Container, limits: Limits, *, with_docs: bool = True) -> Routes:
+    """Every route, over the use cases of a container."""
+    authenticate = use.authenticate()
+
+    def guard(action: Action) -> MayAsk:
+        return MayAsk(authenticate, action)
+
+    projects, project = public_projects(use, limits)
+    public = [
+        public_resources(use, limits),
+        public_responses(use, limits),
+        public_survey(use, limits),
+        projects,
+        service_routes(use, limits),
+    ]
+    signed_in = [
+        session_routes(use, limits, guard),
+        account_routes(use, limits),
+        admin_user_routes(use, limits, guard),
+        signed_in_projects(use, limits, guard),
+        signed_in_resources(use, limits, guard),
+        signed_in_survey(use, limits, guard),
+    ]
+    routes = Routes(public=_flat(public), signed_in=_flat(signed_in), last=project.routes, pages=[])
+    if with_docs:
+        pages = docs_routes(
+            use,
+            limits,
+            guard,
+            public=json.dumps(public_document([*routes.public, *routes.last])).encode(),
+            admin=json.dumps(admin_document(routes.signed_in)).encode(),
+        )
+        routes.pages.extend(pages.routes)
+    return routes
+
+
+def make_app(settings: Settings, use: Container) -> Application:
+    """The application for these settings."""
+    limits = Limits(settings.rate_limits or RATES, counting=settings.rate_limits is not None)
+    routes = routes_of(use, limits, with_docs=settings.docs == "on")
+    router = APIRouter()
+    router.routes.extend(routes.in_order)
+    return Application(router, networks=Networks(settings.trusted_proxies), access_log=AccessLog(settings.log_format), use=use)
+
+
+def _flat(routers: list[APIRouter]) -> list[BaseRoute]:
+    return [route for router in routers for route in router.routes]

@@ -1,0 +1,149 @@
+"""The one middleware: what every answer has, and what no request may do. Pure ASGI, and lean: every request pays for it."""
+
+import re
+import secrets
+from collections.abc import Callable, Iterable
+from time import perf_counter
+from typing import Any
+from urllib.parse import unquote_to_bytes
+
+from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from domain.errors import NotFound
+from domain.text import is_clean
+from entrypoints.http.json_body import ClientLeft
+from entrypoints.http.network import Networks
+from entrypoints.http.problems import Malformed, MethodNotAllowed, UriTooLong, render
+from entrypoints.logs import AccessLog, logger
+
+TARGET_MAX = 8192
+CONTENT_SECURITY_POLICY = b"default-src 'none'; frame-ancestors 'none'"
+
+_REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
+_ALWAYS = [(b"x-content-type-options", b"nosniff"), (b"referrer-policy", b"no-referrer")]
+
+
+class Edge:
+    """Gives each request an id, its network and a line in the log; turns every error into a problem; answers HEAD as GET."""
+
+    def __init__(self, app: ASGIApp, *, networks: Networks, access_log: AccessLog, methods_of: Callable[[str], Iterable[str]]) -> None:
+        self._app = app
+        self._networks = networks
+        self._access_log = access_log
+        self._methods_of = methods_of
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        started = perf_counter()
+        method = scope["method"]
+        if method == "HEAD":
+            scope = {**scope, "method": "GET"}  # the server keeps its own, by which it sends no body
+        scope["network"] = self._networks.of(scope)
+        scope["limits"] = []
+        answer = _Answer(scope, send, is_head=method == "HEAD")
+        try:
+            _check_target(scope)
+            await self._app(scope, receive, answer.send)
+        except ClientLeft:
+            answer.status = 499
+        except Exception as error:  # noqa: BLE001 - whatever it is, the client gets a problem and the log the trace
+            await self._refuse(self._meant(error, scope), answer)
+        finally:
+            self._access_log.write(
+                scope, method=method, status=answer.status, request_id=answer.request_id, seconds=perf_counter() - started
+            )
+
+    def _meant(self, error: Exception, scope: Scope) -> Exception:
+        """What the router means by its own exceptions."""
+        if not isinstance(error, HTTPException):
+            return error
+        methods = set(self._methods_of(scope["path"]))
+        if not methods:
+            return NotFound()
+        return MethodNotAllowed(headers={"allow": ", ".join(sorted(methods | ({"HEAD"} if "GET" in methods else set())))})
+
+    async def _refuse(self, error: Exception, answer: "_Answer") -> None:
+        problem = render(error, request_id=answer.request_id)
+        if problem.status == 500:
+            logger.error("unexpected error", request_id=answer.request_id, exc_info=error)
+        elif problem.status == 503:
+            logger.warning("unavailable", request_id=answer.request_id, cause=repr(error.__cause__))
+        if answer.status:
+            raise error  # the answer has begun: breaking the connection is all that is left
+        headers = [(name.encode(), value.encode()) for name, value in problem.headers.items()]
+        headers.append((b"content-length", str(len(problem.body)).encode()))
+        await answer.send({"type": "http.response.start", "status": problem.status, "headers": headers})
+        await answer.send({"type": "http.response.body", "body": problem.body})
+
+
+class _Answer:
+    """One answer on its way out; its status is 0 until it has begun."""
+
+    def __init__(self, scope: Scope, send: Send, *, is_head: bool) -> None:
+        self.status = 0
+        self._scope = scope
+        self._send = send
+        self._is_head = is_head
+        given, self._signed_in = b"", False
+        for name, value in scope["headers"]:
+            if name == b"x-request-id":
+                given = value
+            elif name == b"authorization":
+                self._signed_in = True
+        self._id = given if _REQUEST_ID.fullmatch(given) else secrets.token_hex(16).encode()
+
+    @property
+    def request_id(self) -> str:
+        return self._id.decode()
+
+    async def send(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self.status = message["status"]
+            self._complete(message["headers"])
+        elif self._is_head:
+            message = {"type": "http.response.body", "body": b"", "more_body": message.get("more_body", False)}
+        await self._send(message)
+
+    def _complete(self, headers: list[tuple[bytes, bytes]]) -> None:
+        headers.append((b"x-request-id", self._id))
+        headers += _ALWAYS
+        names = {name for name, _ in headers}
+        if b"content-security-policy" not in names:
+            headers.append((b"content-security-policy", CONTENT_SECURITY_POLICY))
+        if self._signed_in:
+            headers[:] = [header for header in headers if header[0] != b"cache-control"]
+            headers.append((b"cache-control", b"no-store"))
+        elif b"cache-control" not in names:
+            headers.append((b"cache-control", b"no-cache"))
+        limits: list[tuple[str, str]] = self._scope["limits"]
+        if limits:
+            headers.append((b"ratelimit", ", ".join([state for state, _ in limits]).encode()))
+            headers.append((b"ratelimit-policy", ", ".join([policy for _, policy in limits]).encode()))
+
+
+def _check_target(scope: Scope) -> None:
+    raw: bytes = scope.get("raw_path") or scope["path"].encode()
+    if len(raw) + len(scope["query_string"]) > TARGET_MAX:
+        raise UriTooLong
+    if b"%" in raw:
+        try:
+            path = unquote_to_bytes(raw).decode()
+        except UnicodeDecodeError:
+            raise Malformed("The path is not UTF-8.") from None
+        if not is_clean(path) or "\n" in path or "\t" in path:
+            raise Malformed("The path holds control characters.")
+    elif not raw.isascii():
+        raise Malformed("The path holds bytes that are not encoded.")
+
+
+def methods_by_path(routes: Iterable[Any]) -> Callable[[str], Iterable[str]]:
+    """A function that tells which methods a path knows: those of all routes that match it."""
+    known = [(route.path_regex, route.methods or set()) for route in routes]
+
+    def methods_of(path: str) -> Iterable[str]:
+        return (method for regex, methods in known if regex.match(path) for method in methods)
+
+    return methods_of

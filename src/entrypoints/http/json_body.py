@@ -1,0 +1,126 @@
+"""Reading a JSON body strictly: what two parsers could understand differently is refused."""
+
+import asyncio
+import json
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from starlette.types import Receive
+
+from domain.errors import Fault, Invalid
+from domain.text import is_clean
+from entrypoints.http.problems import Malformed, RequestTimeout, TooLarge, UnsupportedMediaType
+
+BODY_MAX = 1024 * 1024
+DEPTH_MAX = 32
+DRAIN_MAX = 16 * 1024 * 1024
+DRAIN_SECONDS = 5.0
+RECEIVE_SECONDS = 30.0
+
+_DIGITS_MAX = 400  # beyond what a double or any integer of ours can hold; Python itself refuses from 4 301 digits on
+_MAY_HIDE_CONTROLS = re.compile(rb"\\[bfru]|\xc2[\x80-\x9f]")
+
+
+class ClientLeft(Exception):
+    """The client went away before its request was whole: there is nobody to answer."""
+
+
+async def read_json(receive: Receive, headers: Mapping[str, str]) -> Any:
+    """The JSON value of a request. Raises `UnsupportedMediaType`, `TooLarge`, `RequestTimeout`, `Malformed`, `Invalid`."""
+    body = await read_body(receive, headers, at_most=BODY_MAX)
+    media_type, _, parameters = headers.get("content-type", "").partition(";")
+    if media_type.strip().lower() != "application/json" or parameters.strip().lower() not in ("", "charset=utf-8", 'charset="utf-8"'):
+        raise UnsupportedMediaType
+    return parse_json(body)
+
+
+async def read_body(receive: Receive, headers: Mapping[str, str], *, at_most: int) -> bytes:
+    """A whole body of at most so many bytes. A larger one is read on for a while, so that the client hears the refusal."""
+    declared = headers.get("content-length", "")
+    parts: list[bytes] = []
+    size = 0
+    try:
+        async with asyncio.timeout(RECEIVE_SECONDS):
+            more = True
+            while more:
+                message = await receive()
+                if message["type"] == "http.disconnect":
+                    raise ClientLeft
+                part: bytes = message.get("body", b"")
+                size += len(part)
+                if size > at_most or (declared.isdigit() and int(declared[:20]) > at_most):
+                    break
+                parts.append(part)
+                more = message.get("more_body", False)
+            else:
+                return b"".join(parts) if len(parts) > 1 else parts[0]
+    except TimeoutError:
+        raise RequestTimeout(headers={"connection": "close"}) from None
+    await _drain(receive, size, more=message.get("more_body", False))
+    raise TooLarge(f"At most {at_most} bytes.", headers={"connection": "close"})
+
+
+async def _drain(receive: Receive, size: int, *, more: bool) -> None:
+    try:
+        async with asyncio.timeout(DRAIN_SECONDS):
+            while more and size <= DRAIN_MAX:
+                message = await receive()
+                if message["type"] == "http.disconnect":
+                    raise ClientLeft
+                size += len(message.get("body", b""))
+                more = message.get("more_body", False)
+    except TimeoutError:
+        pass
+
+
+def parse_json(body: bytes) -> Any:
+    """The value of strict JSON in UTF-8: no duplicate keys, no NaN, no Infinity, at most 32 deep, no controls in texts."""
+    try:
+        value = _DECODER.decode(body.decode())
+    except (ValueError, RecursionError):
+        raise Malformed("The body is not strict JSON in UTF-8.") from None
+    if body.count(b"[") + body.count(b"{") > DEPTH_MAX and not _is_shallow(value):
+        raise Malformed(f"The body nests deeper than {DEPTH_MAX}.")
+    if _MAY_HIDE_CONTROLS.search(body) and not _is_clean(value):
+        raise Invalid(Fault(pointer="", code="control-character", detail="Control characters and lone surrogates are not allowed."))
+    return value
+
+
+def _is_shallow(value: Any) -> bool:
+    level = [value]
+    for _ in range(DEPTH_MAX + 1):
+        level = [inner for outer in level for inner in _inner(outer)]
+        if not level:
+            return True
+    return False
+
+
+def _inner(value: Any) -> list[Any]:
+    return list(value.values()) if isinstance(value, dict) else value if isinstance(value, list) else []
+
+
+def _is_clean(value: Any) -> bool:
+    if isinstance(value, str):
+        return is_clean(value)
+    if isinstance(value, dict) and not all(map(is_clean, value)):
+        return False
+    return all(map(_is_clean, _inner(value)))
+
+
+def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    value = dict(pairs)
+    if len(value) != len(pairs):
+        raise ValueError("duplicate key")
+    return value
+
+
+def _integer(digits: str) -> int:
+    return int(digits[:_DIGITS_MAX])
+
+
+def _no_constant(name: str) -> None:
+    raise ValueError(f"{name} is not JSON")
+
+
+_DECODER = json.JSONDecoder(object_pairs_hook=_without_duplicates, parse_int=_integer, parse_constant=_no_constant)

@@ -1,0 +1,94 @@
+"""Reading a query string strictly, and the parts that queries share."""
+
+import base64
+import json
+import re
+from typing import Annotated, Any
+from urllib.parse import quote, unquote_to_bytes, urlencode
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+from domain.errors import Fault, Invalid
+from domain.text import is_clean
+from entrypoints.http.problems import Malformed
+
+LIMIT_DEFAULT, LIMIT_MAX = 100, 1000
+
+_WHOLE = re.compile(r"-?(?:0|[1-9][0-9]{0,18})")
+
+
+def _whole(value: Any) -> Any:
+    if isinstance(value, str):
+        if not _WHOLE.fullmatch(value):
+            raise ValueError("Input should be a whole number")
+        return int(value)
+    return value
+
+
+Whole = Annotated[int, BeforeValidator(_whole, json_schema_input_type=int)]
+Limit = Annotated[Whole, Field(ge=1, le=LIMIT_MAX, description="How many entries at most.")]
+Cursor = Annotated[str | None, Field(max_length=4096, description="Where to go on: as in the `Link` of the page before.")]
+
+
+class Query(BaseModel):
+    """The parameters of a route; any other is refused."""
+
+    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
+
+
+class PageQuery(Query):
+    """A page of a list."""
+
+    limit: Limit = LIMIT_DEFAULT
+    cursor: Cursor = None
+
+
+def pairs(query_string: bytes) -> dict[str, str]:
+    """The parameters of a query string. Raises `Malformed` for bad UTF-8, `Invalid` for a repetition or a control."""
+    given: dict[str, str] = {}
+    for part in query_string.split(b"&") if query_string else ():
+        name, _, value = part.partition(b"=")
+        key = _text(name)
+        if key in given:
+            raise Invalid(Fault(pointer="", code="repeated-parameter", detail="A parameter is given more than once."))
+        given[key] = _text(value)
+    return given
+
+
+def _text(raw: bytes) -> str:
+    try:
+        text = unquote_to_bytes(raw.replace(b"+", b" ")).decode()
+    except UnicodeDecodeError:
+        raise Malformed("The query is not UTF-8.") from None
+    if not is_clean(text):
+        raise Invalid(Fault(pointer="", code="control-character", detail="Control characters are not allowed."))
+    return text
+
+
+def encode_cursor(*place: str | int | None) -> str:
+    """A place in a list as an opaque text."""
+    return base64.urlsafe_b64encode(json.dumps(place, ensure_ascii=False, separators=(",", ":")).encode()).decode().rstrip("=")
+
+
+def decode_cursor(cursor: str) -> list[Any]:
+    """The place that `encode_cursor` was given. Raises `Invalid` for anything else."""
+    try:
+        place = json.loads(base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True).decode())
+    except (ValueError, RecursionError):
+        place = None
+    if not isinstance(place, list) or not all(isinstance(part, str | int | None) and not isinstance(part, bool) for part in place):
+        raise bad_cursor()
+    return place
+
+
+def bad_cursor() -> Invalid:
+    """The error for a cursor that does not belong to this list."""
+    return Invalid(
+        Fault(pointer="/cursor", code="bad-cursor", detail="A cursor comes from the Link of the page before, with the same sort.")
+    )
+
+
+def next_link(path: str, given: dict[str, str], cursor: str) -> str:
+    """The `Link` to the page after: the same parameters, from the cursor on."""
+    kept = {name: value for name, value in given.items() if name not in ("cursor", "skip")}
+    return f'<{quote(path)}?{urlencode(kept | {"cursor": cursor})}>; rel="next"'

@@ -1,0 +1,110 @@
+"""How often who may ask what: slowapi declares it on the routes, the engine below it (`limits`) counts without blocking.
+
+slowapi's own counting blocks the event loop on a remote store and keys by URL: see docs/decisions/0004-rate-limits.md.
+"""
+
+import hashlib
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass
+from math import ceil
+from time import time
+from typing import Any, TypeVar
+
+from limits import RateLimitItem
+from limits.aio.storage import MemoryStorage
+from limits.aio.strategies import MovingWindowRateLimiter
+from slowapi import Limiter
+from starlette.requests import Request
+
+from domain.errors import TooMany
+
+Endpoint = TypeVar("Endpoint", bound=Callable[..., Any])
+
+
+def network(request: Request) -> str:
+    """Counted by the network that the request comes from."""
+    return str(request.scope["network"])
+
+
+def user(request: Request) -> str:
+    """Counted by who is signed in."""
+    return str(request.scope["user_id"])
+
+
+def respondent(request: Request) -> str:
+    """Counted by who answers: a keyed hash of the fingerprint."""
+    return str(request.scope["respondent"])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Policy:
+    """A limit on one route: its class, its rate, and by what it is counted: one of the functions above."""
+
+    name: str
+    item: RateLimitItem
+    by: Callable[[Request], str]
+
+
+class Limits(Limiter):
+    """The rate limits of an application: decorators that put a class on a route, and the counting of hits."""
+
+    def __init__(self, rates: dict[str, str], *, counting: bool) -> None:
+        super().__init__(key_func=network, auto_check=False, enabled=False)
+        self._rates = rates
+        self._counting = counting
+        self._window = MovingWindowRateLimiter(MemoryStorage())
+        self._key = secrets.token_bytes(32)
+
+    def public_read(self, endpoint: Endpoint) -> Endpoint:
+        return self._declare(endpoint, "public-read", network)
+
+    def survey_write(self, endpoint: Endpoint) -> Endpoint:
+        return self._declare(self._declare(endpoint, "survey-write", respondent), "survey-write-network", network)
+
+    def login(self, endpoint: Endpoint) -> Endpoint:
+        return self._declare(endpoint, "login", network)
+
+    def signed_in(self, endpoint: Endpoint) -> Endpoint:
+        return self._declare(endpoint, "user", user)
+
+    def unlimited(self, endpoint: Endpoint) -> Endpoint:
+        """For what must always answer: health."""
+        self.exempt(endpoint)  # type: ignore[no-untyped-call]
+        return endpoint
+
+    def _declare(self, endpoint: Endpoint, name: str, by: Callable[[Request], str]) -> Endpoint:
+        declared: Endpoint = self.limit(self._rates[name], key_func=by, error_message=name)(endpoint)
+        return declared
+
+    def of(self, endpoint: Callable[..., Any]) -> tuple[Policy, ...] | None:
+        """The limits declared on an endpoint: none at all for an unlimited one, None when nothing was declared."""
+        name = f"{endpoint.__module__}.{endpoint.__name__}"
+        if name in self._exempt_routes:
+            return ()
+        declared = self._route_limits.get(name)
+        if declared is None:
+            return None
+        return tuple(Policy(name=str(limit.error_message), item=limit.limit, by=limit.key_func) for limit in declared)
+
+    def respondent(self, fingerprint: str) -> str:
+        """A key for counting that does not tell the fingerprint."""
+        return hashlib.blake2b(fingerprint.encode(), key=self._key, digest_size=16).hexdigest()
+
+    async def count(self, request: Request, template: str, policies: tuple[Policy, ...]) -> None:
+        """Count a hit on a route template by each policy, and tell the client how it stands. Raises `TooMany`."""
+        if not self._counting:
+            return
+        for policy in policies:
+            identifiers = (template, policy.name, policy.by(request))
+            granted = await self._window.hit(policy.item, *identifiers)
+            window = await self._window.get_window_stats(policy.item, *identifiers)
+            wait = max(0.0, window.reset_time - time())
+            request.scope["limits"].append(
+                (
+                    f'"{policy.name}";r={window.remaining};t={ceil(wait)}',
+                    f'"{policy.name}";q={policy.item.amount};w={policy.item.get_expiry()}',
+                )
+            )
+            if not granted:
+                raise TooMany(retry_after=wait)

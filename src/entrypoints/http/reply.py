@@ -1,0 +1,71 @@
+"""Making answers: JSON, entity tags, and conditional requests (RFC 9110, section 13)."""
+
+import re
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, PlainSerializer, TypeAdapter, WithJsonSchema
+from starlette.datastructures import Headers
+from starlette.responses import Response
+
+_ETAG = re.compile(r'(W/)?"([\x21\x23-\x7e\x80-\xff]*)"')
+_VERSIONED = re.compile(r"([1-9][0-9]{0,9})(?:-.*)?")
+
+
+def rfc3339(time: datetime) -> str:
+    """A time in UTC as RFC 3339 with microseconds and `Z`."""
+    return time.replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
+
+
+Time = Annotated[datetime, PlainSerializer(rfc3339, return_type=str), WithJsonSchema({"type": "string", "format": "date-time"})]
+
+
+def without_default(schema: dict[str, Any]) -> None:
+    """For a field that may be left out but not null: what its default is means nothing to a client."""
+    schema.pop("default", None)
+
+
+class Body(BaseModel):
+    """What a request says: strict types, no other keys."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, hide_input_in_errors=True)
+
+
+class Out(BaseModel):
+    """What an answer says."""
+
+    model_config = ConfigDict(frozen=True)
+
+
+class Json(Response):
+    """An answer in JSON: a model, or bytes that are JSON already."""
+
+    media_type = "application/json"
+
+    def __init__(self, content: BaseModel | bytes, status: int = 200, headers: Mapping[str, str] | None = None) -> None:
+        raw = content if isinstance(content, bytes) else content.__pydantic_serializer__.to_json(content)
+        super().__init__(raw, status, headers)
+
+
+def json_list(kind: TypeAdapter[Any], items: list[Any], headers: Mapping[str, str] | None = None) -> Json:
+    """A JSON array of models."""
+    return Json(kind.dump_json(items), headers=headers)
+
+
+def entity(headers: Headers, content: BaseModel | bytes, *, tag: str) -> Response:
+    """A single entity under its strong tag; 304 without a body when the client has it already."""
+    known = headers.get("if-none-match")
+    caching = {"etag": f'"{tag}"', "cache-control": "no-cache"}
+    if known is not None and (known.strip() == "*" or any(value == tag for _, value in _ETAG.findall(known))):
+        return Response(status_code=304, headers=caching)
+    return Json(content, headers=caching)
+
+
+def expected_versions(headers: Headers) -> frozenset[int] | None:
+    """The versions that `If-Match` allows; None when any will do. Weak tags and what is no tag of ours allow nothing."""
+    given = headers.get("if-match")
+    if given is None or given.strip() == "*":
+        return None
+    strong = [value for weak, value in _ETAG.findall(given) if not weak]
+    return frozenset(int(match[1]) for value in strong if (match := _VERSIONED.fullmatch(value)))

@@ -1,0 +1,188 @@
+"""How a route takes a request apart: in the order of the contract, and without solving dependencies anew each time.
+
+A route is declared as in any FastAPI application, and stands in OpenAPI as such. FastAPI's own handling would parse the body
+before it asks who is calling, take a repeated parameter for one, and cost a third of a small read: see
+docs/decisions/0003-routes.md.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from fastapi import APIRouter
+from fastapi.routing import APIRoute
+from pydantic import BaseModel, ValidationError
+from starlette.convertors import Convertor, register_url_convertor
+from starlette.requests import Request
+from starlette.types import Receive, Scope, Send
+
+from domain.errors import Fault, Invalid, NotFound
+from domain.project import SLUG_PATTERN
+from entrypoints.http.json_body import read_json
+from entrypoints.http.problems import EdgeRefusal, problem_responses
+from entrypoints.http.query import pairs
+from entrypoints.http.rate_limit import Limits, Policy, network, respondent, user
+
+INT64_MAX = 2**63 - 1
+
+Lookup = Callable[[Mapping[str, Any]], Awaitable[Any]]
+
+
+class _SlugConvertor(Convertor[str]):
+    regex = SLUG_PATTERN
+
+    def convert(self, value: str) -> str:
+        return value
+
+    def to_string(self, value: str) -> str:
+        return value
+
+
+class _IdConvertor(Convertor[int]):
+    """An int64 of at least 1; anything else names nothing."""
+
+    regex = "[1-9][0-9]{0,18}"
+
+    def convert(self, value: str) -> int:
+        if int(value) > INT64_MAX:
+            raise NotFound
+        return int(value)
+
+    def to_string(self, value: int) -> str:
+        return str(value)
+
+
+register_url_convertor("slug", _SlugConvertor())
+register_url_convertor("id", _IdConvertor())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Plan:
+    """What an endpoint asks for, found out once."""
+
+    dependencies: tuple[tuple[str, Callable[[Request], Awaitable[Any]]], ...]
+    query: tuple[str, type[BaseModel]] | None
+    body: tuple[str, type[BaseModel]] | None
+    first: tuple[Policy, ...]
+    by_user: tuple[Policy, ...]
+    by_respondent: tuple[Policy, ...]
+
+
+class Route(APIRoute):
+    """A route of the contract. Its order: limits, 401, 403 by role, query and body, and 404 before what is wrong with those."""
+
+    limits: ClassVar[Limits]
+    lookups: ClassVar[Mapping[str, Lookup]] = {}
+
+    def __init__(self, path: str, endpoint: Callable[..., Any], **options: Any) -> None:
+        options["responses"] = problem_responses(422, 429, 503) | (options.get("responses") or {})
+        super().__init__(path, endpoint, **options)
+        if self.dependant.dependencies:
+            self.responses = problem_responses(401, 403) | self.responses
+        if self.dependant.body_params:
+            self.responses = problem_responses(400, 413, 415) | self.responses
+        self._plan = self._planned()
+        self.app = self._answer
+
+    def _planned(self) -> _Plan:
+        asked = self.dependant
+        if asked.header_params or asked.cookie_params:
+            raise TypeError(f"{self.path}: read headers from the request.")
+        policies = self.limits.of(self.endpoint) or ()
+        return _Plan(
+            dependencies=tuple((str(d.name), d.call) for d in asked.dependencies if d.call and d.name),
+            query=_model(asked.query_params),
+            body=_model(asked.body_params),
+            first=tuple(policy for policy in policies if policy.by is network),
+            by_user=tuple(policy for policy in policies if policy.by is user),
+            by_respondent=tuple(policy for policy in policies if policy.by is respondent),
+        )
+
+    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
+        plan, limits = self._plan, self.limits
+        request = Request(scope, receive)
+        given: dict[str, Any] = {"request": request, **scope["path_params"]}
+        await limits.count(request, self.path, plan.first)
+        for name, call in plan.dependencies:
+            given[name] = await call(request)
+        await limits.count(request, self.path, plan.by_user)
+        try:
+            await self._read(request, given)
+        except (Invalid, EdgeRefusal):
+            await self._look_for_target(given)
+            raise
+        response = await self.endpoint(**given)
+        await response(scope, receive, send)
+
+    async def _read(self, request: Request, given: dict[str, Any]) -> None:
+        plan, scope = self._plan, request.scope
+        query = pairs(scope["query_string"])
+        if plan.query:
+            given[plan.query[0]] = validated(plan.query[1], query)
+        elif query:
+            raise Invalid(Fault(pointer="", code="unknown-parameter", detail="This address takes no parameters."))
+        if plan.body:
+            given[plan.body[0]] = body = validated(plan.body[1], await read_json(request.receive, request.headers))
+            if plan.by_respondent:
+                scope["respondent"] = self.limits.respondent(body.fingerprint)
+                await self.limits.count(request, self.path, plan.by_respondent)
+
+    async def _look_for_target(self, given: Mapping[str, Any]) -> None:
+        """Raise `NotFound` when the request, however wrong, is about something that is not there."""
+        for name, lookup in self.lookups.items():
+            if name in given:
+                await lookup(given)
+
+
+def router_of(limits: Limits, lookups: Mapping[str, Lookup] | None = None) -> APIRouter:
+    """A router whose routes count by `limits`, and whose `lookups` say, by path parameter, whether its thing is there."""
+    kind = type("Route", (Route,), {"limits": limits, "lookups": lookups or {}})
+    return APIRouter(route_class=kind)
+
+
+def validated(model: type[BaseModel], given: Any) -> Any:
+    """The model of what was given. Raises `Invalid` with a pointer to each fault and nothing of what was given."""
+    try:
+        return model.__pydantic_validator__.validate_python(given)
+    except ValidationError as error:
+        raise Invalid(*(_fault(detail, given) for detail in error.errors(include_url=False, include_input=False))) from None
+
+
+def _fault(error: Any, given: Any) -> Fault:
+    """A fault in our own form. Two kinds of pydantic's would repeat the input: the name of an unknown key, and a bad tag."""
+    match error["type"]:
+        case "extra_forbidden":
+            location, detail = error["loc"][:-1], "There is a key or parameter that is not known here"
+        case "union_tag_invalid":
+            location = (*error["loc"], error["ctx"]["discriminator"].strip("'"))
+            detail = f"Input should be one of {error['ctx']['expected_tags']}"
+        case _:
+            location, detail = error["loc"], error["msg"].removeprefix("Value error, ")
+    return Fault(
+        pointer=_pointer(location, given, is_missing=error["type"] == "missing"), code=error["type"].replace("_", "-"), detail=f"{detail}."
+    )
+
+
+def _pointer(location: tuple[str | int, ...], given: Any, *, is_missing: bool) -> str:
+    """A JSON pointer (RFC 6901). The location also names the variants of unions, which the pointer has no steps for."""
+    steps: list[str] = []
+    for position, step in enumerate(location):
+        if _holds(given, step):
+            given = given[step]
+        elif not (is_missing and position == len(location) - 1):
+            continue
+        steps.append(str(step).replace("~", "~0").replace("/", "~1"))
+    return "".join(f"/{step}" for step in steps)
+
+
+def _holds(given: Any, step: str | int) -> bool:
+    if isinstance(step, int):
+        return isinstance(given, list) and step < len(given)
+    return isinstance(given, dict) and step in given
+
+
+def _model(params: list[Any]) -> tuple[str, type[BaseModel]] | None:
+    if not params:
+        return None
+    (param,) = params
+    return str(param.name), param.field_info.annotation

@@ -1,0 +1,98 @@
+"""Serving the application with uvicorn, with what uvicorn leaves open closed: slow and oversized headers, plain-text refusals."""
+
+import asyncio
+from typing import Any
+
+import uvicorn
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from entrypoints.http.problems import EdgeRefusal, HeadersTooLarge, Malformed, RequestTimeout, render
+
+HEADERS_MAX = 32 * 1024
+HEADERS_SECONDS = 30.0
+KEEP_ALIVE_SECONDS = 75
+GRACE_SECONDS = 20
+
+_REASONS = {400: b"Bad Request", 408: b"Request Timeout", 431: b"Request Header Fields Too Large"}
+
+
+class Protocol(HttpToolsProtocol):
+    """uvicorn's HTTP/1.1, bounded in what a client may send before its headers are whole, and in how long it may take."""
+
+    def connection_made(self, transport: Any) -> None:
+        super().connection_made(transport)
+        self._head_bytes = 0
+        self._head_timer: asyncio.TimerHandle | None = None
+        self._await_head()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._head_arrived()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        if self._head_timer is None and (self.cycle is None or self.cycle.response_complete):
+            self._await_head()
+        if self._head_timer is not None:
+            self._head_bytes += len(data)
+        super().data_received(data)
+        if self._head_timer is not None and self._head_bytes > HEADERS_MAX:
+            self._refuse(HeadersTooLarge())
+
+    def on_headers_complete(self) -> None:
+        self._head_arrived()
+        if sum(len(name) + len(value) for name, value in self.headers) > HEADERS_MAX:
+            self._refuse(HeadersTooLarge())
+            return
+        super().on_headers_complete()
+
+    def send_400_response(self, msg: str) -> None:
+        self._refuse(Malformed())
+
+    def _await_head(self) -> None:
+        self._head_bytes = 0
+        self._head_timer = self.loop.call_later(HEADERS_SECONDS, self._head_is_late)
+
+    def _head_arrived(self) -> None:
+        if self._head_timer is not None:
+            self._head_timer.cancel()
+            self._head_timer = None
+
+    def _head_is_late(self) -> None:
+        if self._head_bytes:
+            self._refuse(RequestTimeout())
+        elif self.cycle is None:
+            self.transport.close()  # connected and never asked: nothing to answer
+
+    def _refuse(self, refusal: EdgeRefusal) -> None:
+        """Answer without the application, which has not heard of this request, and close."""
+        self._head_arrived()
+        if self.transport.is_closing():
+            return
+        problem = render(refusal, request_id="-")
+        lines = [b"HTTP/1.1 %d %s" % (problem.status, _REASONS[problem.status])]
+        lines += [f"{name}: {value}".encode() for name, value in problem.headers.items()]
+        lines += [b"x-content-type-options: nosniff", b"content-length: %d" % len(problem.body), b"connection: close"]
+        self.transport.write(b"\r\n".join(lines) + b"\r\n\r\n" + problem.body)
+        self.transport.close()
+
+
+def config_of(app: Any, *, host: str, port: int, workers: int = 1, factory: bool = False) -> uvicorn.Config:
+    """How the application is served. `app` is the application, or the import path of its factory for several workers."""
+    return uvicorn.Config(
+        app,
+        host=host,
+        port=port,
+        workers=workers,
+        factory=factory,
+        http=Protocol,
+        ws="none",
+        loop="uvloop",
+        lifespan="on",
+        access_log=False,
+        log_level="warning",
+        server_header=False,
+        proxy_headers=False,
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
+        timeout_graceful_shutdown=GRACE_SECONDS,
+        backlog=2048,
+    )

@@ -1,0 +1,84 @@
+"""The service itself: what it is, how it is, and what its problems mean."""
+
+from importlib.metadata import version
+from inspect import getdoc
+from typing import Literal
+
+from fastapi import APIRouter
+from starlette.requests import Request
+from starlette.responses import Response
+
+from domain.errors import NotFound
+from entrypoints.container import Container
+from entrypoints.http.problems import catalogue, problem_responses, status_of, title
+from entrypoints.http.rate_limit import Limits
+from entrypoints.http.reply import Json, Out
+from entrypoints.http.route import router_of
+
+NAME = "Complex Stories API"
+VERSION = version("complex-stories")
+
+
+class Welcome(Out):
+    name: str
+    version: str
+    links: dict[str, str]
+
+
+class Health(Out):
+    status: Literal["healthy"]
+
+
+class Explanation(Out):
+    code: str
+    title: str
+    status: int
+    explanation: str
+
+
+_HEALTHY = Health(status="healthy")
+_NEVER_STORED = {"cache-control": "no-store"}
+
+
+def service_routes(use: Container, limits: Limits) -> APIRouter:
+    database = use.pool()
+    problems = catalogue()
+    router = router_of(limits)
+
+    @router.get("/", response_model=Welcome)
+    @limits.public_read
+    async def get_welcome(request: Request) -> Response:
+        """The name and version of the service, and where to go on."""
+        links = {"projects": "/projects", "health": "/health", "documentation": "/docs", "openapi": "/openapi.json"}
+        return Json(Welcome(name=NAME, version=VERSION, links=links))
+
+    @router.get("/health/live", response_model=Health)
+    @limits.unlimited
+    async def get_live(request: Request) -> Response:
+        """Whether the process answers; touches nothing else."""
+        return Json(_HEALTHY, headers=_NEVER_STORED)
+
+    @router.get("/health/ready", response_model=Health)
+    @limits.unlimited
+    async def get_ready(request: Request) -> Response:
+        """Whether requests can be served: the database answers."""
+        await database.check()
+        return Json(_HEALTHY, headers=_NEVER_STORED)
+
+    @router.get("/health", response_model=Health)
+    @limits.unlimited
+    async def get_health(request: Request) -> Response:
+        """The same as `/health/ready`."""
+        return await get_ready(request)
+
+    @router.get("/problems/{code}", response_model=Explanation, responses=problem_responses(404))
+    @limits.public_read
+    async def get_problem(request: Request, code: str) -> Response:
+        """What the `code` of a problem means, and what to do about it."""
+        kind = problems.get(code)
+        if kind is None:
+            raise NotFound
+        explanation = (getdoc(kind) or "").replace("\n", " ")
+        return Json(Explanation(code=code, title=title(code), status=status_of(kind), explanation=explanation))
+
+    return router

@@ -1,0 +1,102 @@
+"""Signing in and out over HTTP."""
+
+from typing import Annotated, Literal
+
+from fastapi import APIRouter, Depends
+from pydantic import Field
+from starlette.requests import Request
+from starlette.responses import Response
+
+from application.session import SignedIn
+from domain.access import Action
+from domain.user import User
+from entrypoints.container import Container
+from entrypoints.http.problems import problem_responses
+from entrypoints.http.rate_limit import Limits
+from entrypoints.http.reply import Body, Json, Out
+from entrypoints.http.route import router_of
+from entrypoints.http.signed_in import BEARER, Guard, bearer_token
+from entrypoints.http.user import Email, Identifier, NewPassword, Username, UserOut
+
+TYPED_MAX = 1024
+
+Typed = Annotated[str, Field(max_length=TYPED_MAX)]
+
+
+class RegisterBody(Body):
+    username: Username
+    email: Email
+    password: NewPassword
+    orcid_id: Identifier | None = None
+    openalex_id: Identifier | None = None
+
+
+class LoginBody(Body):
+    username: Typed
+    password: Typed
+
+
+class RefreshBody(Body):
+    refresh_token: Typed
+
+
+class TokenAnswer(Out):
+    access_token: str
+    token_type: Literal["bearer"] = "bearer"  # noqa: S105 - RFC 6749, section 7.1
+    expires_in: int = Field(description="Seconds.")
+    refresh_token: str
+    user: UserOut
+
+
+def session_routes(use: Container, limits: Limits, guard: Guard) -> APIRouter:
+    register, log_in, refresh, log_out = use.register(), use.log_in(), use.refresh_session(), use.log_out()
+    router = router_of(limits)
+
+    @router.post(
+        "/auth/register", status_code=201, response_model=TokenAnswer, responses=problem_responses(404, 409), description=register.__doc__
+    )
+    @limits.login
+    async def post_register(request: Request, body: RegisterBody) -> Response:
+        return token_answer(await register(**body.model_dump()), status=201)
+
+    @router.post("/auth/login", response_model=TokenAnswer, responses=problem_responses(401), description=log_in.__doc__)
+    @limits.login
+    async def post_login(request: Request, body: LoginBody) -> Response:
+        signed_in = await log_in(username=body.username, password=body.password, network=request.scope["network"])
+        return token_answer(signed_in)
+
+    @router.post("/auth/refresh", response_model=TokenAnswer, responses=problem_responses(401), description=refresh.__doc__)
+    @limits.login
+    async def post_refresh(request: Request, body: RefreshBody) -> Response:
+        return token_answer(await refresh(refresh_token=body.refresh_token))
+
+    @router.post(
+        "/auth/logout",
+        status_code=204,
+        response_model=None,
+        responses=problem_responses(401),
+        description=log_out.__doc__,
+        dependencies=[Depends(BEARER)],
+    )
+    @limits.login
+    async def post_logout(request: Request) -> Response:
+        await log_out(access_token=bearer_token(request))
+        return Response(status_code=204)
+
+    @router.get("/auth/me", response_model=UserOut)
+    @limits.signed_in
+    async def get_me(request: Request, by: Annotated[User, Depends(guard(Action.SELF_READ))]) -> Response:
+        """Who is signed in, as of now."""
+        return Json(UserOut.of(by), headers={"etag": f'"{by.version}"'})
+
+    return router
+
+
+def token_answer(signed_in: SignedIn, status: int = 200) -> Json:
+    answer = TokenAnswer(
+        access_token=signed_in.access_token,
+        expires_in=signed_in.expires_in,
+        refresh_token=signed_in.refresh_token,
+        user=UserOut.of(signed_in.user),
+    )
+    return Json(answer, status=status, headers={"cache-control": "no-store"})

@@ -1,0 +1,186 @@
+"""Surveys over HTTP."""
+
+from dataclasses import asdict
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Depends
+from pydantic import ConfigDict, Field, JsonValue
+from starlette.requests import Request
+from starlette.responses import Response
+
+from domain.access import Action
+from domain.survey import FieldChange, Survey, definition_from
+from domain.user import User
+from entrypoints.container import Container
+from entrypoints.http.lookups import lookups_of
+from entrypoints.http.problems import problem_responses
+from entrypoints.http.rate_limit import Limits
+from entrypoints.http.reply import Body, Json, Out, Time, entity, expected_versions
+from entrypoints.http.route import router_of
+from entrypoints.http.signed_in import Guard
+
+
+class ChoiceBody(Body):
+    value: str
+    label: str | None = None
+    code: int | None = Field(None, description="Its number in the codebook; unique within the question.")
+
+
+class _QuestionBody(Body):
+    field: str = Field(description="The name of the answer: letters, digits and underscores, a letter first.")
+    label: str | None = None
+
+
+class ChoiceQuestionBody(_QuestionBody):
+    type: Literal["choice"]
+    choices: list[ChoiceBody]
+
+
+class MultiChoiceQuestionBody(_QuestionBody):
+    type: Literal["multi_choice"]
+    choices: list[ChoiceBody]
+
+
+class ScaleQuestionBody(_QuestionBody):
+    type: Literal["scale"]
+    min: int
+    max: int
+
+
+class IntegerQuestionBody(_QuestionBody):
+    type: Literal["integer"]
+    min: int | None = None
+    max: int | None = None
+
+
+class NumberQuestionBody(_QuestionBody):
+    model_config = ConfigDict(allow_inf_nan=False)
+
+    type: Literal["number"]
+    min: float | None = None
+    max: float | None = None
+
+
+class BooleanQuestionBody(_QuestionBody):
+    type: Literal["boolean"]
+
+
+class TextQuestionBody(_QuestionBody):
+    type: Literal["text"]
+    max_length: int = 2000
+
+
+class DateQuestionBody(_QuestionBody):
+    type: Literal["date"]
+
+
+QuestionBody = Annotated[
+    ChoiceQuestionBody
+    | MultiChoiceQuestionBody
+    | ScaleQuestionBody
+    | IntegerQuestionBody
+    | NumberQuestionBody
+    | BooleanQuestionBody
+    | TextQuestionBody
+    | DateQuestionBody,
+    Field(discriminator="type"),
+]
+
+
+class ConsentBody(Body):
+    field: str
+    accept: JsonValue = Field(description="The answer that is consent.")
+
+
+class ResultsBody(Body):
+    public: bool = False
+    minimum_cell: int = 5
+
+
+class DefinitionBody(Body):
+    title: str
+    identity: Literal["fingerprint", "token"] = "fingerprint"
+    consent: ConsentBody | None = None
+    results: ResultsBody = ResultsBody()
+    questions: list[QuestionBody]
+
+
+class SurveyOut(Out):
+    project: str
+    version: int
+    open: bool
+    published_at: Time
+    title: str
+    identity: Literal["fingerprint", "token"]
+    consent: dict[str, JsonValue] | None
+    results: dict[str, JsonValue]
+    questions: list[dict[str, JsonValue]]
+
+    @classmethod
+    def of(cls, survey: Survey) -> "SurveyOut":
+        return cls.model_construct(**_parts(survey))
+
+
+class FieldChangeOut(Out):
+    field: str
+    change: Literal["added", "removed", "widened", "narrowed", "relabelled", "retyped"]
+    touched: int
+
+
+class PublicationOut(SurveyOut):
+    changes: list[FieldChangeOut]
+
+    @classmethod
+    def with_changes(cls, survey: Survey, changes: tuple[FieldChange, ...]) -> "PublicationOut":
+        return cls.model_construct(**_parts(survey), changes=[FieldChangeOut.model_construct(**asdict(c)) for c in changes])
+
+
+def _parts(survey: Survey) -> dict[str, Any]:
+    return {
+        "project": survey.project,
+        "version": survey.version,
+        "open": survey.is_open,
+        "published_at": survey.published_at,
+        **survey.definition.document(),
+    }
+
+
+def public_survey(use: Container, limits: Limits) -> APIRouter:
+    get_one = use.get_survey()
+
+    router = router_of(limits, lookups_of(use))
+
+    @router.get("/{project:slug}/survey", response_model=SurveyOut, responses=problem_responses(404), description=get_one.__doc__)
+    @limits.public_read
+    async def get_survey(request: Request, project: str) -> Response:
+        survey = await get_one(project=project)
+        return entity(request.headers, SurveyOut.of(survey), tag=_tag(survey))
+
+    return router
+
+
+def signed_in_survey(use: Container, limits: Limits, guard: Guard) -> APIRouter:
+    publish = use.publish_survey()
+
+    router = router_of(limits, lookups_of(use))
+
+    @router.put(
+        "/admin/{project:slug}/survey",
+        response_model=PublicationOut,
+        responses=problem_responses(404, 409, 412) | {201: {"model": PublicationOut}},
+        description=publish.__doc__,
+    )
+    @limits.signed_in
+    async def put_survey(
+        request: Request, project: str, body: DefinitionBody, by: Annotated[User, Depends(guard(Action.SURVEY_PUBLISH))]
+    ) -> Response:
+        definition = definition_from(body.model_dump())
+        published = await publish(project=project, definition=definition, expected=expected_versions(request.headers), by=by)
+        answer = PublicationOut.with_changes(published.survey, published.changes)
+        return Json(answer, status=201 if published.is_new else 200, headers={"etag": f'"{_tag(published.survey)}"'})
+
+    return router
+
+
+def _tag(survey: Survey) -> str:
+    return f"{survey.version}-{survey.project_id}-{'open' if survey.is_open else 'closed'}"

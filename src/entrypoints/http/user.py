@@ -1,0 +1,144 @@
+"""Accounts over HTTP."""
+
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Depends, Query
+from pydantic import Field, TypeAdapter
+from starlette.requests import Request
+from starlette.responses import Response
+
+from domain.access import Action, Role
+from domain.user import EMAIL_MAX, PASSWORD_MAX, PASSWORD_MIN, User
+from entrypoints.container import Container
+from entrypoints.http.lookups import lookups_of
+from entrypoints.http.problems import problem_responses
+from entrypoints.http.query import PageQuery, bad_cursor, decode_cursor, encode_cursor, next_link, pairs
+from entrypoints.http.rate_limit import Limits
+from entrypoints.http.reply import Body, Json, Out, Time, entity, expected_versions, json_list, without_default
+from entrypoints.http.route import INT64_MAX, router_of
+from entrypoints.http.signed_in import Guard
+
+RoleName = Literal["member", "annotator", "admin"]
+Username = Annotated[str, Field(max_length=255, examples=["ada"])]
+Email = Annotated[str, Field(max_length=EMAIL_MAX, examples=["ada@example.org"])]
+NewPassword = Annotated[str, Field(max_length=1024, description=f"{PASSWORD_MIN} to {PASSWORD_MAX} characters; not a common password.")]
+Identifier = Annotated[str, Field(max_length=255)]
+
+
+class SetPasswordBody(Body):
+    token: Annotated[str, Field(max_length=1024)]
+    new_password: NewPassword
+
+
+class UserIn(Body):
+    username: Username
+    email: Email
+    role: RoleName = "member"
+
+
+class UserChanges(Body):
+    """Only the fields sent change."""
+
+    role: RoleName = Field(default="member", json_schema_extra=without_default)
+    is_active: bool = Field(default=True, json_schema_extra=without_default)
+
+    def changes(self) -> dict[str, Any]:
+        given = self.model_dump(exclude_unset=True)
+        return given | {"role": Role(given["role"])} if "role" in given else given
+
+
+class UserOut(Out):
+    id: int
+    username: str
+    email: str
+    role: RoleName
+    is_active: bool
+    orcid_id: str | None
+    openalex_id: str | None
+    created_at: Time
+    updated_at: Time | None
+    version: int
+
+    @classmethod
+    def of(cls, user: User) -> "UserOut":
+        return cls.model_construct(**{name: getattr(user, name) for name in UserOut.model_fields})
+
+
+class CreatedUserOut(UserOut):
+    setup_token: str = Field(description="Sets the password, once; shown only here.")
+    setup_token_expires_at: Time
+
+
+class UserList(PageQuery):
+    search: str | None = Field(None, max_length=200, description="A literal part of the username or the address, in any case.")
+
+
+_LIST = TypeAdapter(list[UserOut])
+
+
+def account_routes(use: Container, limits: Limits) -> APIRouter:
+    set_password = use.set_password()
+    router = router_of(limits)
+
+    @router.post(
+        "/auth/set-password", status_code=204, response_model=None, responses=problem_responses(401), description=set_password.__doc__
+    )
+    @limits.login
+    async def post_set_password(request: Request, body: SetPasswordBody) -> Response:
+        await set_password(token=body.token, new_password=body.new_password)
+        return Response(status_code=204)
+
+    return router
+
+
+def admin_user_routes(use: Container, limits: Limits, guard: Guard) -> APIRouter:
+    list_them, get_one, create, administer = use.list_users(), use.get_user(), use.create_user(), use.administer_user()
+
+    router = router_of(limits, lookups_of(use))
+
+    @router.get("/admin/users", response_model=list[UserOut], description=list_them.__doc__)
+    @limits.signed_in
+    async def get_users(
+        request: Request, query: Annotated[UserList, Query()], by: Annotated[User, Depends(guard(Action.USER_LIST))]
+    ) -> Response:
+        found = await list_them(search=query.search, after=_after(query.cursor), limit=query.limit + 1, by=by)
+        page = found[: query.limit]
+        headers = {}
+        if len(found) > query.limit:
+            headers["link"] = next_link(request.url.path, pairs(request.scope["query_string"]), encode_cursor(page[-1].id))
+        return json_list(_LIST, [UserOut.of(user) for user in page], headers)
+
+    @router.post(
+        "/admin/users", status_code=201, response_model=CreatedUserOut, responses=problem_responses(409), description=create.__doc__
+    )
+    @limits.signed_in
+    async def post_user(request: Request, body: UserIn, by: Annotated[User, Depends(guard(Action.USER_CREATE))]) -> Response:
+        setup = await create(username=body.username, email=body.email, role=Role(body.role), by=by)
+        fields = {name: getattr(setup.user, name) for name in UserOut.model_fields}
+        answer = CreatedUserOut.model_construct(**fields, setup_token=setup.token, setup_token_expires_at=setup.expires_at)
+        return Json(answer, status=201, headers={"location": f"/admin/users/{setup.user.id}", "etag": f'"{setup.user.version}"'})
+
+    @router.get("/admin/users/{user_id:id}", response_model=UserOut, responses=problem_responses(404), description=get_one.__doc__)
+    @limits.signed_in
+    async def get_user(request: Request, user_id: int, by: Annotated[User, Depends(guard(Action.USER_LIST))]) -> Response:
+        user = await get_one(user_id=user_id, by=by)
+        return entity(request.headers, UserOut.of(user), tag=str(user.version))
+
+    @router.patch(
+        "/admin/users/{user_id:id}", response_model=UserOut, responses=problem_responses(404, 409, 412), description=administer.__doc__
+    )
+    @limits.signed_in
+    async def patch_user(
+        request: Request, user_id: int, body: UserChanges, by: Annotated[User, Depends(guard(Action.USER_UPDATE))]
+    ) -> Response:
+        changed = await administer(user_id=user_id, expected=expected_versions(request.headers), by=by, **body.changes())
+        return Json(UserOut.of(changed), headers={"etag": f'"{changed.version}"'})
+
+    return router
+
+
+def _after(cursor: str | None) -> int:
+    place = decode_cursor(cursor) if cursor is not None else [0]
+    if len(place) != 1 or type(place[0]) is not int or not 0 <= place[0] <= INT64_MAX:
+        raise bad_cursor()
+    return place[0]

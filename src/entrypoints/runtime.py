@@ -1,0 +1,115 @@
+"""From settings to a running container: the data folder, the secrets, the database, the first admin, the demo."""
+
+import json
+import os
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib.resources import files
+from typing import Any
+
+from domain.resource import Status
+from domain.survey import definition_from
+from domain.user import UsernameTaken
+from entrypoints.container import Container, EmbeddedPostgres, migrate
+from entrypoints.data_folder import DataFolder
+from entrypoints.settings import PREFIX, Settings
+
+FIRST_ADMIN = "admin"
+FIRST_ADMIN_EMAIL = "admin@localhost"
+DEMO = "dark-data"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Deployment:
+    """Where the database is, and the secrets: given by the settings, or made in the data folder."""
+
+    database_url: str
+    secret_keys: tuple[str, ...]
+    pepper: str
+
+    def container(self, settings: Settings) -> Container:
+        """The container for this deployment; nothing is connected yet."""
+        container = Container()
+        container.config.from_dict(
+            {
+                "database_url": self.database_url,
+                "secret_keys": [key.encode() for key in self.secret_keys],
+                "pepper": self.pepper.encode(),
+                "access_token_minutes": settings.access_token_minutes,
+                "registration_open": settings.registration == "open",
+            }
+        )
+        return container
+
+    def export(self) -> None:
+        """Put this into the environment, for the worker processes that this one starts."""
+        os.environ[f"{PREFIX}DATABASE_URL"] = self.database_url
+        os.environ[f"{PREFIX}SECRET_KEY"] = ",".join(self.secret_keys)
+        os.environ[f"{PREFIX}PEPPER"] = self.pepper
+
+
+@contextmanager
+def deployed(settings: Settings) -> Iterator[Deployment]:
+    """A database that runs and secrets that exist, while this lasts; the embedded PostgreSQL stops with it.
+
+    Raises `DataFolderError` and `EmbeddedPostgresError`.
+    """
+    if settings.database_url and settings.secret_key and settings.pepper:
+        yield Deployment(database_url=settings.database_url, secret_keys=settings.secret_key, pepper=settings.pepper)
+        return
+    folder = DataFolder(settings.data_dir)
+    keys = settings.secret_key or (folder.secret("secret_key"),)
+    pepper = settings.pepper or folder.secret("pepper")
+    if settings.database_url:
+        yield Deployment(database_url=settings.database_url, secret_keys=keys, pepper=pepper)
+        return
+    embedded = EmbeddedPostgres(folder.postgres, password=folder.secret("database_password"))
+    embedded.start()
+    try:
+        yield Deployment(database_url=embedded.url, secret_keys=keys, pepper=pepper)
+    finally:
+        embedded.stop()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prepared:
+    """What a start made: the password of the first admin when it was drawn now, and whether the demo was loaded now."""
+
+    admin_password: str | None
+    demo_loaded: bool
+
+
+async def prepare(deployment: Deployment, settings: Settings, *, demo: bool) -> Prepared:
+    """Migrate, see that an admin exists, and load the demo where it was never loaded. Raises `SchemaError`, `Invalid`."""
+    await migrate(deployment.database_url)
+    container = deployment.container(settings)
+    async with container.pool():
+        drawn = await _first_admin(container, settings)
+        loaded = await _load_demo(container) if demo else False
+    return Prepared(admin_password=drawn, demo_loaded=loaded)
+
+
+async def _first_admin(container: Container, settings: Settings) -> str | None:
+    if await container.users().by_username(FIRST_ADMIN):
+        return None
+    password = settings.admin_password or secrets.token_urlsafe(18)
+    try:
+        await container.create_admin()(username=FIRST_ADMIN, email=FIRST_ADMIN_EMAIL, password=password)
+    except UsernameTaken:
+        return None  # another instance, starting at the same time, was first
+    return None if settings.admin_password else password
+
+
+async def _load_demo(container: Container) -> bool:
+    story: dict[str, Any] = json.loads((files("entrypoints") / "demo" / f"{DEMO}.json").read_text())
+    admin = await container.users().by_username(FIRST_ADMIN)
+    return admin is not None and await container.create_story()(
+        slug=story["slug"],
+        title=story["title"],
+        description=story["description"],
+        definition=definition_from(story["survey"]),
+        resources=[resource | {"status": Status(resource["status"])} for resource in story["resources"]],
+        by=admin,
+    )

@@ -1,0 +1,120 @@
+"""Everything that can be set, read from the environment here and nowhere else."""
+
+import ipaddress
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, ValidationError, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+PREFIX = "COMPLEX_STORIES_"
+SECRET_MIN_BYTES = 32
+RATES = {
+    "public-read": "600/minute",
+    "survey-write": "30/minute",  # a respondent
+    "survey-write-network": "300/minute",  # ten times a respondent's, unless set: a classroom shares one address
+    "login": "10/minute",
+    "user": "100/minute",
+    "export": "10/minute",
+}
+NETWORK_SHARE = 10
+
+_WEAK = ("change", "secret", "password", "example")
+_UNITS = {"s": "second", "second": "second", "min": "minute", "minute": "minute", "h": "hour", "hour": "hour", "day": "day"}
+
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+
+class SettingsError(Exception):
+    """A setting is bad or weak: one sentence says which and why."""
+
+
+class Settings(BaseSettings):
+    """The settings of the service; each is an environment variable with the prefix `COMPLEX_STORIES_`."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, extra="ignore", env_ignore_empty=True, frozen=True, hide_input_in_errors=True)
+
+    database_url: str | None = Field(None, description="`postgresql+asyncpg://…`, PostgreSQL 15 or newer; absent: an embedded one")
+    data_dir: Path = Field(Path("./var"), description="where the embedded cluster and the made secrets live")
+    secret_key: Annotated[tuple[str, ...], NoDecode] = Field(
+        (), description="signs tokens: 32 bytes or more; several, comma-separated, to rotate: the first signs, all verify"
+    )
+    pepper: str | None = Field(None, description="keys the pseudonyms of respondents: 32 bytes or more; never change it")
+    admin_password: str | None = Field(None, description="password of the first `admin`; absent: a random one, printed once")
+    registration: Literal["closed", "open"] = Field("closed", description="whether people may make their own accounts")
+    trusted_proxies: Annotated[tuple[Network, ...], NoDecode] = Field(
+        (), description="networks, comma-separated, whose `X-Forwarded-For` counts"
+    )
+    rate_limits: Annotated[dict[str, str] | None, NoDecode] = Field(
+        default_factory=lambda: dict(RATES), description="`on`, `off`, or changes such as `survey-write=60/min,login=5/min`"
+    )
+    access_token_minutes: int = Field(15, ge=1, le=24 * 60, description="how long an access token is good for")
+    docs: Literal["on", "off"] = Field("on", description="whether `/docs` and the OpenAPI documents are served")
+    log_format: Literal["console", "json"] = Field("console", description="how log lines are written")
+
+    @field_validator("database_url")
+    @classmethod
+    def _is_asyncpg(cls, url: str | None) -> str | None:
+        if url is not None and not url.startswith("postgresql+asyncpg://"):
+            raise ValueError("must start with postgresql+asyncpg://")
+        return url
+
+    @field_validator("secret_key", mode="before")
+    @classmethod
+    def _keys(cls, given: Any) -> Any:
+        keys = tuple(given.split(",")) if isinstance(given, str) else given
+        for key in keys:
+            _check_secret(key)
+        return keys
+
+    @field_validator("pepper")
+    @classmethod
+    def _is_strong(cls, pepper: str | None) -> str | None:
+        if pepper is not None:
+            _check_secret(pepper)
+        return pepper
+
+    @field_validator("trusted_proxies", mode="before")
+    @classmethod
+    def _networks(cls, given: Any) -> Any:
+        if not isinstance(given, str):
+            return given
+        return tuple(ipaddress.ip_network(part.strip()) for part in given.split(",") if part.strip())
+
+    @field_validator("rate_limits", mode="before")
+    @classmethod
+    def _limits(cls, given: Any) -> Any:
+        if not isinstance(given, str):
+            return given
+        if given in ("on", "off"):
+            return dict(RATES) if given == "on" else None
+        changed = dict(_rate(part) for part in given.split(","))
+        if "survey-write" in changed:
+            amount, unit = changed["survey-write"].split("/")
+            changed.setdefault("survey-write-network", f"{int(amount) * NETWORK_SHARE}/{unit}")
+        return RATES | changed
+
+
+def _check_secret(secret: str) -> None:
+    if len(secret.encode()) < SECRET_MIN_BYTES:
+        raise ValueError(f"must have at least {SECRET_MIN_BYTES} bytes")
+    if any(word in secret.lower() for word in _WEAK):
+        raise ValueError("looks like a placeholder: use random bytes")
+
+
+def _rate(part: str) -> tuple[str, str]:
+    name, _, rate = part.strip().partition("=")
+    amount, _, unit = rate.partition("/")
+    if name not in RATES or unit not in _UNITS or not amount.isascii() or not amount.isdigit() or int(amount) < 1:
+        raise ValueError(f"must be on, off, or rates such as login=5/min for any of {', '.join(RATES)}")
+    return name, f"{int(amount)}/{_UNITS[unit]}"
+
+
+def load() -> Settings:
+    """The settings of this process. Raises `SettingsError` with one sentence that never repeats a value."""
+    try:
+        return Settings()
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        name = PREFIX + str(first["loc"][0]).upper()
+        raise SettingsError(f"{name} {first['msg'].removeprefix('Value error, ')}.") from None
