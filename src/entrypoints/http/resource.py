@@ -177,12 +177,14 @@ def signed_in_resources(use: Container, limits: Limits, guard: Guard) -> APIRout
 
     @router.put(
         "/admin/{project:slug}/resources/{resource_id:id}",
+        name="put_resource",
         response_model=ResourceOut,
         responses=problem_responses(404, 409, 412),
         description=update.__doc__,
     )
     @router.patch(
         "/admin/{project:slug}/resources/{resource_id:id}",
+        name="patch_resource",
         response_model=ResourceOut,
         responses=problem_responses(404, 409, 412),
         description=update.__doc__,

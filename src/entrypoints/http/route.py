@@ -75,6 +75,7 @@ class Route(APIRoute):
     lookups: ClassVar[Mapping[str, Lookup]] = {}
 
     def __init__(self, path: str, endpoint: Callable[..., Any], **options: Any) -> None:
+        options["generate_unique_id_function"] = lambda route: route.name
         options["responses"] = problem_responses(422, 429, 503) | (options.get("responses") or {})
         super().__init__(path, endpoint, **options)
         if self.dependant.dependencies:
