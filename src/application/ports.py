@@ -15,7 +15,7 @@ from domain.project import Project
 from domain.resource import Filter, Resource, Sort
 from domain.response import Outcome, Response
 from domain.session import Session
-from domain.survey import Change, FieldChange, Identity, Survey
+from domain.survey import Change, Definition, FieldChange, Identity, Survey
 from domain.user import User
 
 # --- time, chance, secrets -------------------------------------------------------------------------------------------------
@@ -270,13 +270,36 @@ class Surveys(Protocol):
     async def save(self, survey: Survey, changes: tuple[FieldChange, ...]) -> None:
         """Store a new version of a locked survey, and which changes brought it."""
 
+    async def switch(self, survey: Survey) -> None:
+        """Store whether a locked survey is open."""
+
+    async def definitions(self, project_id: int) -> list[Definition]:
+        """Every version's definition, oldest first."""
+
+    async def answered(self, project_id: int, field: str) -> list[tuple[Any, int]]:
+        """The stored answers to a field of a locked survey, each with how many respondents gave it."""
+
+    async def versions(self, project: str, *, before: int | None, limit: int) -> list["Version"]:
+        """Up to `limit` versions, newest first, from before this one on. Raises `NotFound`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Version:
+    """One version of a survey: when and by whom (a username) it was published, and what it changed."""
+
+    version: int
+    published_at: datetime
+    published_by: str
+    changes: tuple[FieldChange, ...]
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Saved:
-    """What a save came to: the stored value of its field, and the response's revision and time of last change."""
+    """What a save came to: the stored answers of its fields, which of them were stale, the response's revision and last change."""
 
     outcome: Outcome
-    value: Any
+    answers: dict[str, Any]
+    stale: frozenset[str]
     revision: int
     saved_at: datetime
 
@@ -291,7 +314,7 @@ class Responses(Protocol):
     async def save(
         self, change: Change, *, project_id: int, pseudonym: bytes, token_hash: bytes, identity: Identity, seq: int | None, at: datetime
     ) -> Saved:
-        """Apply a change as `Response.save` and `new_response` do, in one statement that no concurrent save can break.
+        """Apply a change as `Response.save` and `new_response` do, so that no concurrent save can break it, and log it.
 
         Under `Identity.TOKEN` the token must be the respondent's own: raises `TokenRequired`. Also raises `ConsentRequired`,
         `TokenTaken`, and `SurveyMoved`; then nothing was stored.
@@ -299,6 +322,12 @@ class Responses(Protocol):
 
     async def by_token(self, project: str, token_hash: bytes) -> Response | None:
         """The response of the respondent who holds this token. Raises `NotFound` without such a project."""
+
+    async def erase(self, project: str, token_hash: bytes) -> bool:
+        """Erase the response of the respondent who holds this token, its history included; only that one was erased remains.
+
+        Whether there was one. Raises `NotFound` without such a project.
+        """
 
 
 class Database(Protocol):

@@ -1,5 +1,6 @@
-"""Responses: save an answer, and see one's own."""
+"""Responses: save answers; see and erase one's own."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -13,17 +14,87 @@ _ATTEMPTS = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SavedAnswer:
-    """What a save came to. `token` is there only when this save made the response."""
+class SavedAnswers:
+    """What a save came to: the stored answers of its fields, and the codes of the choices among them.
+
+    `token` is there only when this save made the response.
+    """
 
     outcome: Outcome
-    field: str
-    value: Any
-    code: int | None
-    has_code: bool
+    answers: dict[str, Any]
+    codes: dict[str, int | None]
+    stale: list[str]
     survey_version: int
     revision: int
     saved_at: datetime
+    token: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SaveAnswers:
+    """Save several answers of one reader, all or nothing: they are judged by the state that they lead to.
+
+    Consent and answers may come together. With `seq`, one for all, fields that have a newer save stay as they are and are listed in
+    `stale`. Where one answer is refused, none is saved.
+    """
+
+    surveys: Surveys
+    responses: Responses
+    respondents: Respondents
+    clock: Clock
+
+    async def __call__(
+        self, *, project: str, fingerprint: str, answers: Mapping[str, object], seq: int | None = None, token: str | None = None
+    ) -> SavedAnswers:
+        given = _Given(fingerprint=fingerprint, answers=answers, seq=seq, token=token)
+        remembered = self.surveys.remembered(project)
+        if remembered is not None:
+            try:
+                return await self._save(given, remembered)
+            except (SurveyMoved, Refused, Conflict, Unauthenticated):
+                pass  # perhaps only because what is remembered is out of date: ask the survey as it is now
+        for _ in range(_ATTEMPTS):
+            survey = await self.surveys.get(project)
+            try:
+                return await self._save(given, survey)
+            except SurveyMoved:
+                continue
+        raise Unavailable
+
+    async def _save(self, given: "_Given", survey: Survey) -> SavedAnswers:
+        change = survey.accept(given.answers)
+        identity = survey.definition.identity
+        if identity is Identity.TOKEN and given.token is None:
+            raise TokenRequired
+        if given.token is not None and not is_token(given.token):
+            raise TokenRequired
+        token = given.token or self.respondents.token()
+        saved = await self.responses.save(
+            change,
+            project_id=survey.project_id,
+            pseudonym=self.respondents.pseudonym(project_id=survey.project_id, fingerprint=given.fingerprint),
+            token_hash=self.respondents.hash(token),
+            identity=identity,
+            seq=given.seq,
+            at=self.clock.now(),
+        )
+        return SavedAnswers(
+            outcome=saved.outcome,
+            answers=saved.answers,
+            codes=survey.codes_of(saved.answers),
+            stale=sorted(saved.stale),
+            survey_version=change.survey_version,
+            revision=saved.revision,
+            saved_at=saved.saved_at,
+            token=token if saved.outcome is Outcome.CREATED else None,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Given:
+    fingerprint: str
+    answers: Mapping[str, object]
+    seq: int | None
     token: str | None
 
 
@@ -37,67 +108,12 @@ class UpsertAnswer:
     withdrawing it erases them.
     """
 
-    surveys: Surveys
-    responses: Responses
-    respondents: Respondents
-    clock: Clock
+    save: SaveAnswers
 
     async def __call__(
         self, *, project: str, fingerprint: str, field: str, value: object, seq: int | None = None, token: str | None = None
-    ) -> SavedAnswer:
-        answer = _Answer(fingerprint=fingerprint, field=field, value=value, seq=seq, token=token)
-        remembered = self.surveys.remembered(project)
-        if remembered is not None:
-            try:
-                return await self._save(answer, remembered)
-            except (SurveyMoved, Refused, Conflict, Unauthenticated):
-                pass  # perhaps only because what is remembered is out of date: ask the survey as it is now
-        for _ in range(_ATTEMPTS):
-            survey = await self.surveys.get(project)
-            try:
-                return await self._save(answer, survey)
-            except SurveyMoved:
-                continue
-        raise Unavailable
-
-    async def _save(self, answer: "_Answer", survey: Survey) -> SavedAnswer:
-        change = survey.accept(answer.field, answer.value)
-        identity = survey.definition.identity
-        if identity is Identity.TOKEN and answer.token is None:
-            raise TokenRequired
-        if answer.token is not None and not is_token(answer.token):
-            raise TokenRequired
-        token = answer.token or self.respondents.token()
-        saved = await self.responses.save(
-            change,
-            project_id=survey.project_id,
-            pseudonym=self.respondents.pseudonym(project_id=survey.project_id, fingerprint=answer.fingerprint),
-            token_hash=self.respondents.hash(token),
-            identity=identity,
-            seq=answer.seq,
-            at=self.clock.now(),
-        )
-        question = survey.definition.question(change.field)
-        return SavedAnswer(
-            outcome=saved.outcome,
-            field=change.field,
-            value=saved.value,
-            code=question.code_of(saved.value) if question else None,
-            has_code=change.has_codes,
-            survey_version=change.survey_version,
-            revision=saved.revision,
-            saved_at=saved.saved_at,
-            token=token if saved.outcome is Outcome.CREATED else None,
-        )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Answer:
-    fingerprint: str
-    field: str
-    value: object
-    seq: int | None
-    token: str | None
+    ) -> SavedAnswers:
+        return await self.save(project=project, fingerprint=fingerprint, answers={field: value}, seq=seq, token=token)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,3 +130,17 @@ class GetResponse:
         if response is None:
             raise TokenRequired
         return response
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EraseResponse:
+    """Erase a reader's own answers for good, their history included. The reader may start anew."""
+
+    responses: Responses
+    respondents: Respondents
+
+    async def __call__(self, *, project: str, token: str | None) -> None:
+        if token is None or not is_token(token):
+            raise TokenRequired
+        if not await self.responses.erase(project, self.respondents.hash(token)):
+            raise TokenRequired

@@ -1,10 +1,11 @@
-"""Surveys: publish one, show it."""
+"""Surveys: publish one, show it and its versions, open and close it."""
 
 from dataclasses import dataclass
 
-from application.ports import Clock, Surveys, UnitOfWorkFactory
+from application.ports import Clock, Surveys, UnitOfWorkFactory, Version
 from domain.access import Action, require
-from domain.survey import Definition, FieldChange, Survey, first_survey
+from domain.errors import NotFound
+from domain.survey import Definition, FieldChange, Survey, changes_between, counted, ever_asked, first_survey
 from domain.user import User
 
 
@@ -21,13 +22,23 @@ class Publication:
 class PublishSurvey:
     """Publish a survey, or a new version of it; where nothing differs, nothing happens.
 
-    Questions and choices may be added, ranges widened and labels reworded; anything that answers rest on stays.
+    `changes` tells what the version does to each question and how many stored answers it touches. Removing or narrowing a question
+    that has such answers is refused unless its field is listed in `accept_breaking`; stored answers stay, pinned to the version they
+    were given under. A question that has answers never changes its type.
     """
 
     unit_of_work: UnitOfWorkFactory
     clock: Clock
 
-    async def __call__(self, *, project: str, definition: Definition, expected: frozenset[int] | None, by: User) -> Publication:
+    async def __call__(
+        self,
+        *,
+        project: str,
+        definition: Definition,
+        accept_breaking: frozenset[str] = frozenset(),
+        expected: frozenset[int] | None = None,
+        by: User,
+    ) -> Publication:
         require(by, Action.SURVEY_PUBLISH)
         now = self.clock.now()
         async with self.unit_of_work() as work:
@@ -35,11 +46,50 @@ class PublishSurvey:
             if found is None:
                 survey, changes = first_survey(definition, project_id=project_id, project=project, by=by, expected=expected, at=now)
             else:
-                survey, changes = found.publish(definition, by=by, expected=expected, at=now)
+                changes = await self._changes(work.surveys, found, definition)
+                survey = found.publish(definition, changes, accept_breaking=accept_breaking, by=by, expected=expected, at=now)
             if survey != found:
                 await work.surveys.save(survey, changes)
             await work.commit()
         return Publication(survey=survey, is_new=survey != found, changes=changes)
+
+    async def _changes(self, surveys: Surveys, found: Survey, definition: Definition) -> tuple[FieldChange, ...]:
+        asked = ever_asked(await surveys.definitions(found.project_id))
+        return tuple(
+            [
+                counted(change, definition.question(change.field), await surveys.answered(found.project_id, change.field))
+                for change in changes_between(found.definition, definition, asked)
+            ]
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SwitchSurvey:
+    """Open a survey for answers, or close it; one that is so already stays so."""
+
+    unit_of_work: UnitOfWorkFactory
+
+    async def __call__(self, *, project: str, is_open: bool, by: User) -> Survey:
+        require(by, Action.SURVEY_SWITCH)
+        async with self.unit_of_work() as work:
+            _, found = await work.surveys.lock(project)
+            if found is None:
+                raise NotFound
+            switched = found.switch(is_open=is_open, by=by)
+            await work.surveys.switch(switched)
+            await work.commit()
+        return switched
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListVersions:
+    """The versions of a survey, newest first, and what each changed."""
+
+    surveys: Surveys
+
+    async def __call__(self, *, project: str, before: int | None, limit: int, by: User) -> list[Version]:
+        require(by, Action.SURVEY_VERSIONS)
+        return await self.surveys.versions(project, before=before, limit=limit)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

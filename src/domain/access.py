@@ -38,6 +38,9 @@ class Action(StrEnum):
     RESOURCE_UPDATE = "resource.update"
     RESOURCE_DELETE = "resource.delete"
     SURVEY_PUBLISH = "survey.publish"
+    SURVEY_SWITCH = "survey.switch"
+    SURVEY_VERSIONS = "survey.versions"
+    RESPONSE_READ = "response.read"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,6 +68,9 @@ PERMISSIONS: Mapping[Action, Permission] = {
     Action.RESOURCE_UPDATE: Permission(anyones=Role.ADMIN, own=Role.MEMBER),
     Action.RESOURCE_DELETE: _from(Role.ADMIN),
     Action.SURVEY_PUBLISH: _from(Role.ADMIN),
+    Action.SURVEY_SWITCH: _from(Role.ADMIN),
+    Action.SURVEY_VERSIONS: _from(Role.ADMIN),
+    Action.RESPONSE_READ: _from(Role.ANNOTATOR),
 }
 
 

@@ -54,12 +54,17 @@ class Outcome(Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Response:
-    """What one respondent has answered. `seqs` remembers the highest sequence number applied to each field."""
+    """What one respondent has answered.
+
+    `versions` pins each answer to the survey version that it was given under; `seqs` remembers the highest sequence number that
+    was applied to each field.
+    """
 
     project_id: int
     pseudonym: bytes
     token_hash: bytes
     answers: dict[str, Any]
+    versions: dict[str, int]
     seqs: dict[str, int]
     revision: int
     survey_version: int
@@ -71,42 +76,67 @@ class Response:
         """When this last changed."""
         return self.updated_at or self.created_at
 
-    def save(self, change: Change, *, seq: int | None, at: datetime) -> tuple["Response", Outcome]:
+    def save(self, change: Change, *, seq: int | None, at: datetime) -> "Save":
         """This response with `change`. Raises `ConsentRequired`.
 
-        A `seq` that is not above the stored one changes nothing. The revision rises by one when the answers differ.
+        A `seq` that is not above a field's stored one leaves that field as it is. What is left is judged by the state it leads
+        to: without consent there are no other answers. The revision rises by one when the answers differ.
         """
-        if seq is not None and seq <= self.seqs.get(change.field, -1):
-            return self, Outcome.STALE
-        _pass_gate(change, self.answers)
-        kept = {} if change.erases else {k: v for k, v in self.answers.items() if k != change.field}
-        saved = replace(
-            self,
-            answers=kept | change.patch,
-            seqs=self.seqs if seq is None else self.seqs | {change.field: seq},
+        fresh = {field: value for field, value in change.answers.items() if seq is None or seq > self.seqs.get(field, -1)}
+        answers = _settled(change, self.answers, fresh)
+        seqs = self.seqs if seq is None else self.seqs | dict.fromkeys(fresh, seq)
+        changed = {field: value for field, value in fresh.items() if value != self.answers.get(field)}
+        saved = replace(self, answers=answers, seqs=seqs)
+        if answers != self.answers:
+            versions = self.versions | dict.fromkeys(changed, change.survey_version)
+            saved = replace(
+                saved,
+                versions={field: version for field, version in versions.items() if field in answers},
+                revision=self.revision + 1,
+                survey_version=change.survey_version,
+                updated_at=at,
+            )
+        return Save(
+            response=saved,
+            outcome=Outcome.UPDATED if fresh else Outcome.STALE,
+            stale=frozenset(change.answers.keys() - fresh.keys()),
+            changed=changed,
         )
-        if saved.answers == self.answers:
-            return saved, Outcome.UPDATED
-        return replace(saved, revision=self.revision + 1, survey_version=change.survey_version, updated_at=at), Outcome.UPDATED
 
 
-def new_response(change: Change, *, project_id: int, pseudonym: bytes, token_hash: bytes, seq: int | None, at: datetime) -> Response:
-    """The response that a respondent's first save makes. Raises `ConsentRequired`."""
-    _pass_gate(change, {})
-    return Response(
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Save:
+    """A response after a save: the fields that were stale, and the new values (None: withdrawn) of those that changed."""
+
+    response: Response
+    outcome: Outcome
+    stale: frozenset[str]
+    changed: dict[str, Any]
+
+
+def new_response(change: Change, *, project_id: int, pseudonym: bytes, token_hash: bytes, seq: int | None, at: datetime) -> Save:
+    """What a respondent's first save makes. Raises `ConsentRequired`."""
+    answers = _settled(change, {}, change.answers)
+    response = Response(
         project_id=project_id,
         pseudonym=pseudonym,
         token_hash=token_hash,
-        answers=change.patch,
-        seqs={} if seq is None else {change.field: seq},
+        answers=answers,
+        versions=dict.fromkeys(answers, change.survey_version),
+        seqs={} if seq is None else dict.fromkeys(change.answers, seq),
         revision=1,
         survey_version=change.survey_version,
         created_at=at,
     )
+    return Save(response=response, outcome=Outcome.CREATED, stale=frozenset(), changed=answers)
 
 
-def _pass_gate(change: Change, answers: dict[str, Any]) -> None:
-    if change.gate is not None:
-        field, accept = change.gate
-        if answers.get(field) != accept:
-            raise ConsentRequired
+def _settled(change: Change, before: dict[str, Any], fresh: dict[str, Any]) -> dict[str, Any]:
+    """The answers that `fresh` ones lead to. Raises `ConsentRequired`."""
+    after = {field: value for field, value in (before | fresh).items() if value is not None}
+    consent = change.consent
+    if consent is None or after.get(consent.field) == consent.accept:
+        return after
+    if change.gated & fresh.keys():
+        raise ConsentRequired
+    return {field: value for field, value in after.items() if field == consent.field}

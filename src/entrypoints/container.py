@@ -94,5 +94,10 @@ class Container(containers.DeclarativeContainer):
 
     publish_survey = providers.Singleton(survey.PublishSurvey, unit_of_work=unit_of_work, clock=clock)
     get_survey = providers.Singleton(survey.GetSurvey, surveys=surveys)
-    upsert_answer = providers.Singleton(response.UpsertAnswer, surveys=surveys, responses=responses, respondents=respondents, clock=clock)
+    switch_survey = providers.Singleton(survey.SwitchSurvey, unit_of_work=unit_of_work)
+    list_versions = providers.Singleton(survey.ListVersions, surveys=surveys)
+
+    save_answers = providers.Singleton(response.SaveAnswers, surveys=surveys, responses=responses, respondents=respondents, clock=clock)
+    upsert_answer = providers.Singleton(response.UpsertAnswer, save=save_answers)
+    erase_response = providers.Singleton(response.EraseResponse, responses=responses, respondents=respondents)
     get_response = providers.Singleton(response.GetResponse, responses=responses, respondents=respondents)

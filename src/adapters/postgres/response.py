@@ -1,9 +1,9 @@
-"""Responses in PostgreSQL: each save is one statement.
+"""Responses in PostgreSQL: a save of one answer is one statement; what takes more to decide is one transaction.
 
-It applies only while the survey is open at the version that accepted the answer: the survey's row is held against a new
+A save applies only while the survey is open at the version that accepted the answers: the survey's row is held against a new
 publication (FOR KEY SHARE waits for, and is waited for by, the FOR UPDATE of `survey.LOCK_SURVEY`), so a save that was acknowledged
-was judged by the version that stood. The WHERE clauses are those of `domain.response.Response.save`; when they let nothing
-through, a second look says why.
+was judged by the version that stood. The clauses of the statement are those of `domain.response.Response.save`, which the
+transaction calls; a contract suite compares the two. When the statement lets nothing through, a second look says why.
 """
 
 from dataclasses import fields
@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import Any
 from uuid import uuid4
 
+from asyncpg import Record
 from sqlalchemy import (
     BigInteger,
     Boolean,
@@ -23,7 +24,9 @@ from sqlalchemy import (
     bindparam,
     case,
     cast,
+    delete,
     func,
+    insert,
     literal_column,
     or_,
     select,
@@ -32,11 +35,11 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.dialects.postgresql import insert as upsert
 
-from adapters.postgres.database import Executor, Statement
-from adapters.postgres.tables import TIME, projects, responses, surveys
+from adapters.postgres.database import Executor, Pool, Statement, Transaction
+from adapters.postgres.tables import TIME, answer_changes, erasures, projects, responses, surveys
 from application.ports import Responses, Saved, SurveyMoved
 from domain.errors import NotFound, Unavailable
-from domain.response import ConsentRequired, Outcome, Response, TokenRequired
+from domain.response import ConsentRequired, Outcome, Response, Save, TokenRequired, new_response
 from domain.survey import Change, Identity
 
 _ATTEMPTS = 5
@@ -49,8 +52,11 @@ _patch = bindparam("patch", type_=JSONB)
 _seq = bindparam("seq", type_=BigInteger)
 _seqs = bindparam("seqs", type_=JSONB)
 _version = bindparam("survey_version", type_=Integer)
+_versions = bindparam("versions", type_=JSONB)
 _save = bindparam("save", type_=Uuid)
 _at = bindparam("at", type_=TIME)
+_saved_at = func.coalesce(responses.c.updated_at, responses.c.created_at).label("saved_at")
+_stored = [responses.c[field.name] for field in fields(Response)]
 
 _open_survey = (
     select(surveys.c.project_id)
@@ -62,31 +68,48 @@ _open_survey = (
         projects.c.deleted_at.is_(None),
     )
     .with_for_update(key_share=True, read=True, of=surveys)
-    .cte("open_survey")
 )
-_kept = case(
-    (bindparam("erases", type_=Boolean), literal_column("'{}'::jsonb")),
-    else_=responses.c.answers.op("-")(_field),
-)
-_answers: ColumnElement[Any] = _kept.op("||")(_patch)
+
+# --- one answer, one statement -----------------------------------------------------------------------------------------------
+
+_open = _open_survey.cte("open_survey")
+_answers: ColumnElement[Any] = responses.c.answers.op("-")(_field).op("||")(_patch)
 _differs = _answers.is_distinct_from(responses.c.answers)
 _is_newer = or_(_seq.is_(None), func.coalesce(cast(responses.c.seqs.op("->>")(_field), BigInteger), -1) < _seq)
 _is_owner = or_(~bindparam("by_token", type_=Boolean), responses.c.token_hash == _token_hash)
 _applied = {
     "answers": _answers,
     "seqs": responses.c.seqs.op("||")(_seqs),
+    "versions": case(
+        (_differs, responses.c.versions.op("-")(_field).op("||")(_versions)),
+        else_=responses.c.versions,
+    ),
     "revision": responses.c.revision + case((_differs, 1), else_=0),
     "survey_version": case((_differs, _version), else_=responses.c.survey_version),
     "last_save": case((_differs, _save), else_=responses.c.last_save),
     "updated_at": case((_differs, _at), else_=responses.c.updated_at),
 }
-_outcome = (
-    responses.c.revision,
-    func.coalesce(responses.c.updated_at, responses.c.created_at).label("saved_at"),
-    and_(responses.c.revision == 1, responses.c.last_save == _save).label("created"),
-)
+_outcome = (responses.c.id, responses.c.revision, _saved_at, (responses.c.last_save == _save).label("changed"))
 
-SAVE = Statement(
+
+def _logged(saving: Any) -> Statement:
+    """The saving statement, with the change it made logged by the same statement."""
+    saved = saving.returning(*_outcome).cte("saved")
+    log = (
+        insert(answer_changes)
+        .from_select(
+            ["response_id", "revision", "field", "value", "survey_version", "seq", "changed_at", "project_id"],
+            select(saved.c.id, saved.c.revision, _field, _patch.op("->")(_field), _version, _seq, _at, _project_id).where(
+                saved.c.changed, or_(saved.c.revision > 1, _patch.op("?")(_field))
+            ),
+        )
+        .cte("log")
+    )
+    created = and_(saved.c.changed, saved.c.revision == 1).label("created")
+    return Statement(select(saved.c.revision, saved.c.saved_at, created).add_cte(log))
+
+
+SAVE = _logged(
     upsert(responses)
     .from_select(
         [
@@ -95,50 +118,86 @@ SAVE = Statement(
             "token_hash",
             "answers",
             "seqs",
+            "versions",
             "revision",
             "survey_version",
             "last_save",
             "created_at",
         ],
-        select(_open_survey.c.project_id, _pseudonym, _token_hash, _patch, _seqs, literal_column("1"), _version, _save, _at),
+        select(_open.c.project_id, _pseudonym, _token_hash, _patch, _seqs, _versions, literal_column("1"), _version, _save, _at),
     )
     .on_conflict_do_update(index_elements=[responses.c.project_id, responses.c.pseudonym], set_=_applied, where=and_(_is_newer, _is_owner))
-    .returning(*_outcome)
 )
 # Behind a consent gate a save can only change a response that holds the consent: it never makes one.
-SAVE_BEHIND_GATE = Statement(
+SAVE_BEHIND_GATE = _logged(
     update(responses)
     .where(
-        responses.c.project_id == _open_survey.c.project_id,
+        responses.c.project_id == _open.c.project_id,
         responses.c.pseudonym == _pseudonym,
         _is_newer,
         _is_owner,
         responses.c.answers.op("->")(bindparam("gate_field", type_=Text)) == bindparam("gate_accept", type_=JSONB),
     )
     .values(_applied)
-    .returning(*_outcome)
 )
 LOOK = Statement(
-    select(responses.c.answers, responses.c.seqs, responses.c.token_hash, responses.c.revision)
-    .add_columns(func.coalesce(responses.c.updated_at, responses.c.created_at).label("saved_at"))
-    .select_from(
-        _open_survey.outerjoin(
-            responses,
-            and_(responses.c.project_id == _open_survey.c.project_id, responses.c.pseudonym == _pseudonym),
-        )
+    select(responses.c.answers, responses.c.seqs, responses.c.token_hash, responses.c.revision, _saved_at).select_from(
+        _open.outerjoin(responses, and_(responses.c.project_id == _open.c.project_id, responses.c.pseudonym == _pseudonym))
     )
 )
-_stored = [responses.c[field.name] for field in fields(Response)]
+
+# --- several answers, or the withdrawal of consent: one transaction ----------------------------------------------------------
+
+HOLD_SURVEY = Statement(_open_survey)
+LOCK = Statement(
+    select(responses.c.id, *_stored)
+    .where(responses.c.project_id == _project_id, responses.c.pseudonym == _pseudonym)
+    .with_for_update(key_share=True)
+)
+_columns = [*(field.name for field in fields(Response)), "last_save"]
+BEGIN = Statement(
+    upsert(responses)
+    .values({name: bindparam(name, type_=responses.c[name].type) for name in _columns})
+    .on_conflict_do_nothing(index_elements=[responses.c.project_id, responses.c.pseudonym])
+    .returning(responses.c.id)
+)
+STORE = Statement(
+    update(responses)
+    .where(responses.c.id == bindparam("id"))
+    .values(
+        {
+            name: bindparam(name, type_=responses.c[name].type)
+            for name in ("answers", "seqs", "versions", "revision", "survey_version", "updated_at")
+        }
+    )
+)
+LOG = Statement(insert(answer_changes).values({c.name: bindparam(c.name, type_=c.type) for c in answer_changes.c if c.name != "xid"}))
+FORGET_HISTORY = Statement(
+    delete(answer_changes).where(answer_changes.c.response_id == bindparam("id"), answer_changes.c.field != bindparam("kept", type_=Text))
+)
+
+# --- a respondent's rights ---------------------------------------------------------------------------------------------------
+
 BY_TOKEN = Statement(
     select(projects.c.id.label("project"), *_stored)
     .select_from(projects.outerjoin(responses, and_(responses.c.project_id == projects.c.id, responses.c.token_hash == _token_hash)))
     .where(projects.c.slug == bindparam("slug"), projects.c.deleted_at.is_(None))
 )
+_project = select(projects.c.id).where(projects.c.slug == bindparam("slug"), projects.c.deleted_at.is_(None)).cte("project")
+_gone = (
+    delete(responses)
+    .where(responses.c.project_id == _project.c.id, responses.c.token_hash == _token_hash)
+    .returning(responses.c.project_id)
+    .cte("gone")
+)
+_trace = insert(erasures).from_select(["project_id"], select(_gone.c.project_id)).cte("trace")
+ERASE = Statement(select(_project.c.id, select(func.count()).select_from(_gone).scalar_subquery().label("erased")).add_cte(_trace))
 
 
 class PostgresResponses(Responses):
-    def __init__(self, executor: Executor) -> None:
-        self._run = executor
+    def __init__(self, pool: Pool) -> None:
+        self._run: Executor = pool
+        self._pool = pool
 
     async def save(
         self,
@@ -151,32 +210,46 @@ class PostgresResponses(Responses):
         seq: int | None,
         at: datetime,
     ) -> Saved:
-        gate_field, gate_accept = change.gate or (None, None)
         given = {
             "project_id": project_id,
             "pseudonym": pseudonym,
             "token_hash": token_hash,
             "by_token": identity is Identity.TOKEN,
-            "field": change.field,
-            "patch": change.patch,
-            "erases": change.erases,
             "seq": seq,
-            "seqs": {} if seq is None else {change.field: seq},
             "survey_version": change.survey_version,
-            "gate_field": gate_field,
-            "gate_accept": gate_accept,
             "save": uuid4(),
             "at": at,
         }
+        is_single = len(change.answers) == 1 and not change.withdraws_consent
         for _ in range(_ATTEMPTS):
-            row = await self._run.row(SAVE if change.gate is None else SAVE_BEHIND_GATE, **given)
-            if row is not None:
-                outcome = Outcome.CREATED if row["created"] else Outcome.UPDATED
-                return Saved(outcome=outcome, value=change.value, revision=row["revision"], saved_at=row["saved_at"])
-            refused = await self._why_not(change, given)
-            if refused is not None:
-                return refused
+            saved = await (self._save_one(change, given) if is_single else self._save_together(change, given))
+            if saved is not None:
+                return saved
         raise Unavailable
+
+    async def _save_one(self, change: Change, given: dict[str, Any]) -> Saved | None:
+        ((field, value),) = change.answers.items()
+        patch = {} if value is None else {field: value}
+        given |= {
+            "field": field,
+            "patch": patch,
+            "seqs": {} if given["seq"] is None else {field: given["seq"]},
+            "versions": dict.fromkeys(patch, change.survey_version),
+        }
+        if change.gated and change.consent is not None:
+            gate = {"gate_field": change.consent.field, "gate_accept": change.consent.accept}
+            row = await self._run.row(SAVE_BEHIND_GATE, **given, **gate)
+        else:
+            row = await self._run.row(SAVE, **given)
+        if row is None:
+            return await self._why_not(change, given)
+        return Saved(
+            outcome=Outcome.CREATED if row["created"] else Outcome.UPDATED,
+            answers=change.answers,
+            stale=frozenset(),
+            revision=row["revision"],
+            saved_at=row["saved_at"],
+        )
 
     async def _why_not(self, change: Change, given: dict[str, Any]) -> Saved | None:
         """Why a save went nowhere: raises, or says that it is stale. None: what stood in its way is gone, so try again."""
@@ -184,20 +257,87 @@ class PostgresResponses(Responses):
         if row is None:
             raise SurveyMoved
         if row["revision"] is None:
-            if change.gate is not None:
+            if change.gated:
                 raise ConsentRequired
             return None
-        if given["by_token"] and row["token_hash"] != given["token_hash"]:
-            raise TokenRequired
-        if given["seq"] is not None and given["seq"] <= row["seqs"].get(change.field, -1):
-            value = row["answers"].get(change.field)
-            return Saved(outcome=Outcome.STALE, value=value, revision=row["revision"], saved_at=row["saved_at"])
-        if change.gate is not None and row["answers"].get(change.gate[0]) != change.gate[1]:
+        _check_owner(row, given)
+        if given["seq"] is not None and given["seq"] <= row["seqs"].get(given["field"], -1):
+            return Saved(
+                outcome=Outcome.STALE,
+                answers={field: row["answers"].get(field) for field in change.answers},
+                stale=frozenset(change.answers),
+                revision=row["revision"],
+                saved_at=row["saved_at"],
+            )
+        if change.gated and change.consent and row["answers"].get(change.consent.field) != change.consent.accept:
             raise ConsentRequired
         return None
+
+    async def _save_together(self, change: Change, given: dict[str, Any]) -> Saved | None:
+        """Let the domain decide on the locked response. None: another made it at the same time, so try again."""
+        async with Transaction(self._pool) as work:
+            if await work.row(HOLD_SURVEY, **given) is None:
+                raise SurveyMoved
+            row = await work.row(LOCK, **given)
+            if row is None:
+                owner = {name: given[name] for name in ("project_id", "pseudonym", "token_hash")}
+                save = new_response(change, seq=given["seq"], at=given["at"], **owner)
+                made = await work.row(BEGIN, **_columns_of(save.response), last_save=given["save"])
+                if made is None:
+                    return None
+                response_id = made["id"]
+            else:
+                _check_owner(row, given)
+                save = _response(row).save(change, seq=given["seq"], at=given["at"])
+                response_id = row["id"]
+                await work.row(STORE, id=response_id, **_columns_of(save.response))
+            await self._log(work, response_id, change, save, given)
+            await work.commit()
+        return Saved(
+            outcome=save.outcome,
+            answers={field: save.response.answers.get(field) for field in change.answers},
+            stale=save.stale,
+            revision=save.response.revision,
+            saved_at=save.response.saved_at,
+        )
+
+    async def _log(self, work: Transaction, response_id: int, change: Change, save: Save, given: dict[str, Any]) -> None:
+        for field, value in save.changed.items():
+            entry = {
+                "response_id": response_id,
+                "revision": save.response.revision,
+                "field": field,
+                "value": value,
+                "survey_version": change.survey_version,
+                "seq": given["seq"],
+                "changed_at": given["at"],
+                "project_id": given["project_id"],
+            }
+            await work.row(LOG, **entry)
+        if change.consent and save.response.answers.get(change.consent.field) != change.consent.accept:
+            await work.row(FORGET_HISTORY, id=response_id, kept=change.consent.field)
 
     async def by_token(self, project: str, token_hash: bytes) -> Response | None:
         row = await self._run.row(BY_TOKEN, slug=project, token_hash=token_hash)
         if row is None:
             raise NotFound
-        return None if row["revision"] is None else Response(**{field.name: row[field.name] for field in fields(Response)})
+        return None if row["revision"] is None else _response(row)
+
+    async def erase(self, project: str, token_hash: bytes) -> bool:
+        row = await self._run.row(ERASE, slug=project, token_hash=token_hash)
+        if row is None:
+            raise NotFound
+        return bool(row["erased"])
+
+
+def _response(row: Record) -> Response:
+    return Response(**{field.name: row[field.name] for field in fields(Response)})
+
+
+def _columns_of(response: Response) -> dict[str, Any]:
+    return {field.name: getattr(response, field.name) for field in fields(Response)}
+
+
+def _check_owner(row: Record, given: dict[str, Any]) -> None:
+    if given["by_token"] and row["token_hash"] != given["token_hash"]:
+        raise TokenRequired

@@ -5,14 +5,14 @@ from dataclasses import asdict
 from typing import Any
 
 from asyncpg import Record
-from sqlalchemy import bindparam, insert, select
+from sqlalchemy import Integer, Text, bindparam, func, insert, literal_column, or_, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 
 from adapters.postgres.database import Executor, Statement
-from adapters.postgres.tables import projects, survey_versions, surveys
-from application.ports import Surveys
+from adapters.postgres.tables import projects, responses, survey_versions, surveys, users
+from application.ports import Surveys, Version
 from domain.errors import NotFound
-from domain.survey import FieldChange, Survey, definition_from
+from domain.survey import Definition, FieldChange, Kind, Survey, definition_from
 
 _REMEMBERED = 1000
 
@@ -46,6 +46,31 @@ SAVE_SURVEY = Statement(
         index_elements=[surveys.c.project_id],
         set_={"version": _survey.excluded.version, "is_open": _survey.excluded.is_open},
     )
+)
+SWITCH = Statement(update(surveys).where(surveys.c.project_id == bindparam("project_id")).values(is_open=bindparam("is_open")))
+DEFINITIONS = Statement(
+    select(survey_versions.c.definition).where(survey_versions.c.project_id == bindparam("project_id")).order_by(survey_versions.c.version)
+)
+_value = responses.c.answers.op("->")(bindparam("field", type_=Text))
+ANSWERED = Statement(
+    select(_value.label("value"), func.count().label("number"))
+    .where(responses.c.project_id == bindparam("project_id"), responses.c.answers.op("?")(bindparam("field", type_=Text)))
+    .group_by(literal_column("value"))
+)
+VERSIONS = Statement(
+    select(survey_versions.c.version, survey_versions.c.published_at, survey_versions.c.changes, users.c.username)
+    .select_from(
+        projects.join(survey_versions, survey_versions.c.project_id == projects.c.id).join(
+            users, users.c.id == survey_versions.c.published_by
+        )
+    )
+    .where(
+        projects.c.slug == bindparam("project"),
+        projects.c.deleted_at.is_(None),
+        or_(bindparam("before", type_=Integer).is_(None), survey_versions.c.version < bindparam("before", type_=Integer)),
+    )
+    .order_by(survey_versions.c.version.desc())
+    .limit(bindparam("limit"))
 )
 
 
@@ -89,6 +114,30 @@ class PostgresSurveys(Surveys):
         }
         await self._run.row(SAVE_VERSION, **columns)
         await self._run.row(SAVE_SURVEY, **columns)
+
+    async def switch(self, survey: Survey) -> None:
+        await self._run.row(SWITCH, project_id=survey.project_id, is_open=survey.is_open)
+
+    async def definitions(self, project_id: int) -> list[Definition]:
+        return [definition_from(row["definition"]) for row in await self._run.rows(DEFINITIONS, project_id=project_id)]
+
+    async def answered(self, project_id: int, field: str) -> list[tuple[Any, int]]:
+        rows = await self._run.rows(ANSWERED, project_id=project_id, field=field)
+        return [(row["value"], row["number"]) for row in rows]
+
+    async def versions(self, project: str, *, before: int | None, limit: int) -> list[Version]:
+        rows = await self._run.rows(VERSIONS, project=project, before=before, limit=limit)
+        if not rows:
+            await self.get(project)  # tells an empty page from a survey that is not there
+        return [
+            Version(
+                version=row["version"],
+                published_at=row["published_at"],
+                published_by=row["username"],
+                changes=tuple(FieldChange(**change | {"change": Kind(change["change"])}) for change in row["changes"]),
+            )
+            for row in rows
+        ]
 
     def _remember(self, survey: Survey) -> None:
         self._seen[survey.project] = survey

@@ -24,6 +24,7 @@ from sqlalchemy import (
     text,
 )
 from sqlalchemy.dialects.postgresql import JSONB, TIMESTAMP
+from sqlalchemy.types import UserDefinedType
 
 metadata = MetaData(
     naming_convention={
@@ -36,6 +37,16 @@ metadata = MetaData(
 )
 
 TIME = TIMESTAMP(timezone=True)
+
+
+class XID8(UserDefinedType[str]):
+    """The 64-bit transaction id: with `pg_visible_in_snapshot` it tells exactly what a snapshot has seen."""
+
+    cache_ok = True
+
+    def get_col_spec(self, **_: object) -> str:
+        return "xid8"
+
 
 users = Table(
     "users",
@@ -180,6 +191,34 @@ responses = Table(
     Column("updated_at", TIME),
     UniqueConstraint("project_id", "pseudonym"),
     UniqueConstraint("project_id", "token_hash"),
+    Column("versions", JSONB, nullable=False),
     # Room on each page for the next version of its rows: a save touches no index.
     postgresql_with={"fillfactor": "75"},
+)
+
+# Append-only, but for erasure. A value of NULL is a withdrawal.
+answer_changes = Table(
+    "answer_changes",
+    metadata,
+    Column("response_id", ForeignKey("responses.id", ondelete="CASCADE"), nullable=False),
+    Column("revision", Integer, nullable=False),
+    Column("field", Text, nullable=False),
+    Column("value", JSONB(none_as_null=True)),
+    Column("survey_version", Integer, nullable=False),
+    Column("seq", BigInteger),
+    Column("changed_at", TIME, nullable=False),
+    Column("project_id", BigInteger, nullable=False),
+    Column("xid", XID8, nullable=False, server_default=text("pg_current_xact_id()")),
+    PrimaryKeyConstraint("response_id", "revision", "field"),
+    Index("ix_answer_changes_xid", "project_id", "xid"),
+)
+
+# That somebody's response was erased, and nothing of whose: published results count it as a change.
+erasures = Table(
+    "erasures",
+    metadata,
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    Column("project_id", ForeignKey("projects.id"), nullable=False),
+    Column("xid", XID8, nullable=False, server_default=text("pg_current_xact_id()")),
+    Index("ix_erasures_xid", "project_id", "xid"),
 )

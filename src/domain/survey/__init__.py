@@ -1,11 +1,22 @@
 """A survey: a declared list of typed questions, in versions, that readers answer one field at a time."""
 
 from domain.survey.change import Change
-from domain.survey.definition import Consent, Definition, Identity, Results, definition_from
+from domain.survey.definition import QUESTIONS_MAX, Consent, Definition, Identity, Results, definition_from
 from domain.survey.question import InvalidAnswer, Question
-from domain.survey.survey import BreakingChange, FieldChange, Kind, Survey, SurveyClosed, first_survey
+from domain.survey.survey import (
+    BreakingChange,
+    FieldChange,
+    Kind,
+    Survey,
+    SurveyClosed,
+    changes_between,
+    counted,
+    ever_asked,
+    first_survey,
+)
 
 __all__ = [
+    "QUESTIONS_MAX",
     "BreakingChange",
     "Change",
     "Consent",
@@ -18,6 +29,9 @@ __all__ = [
     "Results",
     "Survey",
     "SurveyClosed",
+    "changes_between",
+    "counted",
     "definition_from",
+    "ever_asked",
     "first_survey",
 ]

@@ -1,26 +1,31 @@
-"""What an accepted answer does to a response."""
+"""What accepted answers would do to a response."""
 
 from dataclasses import dataclass
 from typing import Any
 
+from domain.survey.definition import Consent
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Change:
-    """One accepted answer: `value` is canonical, None withdraws. `survey_version` is the version that accepted it.
+    """Answers that a survey accepted together: canonical values, where None withdraws, and the version that accepted them."""
 
-    `gate` is the consent field and the value that it must hold before this change may happen; None where there is no gate.
-    `erases` says that this change withdraws consent, and all other answers with it.
-    """
-
-    field: str
-    value: Any
-    code: int | None
-    has_codes: bool
+    answers: dict[str, Any]
     survey_version: int
-    gate: tuple[str, Any] | None = None
-    erases: bool = False
+    consent: Consent | None = None
 
     @property
-    def patch(self) -> dict[str, Any]:
-        """The answers that this change sets."""
-        return {} if self.value is None else {self.field: self.value}
+    def gated(self) -> frozenset[str]:
+        """The fields that may change only while consent is given. Withdrawing them together with consent needs none."""
+        if self.consent is None:
+            return frozenset()
+        others = self.answers.keys() - {self.consent.field}
+        if self.consent.field in self.answers:
+            others = {field for field in others if self.answers[field] is not None}
+        return frozenset(others)
+
+    @property
+    def withdraws_consent(self) -> bool:
+        """Whether the consent field moves away from what is consent; all other answers go with it."""
+        consent = self.consent
+        return consent is not None and consent.field in self.answers and self.answers[consent.field] != consent.accept

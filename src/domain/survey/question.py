@@ -87,6 +87,14 @@ class Question(ABC):
             ]
         return document
 
+    def accepts(self, value: object) -> bool:
+        """Whether `accept` takes `value`."""
+        try:
+            self.accept(value)
+        except InvalidAnswer:
+            return False
+        return True
+
     def covers(self, other: Self) -> bool:
         """Whether every answer that `other`, of the same type, accepts is accepted here too."""
         return True

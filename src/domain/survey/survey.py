@@ -1,6 +1,6 @@
 """A survey as it stands: its newest version, open or closed, and how a new version follows an old one."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from enum import StrEnum
@@ -34,15 +34,27 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FieldChange:
-    """What a new version does to one question, and the number of stored answers concerned."""
+    """What a new version does to one question, and the number of stored answers concerned.
+
+    Concerned by `narrowed` are the answers that the question no longer takes, by all else those of the field.
+    """
 
     field: str
     change: Kind
     touched: int = 0
 
+    @property
+    def is_breaking(self) -> bool:
+        """Whether this takes away what stored answers rest on."""
+        return self.touched > 0 and self.change in (Kind.REMOVED, Kind.NARROWED, Kind.RETYPED)
+
 
 class BreakingChange(Conflict):
-    """The new version would take away what answers rest on. `changes` lists what it would do; add questions instead."""
+    """The new version would take away what stored answers rest on: see `changes`.
+
+    Name the fields in `accept_breaking` to do it all the same; stored answers stay, pinned to the version they were given under. A
+    question that has answers never changes its type: use a new field.
+    """
 
     code = "breaking-change"
     detail = "This would break stored answers: see changes."
@@ -68,43 +80,56 @@ class Survey:
     published_at: datetime
     published_by: int
 
-    def accept(self, field: str, value: object) -> Change:
-        """What answering `field` with `value` (None: withdrawing it) would change. Raises `SurveyClosed`, `InvalidAnswer`.
+    def accept(self, answers: Mapping[str, object]) -> Change:
+        """What these answers (None: withdrawing) would change. Raises `SurveyClosed`, `InvalidAnswer`.
 
         Whether the consent gate stands open is for the response to tell: it depends on the answers given so far.
         """
         if not self.is_open:
             raise SurveyClosed
+        return Change(
+            answers={field: self._canonical(field, value) for field, value in answers.items()},
+            survey_version=self.version,
+            consent=self.definition.consent,
+        )
+
+    def _canonical(self, field: str, value: object) -> Any:
         question = self.definition.question(field)
         if question is None:
             raise InvalidAnswer(f"There is no question {field} in this survey." if is_field(field) else "There is no such question.")
-        canonical = None if value is None else question.accept(value)
-        consent = self.definition.consent
-        return Change(
-            field=field,
-            value=canonical,
-            code=question.code_of(canonical),
-            has_codes=question.type == "choice",
-            survey_version=self.version,
-            gate=None if consent is None or consent.field == field else (consent.field, consent.accept),
-            erases=consent is not None and consent.field == field and canonical != consent.accept,
-        )
+        return None if value is None else question.accept(value)
+
+    def codes_of(self, answers: Mapping[str, Any]) -> dict[str, int | None]:
+        """The codes of the choices among canonical answers; None for one without a code or without an answer."""
+        questions = {field: self.definition.question(field) for field in answers}
+        return {field: q.code_of(answers[field]) for field, q in questions.items() if q is not None and q.type == "choice"}
 
     def publish(
-        self, definition: Definition, *, by: User, expected: frozenset[int] | None = None, at: datetime
-    ) -> tuple["Survey", tuple[FieldChange, ...]]:
-        """The survey with `definition` as its newest version; the very same one where nothing differs.
+        self,
+        definition: Definition,
+        changes: tuple[FieldChange, ...],
+        *,
+        accept_breaking: frozenset[str] = frozenset(),
+        by: User,
+        expected: frozenset[int] | None = None,
+        at: datetime,
+    ) -> "Survey":
+        """The survey with `definition` as its newest version, by these counted changes; itself where nothing differs.
 
-        Raises `NotAllowed`, `Stale`, and `BreakingChange` for anything that is not an addition.
+        Raises `NotAllowed`, `Stale`, and `BreakingChange` for what touches answers and was not accepted by name.
         """
         require(by, Action.SURVEY_PUBLISH)
         expect_version(self.version, expected)
         if definition == self.definition:
-            return self, ()
-        changes = tuple(changes_between(self.definition, definition))
-        if not _is_additive(self.definition, definition, changes):
+            return self
+        if any(c.is_breaking and (c.change is Kind.RETYPED or c.field not in accept_breaking) for c in changes):
             raise BreakingChange(changes)
-        return replace(self, definition=definition, version=self.version + 1, published_at=at, published_by=by.id), changes
+        return replace(self, definition=definition, version=self.version + 1, published_at=at, published_by=by.id)
+
+    def switch(self, *, is_open: bool, by: User) -> "Survey":
+        """The survey open or closed. Raises `NotAllowed`."""
+        require(by, Action.SURVEY_SWITCH)
+        return replace(self, is_open=is_open)
 
 
 def first_survey(
@@ -119,11 +144,24 @@ def first_survey(
     return survey, tuple(FieldChange(field=question.field, change=Kind.ADDED) for question in definition.questions)
 
 
-def changes_between(old: Definition, new: Definition) -> Iterator[FieldChange]:
-    """What `new` does to the questions of `old`: removals last, the rest in the order of `new`."""
+def ever_asked(definitions: Iterable[Definition]) -> dict[str, Question]:
+    """Every question of all versions, oldest first, each as it was last asked, in order of appearance."""
+    asked: dict[str, Question] = {}
+    for definition in definitions:
+        asked |= {question.field: question for question in definition.questions}
+    return asked
+
+
+def changes_between(old: Definition, new: Definition, asked: Mapping[str, Question]) -> Iterator[FieldChange]:
+    """What `new` does to the questions of `old`: removals last, the rest in the order of `new`.
+
+    `asked` holds every question of all versions so far: one that comes back is held against its last form.
+    """
     for question in new.questions:
-        before = old.question(question.field)
-        kinds = [Kind.ADDED] if before is None else _kinds(before, question)
+        before = asked.get(question.field)
+        kinds = [] if before is None else _kinds(before, question)
+        if old.question(question.field) is None:
+            kinds = [Kind.ADDED, *(kind for kind in kinds if kind in (Kind.NARROWED, Kind.RETYPED))]
         for kind in kinds:
             yield FieldChange(field=question.field, change=kind)
     for question in old.questions:
@@ -131,10 +169,11 @@ def changes_between(old: Definition, new: Definition) -> Iterator[FieldChange]:
             yield FieldChange(field=question.field, change=Kind.REMOVED)
 
 
-def _is_additive(old: Definition, new: Definition, changes: tuple[FieldChange, ...]) -> bool:
-    breaking = {Kind.REMOVED, Kind.NARROWED, Kind.RETYPED}
-    same_rules = (old.identity, old.consent) == (new.identity, new.consent)
-    return same_rules and not any(change.change in breaking for change in changes)
+def counted(change: FieldChange, question: Question | None, answers: Iterable[tuple[Any, int]]) -> FieldChange:
+    """The change with the stored answers that it concerns; `answers` are the field's values with how often each is stored."""
+    if change.change is not Kind.NARROWED or question is None:
+        return replace(change, touched=sum(number for _, number in answers))
+    return replace(change, touched=sum(number for value, number in answers if not question.accepts(value)))
 
 
 def _kinds(old: Question, new: Question) -> list[Kind]:

@@ -62,6 +62,10 @@ class Limits(Limiter):
     def survey_write(self, endpoint: Endpoint) -> Endpoint:
         return self._declare(self._declare(endpoint, "survey-write", respondent), "survey-write-network", network)
 
+    def survey_write_by_network(self, endpoint: Endpoint) -> Endpoint:
+        """For what a respondent does without telling a fingerprint."""
+        return self._declare(endpoint, "survey-write-network", network)
+
     def login(self, endpoint: Endpoint) -> Endpoint:
         return self._declare(endpoint, "login", network)
 

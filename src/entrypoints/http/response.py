@@ -7,8 +7,9 @@ from pydantic import Field, JsonValue
 from starlette.requests import Request
 from starlette.responses import Response as HttpResponse
 
-from application.response import SavedAnswer
+from application.response import SavedAnswers
 from domain.response import FINGERPRINT_MAX, FINGERPRINT_MIN, Outcome, Response
+from domain.survey import QUESTIONS_MAX
 from entrypoints.container import Container
 from entrypoints.http.problems import problem_responses
 from entrypoints.http.rate_limit import Limits
@@ -26,13 +27,23 @@ _TOKEN_PARAMETER = {
 }
 
 
+Fingerprint = Annotated[
+    str, Field(min_length=FINGERPRINT_MIN, max_length=FINGERPRINT_MAX, description="Chosen by the client; never stored.")
+]
+Seq = Annotated[int | None, Field(ge=0, le=INT64_MAX, description="Rises with each save of a field by this respondent.")]
+
+
 class AnswerBody(Body):
-    fingerprint: Annotated[
-        str, Field(min_length=FINGERPRINT_MIN, max_length=FINGERPRINT_MAX, description="Chosen by the client; never stored.")
-    ]
+    fingerprint: Fingerprint
     field: str
     value: JsonValue = Field(description="The answer; null withdraws it.")
-    seq: Annotated[int | None, Field(ge=0, le=INT64_MAX, description="Rises with each save of this field by this respondent.")] = None
+    seq: Seq = None
+
+
+class AnswersBody(Body):
+    fingerprint: Fingerprint
+    answers: Annotated[dict[str, JsonValue], Field(min_length=1, max_length=QUESTIONS_MAX, description="By field; null withdraws.")]
+    seq: Seq = None
 
 
 class SavedOut(Out):
@@ -41,6 +52,17 @@ class SavedOut(Out):
     field: str
     value: JsonValue
     code: int | None = Field(None, description="Of a choice.")
+    survey_version: int
+    revision: int
+    saved_at: Time
+    respondent_token: str | None = Field(None, description="Shown once, by the save that made the response.")
+
+
+class SavedTogetherOut(Out):
+    message: Literal["Created", "Updated", "Stale"]
+    fingerprint: str
+    answers: dict[str, JsonValue] = Field(description="What is stored now in the fields that were sent.")
+    stale: list[str] = Field(description="Fields that a newer save had answered already.")
     survey_version: int
     revision: int
     saved_at: Time
@@ -56,7 +78,7 @@ class ResponseOut(Out):
 
 
 def public_responses(use: Container, limits: Limits) -> APIRouter:
-    upsert, get_own = use.upsert_answer(), use.get_response()
+    upsert, save, get_own, erase = use.upsert_answer(), use.save_answers(), use.get_response(), use.erase_response()
     router = router_of(limits)  # no lookups: for answers 422 comes before 404
 
     @router.post(
@@ -76,7 +98,25 @@ def public_responses(use: Container, limits: Limits) -> APIRouter:
             seq=body.seq,
             token=request.headers.get(TOKEN_HEADER),
         )
-        return Json(_saved_out(saved, body.fingerprint), status=201 if saved.outcome is Outcome.CREATED else 200, headers=_PRIVATE)
+        return Json(_saved_out(saved, body.fingerprint), status=_status(saved), headers=_PRIVATE)
+
+    @router.post(
+        "/{project:slug}/survey/answers",
+        response_model=SavedTogetherOut,
+        responses=problem_responses(400, 401, 404, 409) | {201: {"model": SavedTogetherOut}},
+        description=save.__doc__,
+        openapi_extra={"parameters": [_TOKEN_PARAMETER]},
+    )
+    @limits.survey_write
+    async def post_answers(request: Request, project: str, body: AnswersBody) -> HttpResponse:
+        saved = await save(
+            project=project,
+            fingerprint=body.fingerprint,
+            answers=body.answers,
+            seq=body.seq,
+            token=request.headers.get(TOKEN_HEADER),
+        )
+        return Json(_saved_together_out(saved, body.fingerprint), status=_status(saved), headers=_PRIVATE)
 
     @router.get(
         "/{project:slug}/survey/response",
@@ -90,24 +130,46 @@ def public_responses(use: Container, limits: Limits) -> APIRouter:
         response = await get_own(project=project, token=request.headers.get(TOKEN_HEADER))
         return Json(_response_out(response), headers=_PRIVATE)
 
+    @router.delete(
+        "/{project:slug}/survey/response",
+        status_code=204,
+        response_model=None,
+        responses=problem_responses(401, 404),
+        description=erase.__doc__,
+        openapi_extra={"parameters": [_TOKEN_PARAMETER | {"required": True}]},
+    )
+    @limits.survey_write_by_network
+    async def delete_response(request: Request, project: str) -> HttpResponse:
+        await erase(project=project, token=request.headers.get(TOKEN_HEADER))
+        return HttpResponse(status_code=204, headers=_PRIVATE)
+
     return router
 
 
-def _saved_out(saved: SavedAnswer, fingerprint: str) -> bytes:
-    given: dict[str, Any] = {
-        "message": saved.outcome.name.capitalize(),
-        "fingerprint": fingerprint,
-        "field": saved.field,
-        "value": saved.value,
-        "survey_version": saved.survey_version,
-        "revision": saved.revision,
-        "saved_at": saved.saved_at,
-    }
-    if saved.has_code:
-        given["code"] = saved.code
+def _status(saved: SavedAnswers) -> int:
+    return 201 if saved.outcome is Outcome.CREATED else 200
+
+
+def _saved_out(saved: SavedAnswers, fingerprint: str) -> bytes:
+    ((field, value),) = saved.answers.items()
+    code = {"code": saved.codes[field]} if field in saved.codes else {}
+    return _json(SavedOut, saved, fingerprint=fingerprint, field=field, value=value, **code)
+
+
+def _saved_together_out(saved: SavedAnswers, fingerprint: str) -> bytes:
+    return _json(SavedTogetherOut, saved, fingerprint=fingerprint, answers=saved.answers, stale=saved.stale)
+
+
+def _json(model: type[Out], saved: SavedAnswers, **given: Any) -> bytes:
     if saved.token is not None:
         given["respondent_token"] = saved.token
-    out = SavedOut.model_construct(**given)
+    out = model.model_construct(
+        message=saved.outcome.name.capitalize(),
+        survey_version=saved.survey_version,
+        revision=saved.revision,
+        saved_at=saved.saved_at,
+        **given,
+    )
     return out.__pydantic_serializer__.to_json(out, exclude_unset=True)
 
 

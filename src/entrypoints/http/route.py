@@ -23,6 +23,7 @@ from entrypoints.http.problems import EdgeRefusal, problem_responses
 from entrypoints.http.query import pairs
 from entrypoints.http.rate_limit import Limits, Policy, network, respondent, user
 
+INT32_MAX = 2**31 - 1
 INT64_MAX = 2**63 - 1
 
 Lookup = Callable[[Mapping[str, Any]], Awaitable[Any]]

@@ -3,20 +3,22 @@
 from dataclasses import asdict
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Depends
-from pydantic import ConfigDict, Field, JsonValue
+from fastapi import APIRouter, Depends, Query
+from pydantic import ConfigDict, Field, JsonValue, TypeAdapter
 from starlette.requests import Request
 from starlette.responses import Response
 
+from application.ports import Version
 from domain.access import Action
 from domain.survey import FieldChange, Survey, definition_from
 from domain.user import User
 from entrypoints.container import Container
 from entrypoints.http.lookups import lookups_of
 from entrypoints.http.problems import problem_responses
+from entrypoints.http.query import PageQuery, bad_cursor, decode_cursor, encode_cursor, next_link, pairs
 from entrypoints.http.rate_limit import Limits
-from entrypoints.http.reply import Body, Json, Out, Time, entity, expected_versions
-from entrypoints.http.route import router_of
+from entrypoints.http.reply import Body, Json, Out, Time, entity, expected_versions, json_list
+from entrypoints.http.route import INT32_MAX, router_of
 from entrypoints.http.signed_in import Guard
 
 
@@ -103,6 +105,7 @@ class DefinitionBody(Body):
     consent: ConsentBody | None = None
     results: ResultsBody = ResultsBody()
     questions: list[QuestionBody]
+    accept_breaking: list[str] = Field(default=[], description="Fields whose removal or narrowing may touch stored answers.")
 
 
 class SurveyOut(Out):
@@ -135,6 +138,25 @@ class PublicationOut(SurveyOut):
         return cls.model_construct(**_parts(survey), changes=[FieldChangeOut.model_construct(**asdict(c)) for c in changes])
 
 
+class VersionOut(Out):
+    version: int
+    published_at: Time
+    published_by: str
+    changes: list[FieldChangeOut]
+
+    @classmethod
+    def of(cls, version: Version) -> "VersionOut":
+        return cls.model_construct(
+            version=version.version,
+            published_at=version.published_at,
+            published_by=version.published_by,
+            changes=[FieldChangeOut.model_construct(**asdict(c)) for c in version.changes],
+        )
+
+
+_VERSIONS = TypeAdapter(list[VersionOut])
+
+
 def _parts(survey: Survey) -> dict[str, Any]:
     return {
         "project": survey.project,
@@ -160,7 +182,7 @@ def public_survey(use: Container, limits: Limits) -> APIRouter:
 
 
 def signed_in_survey(use: Container, limits: Limits, guard: Guard) -> APIRouter:
-    publish = use.publish_survey()
+    publish, list_them, switch = use.publish_survey(), use.list_versions(), use.switch_survey()
 
     router = router_of(limits, lookups_of(use))
 
@@ -174,12 +196,71 @@ def signed_in_survey(use: Container, limits: Limits, guard: Guard) -> APIRouter:
     async def put_survey(
         request: Request, project: str, body: DefinitionBody, by: Annotated[User, Depends(guard(Action.SURVEY_PUBLISH))]
     ) -> Response:
-        definition = definition_from(body.model_dump())
-        published = await publish(project=project, definition=definition, expected=expected_versions(request.headers), by=by)
+        published = await publish(
+            project=project,
+            definition=definition_from(body.model_dump(exclude={"accept_breaking"})),
+            accept_breaking=frozenset(body.accept_breaking),
+            expected=expected_versions(request.headers),
+            by=by,
+        )
         answer = PublicationOut.with_changes(published.survey, published.changes)
         return Json(answer, status=201 if published.is_new else 200, headers={"etag": f'"{_tag(published.survey)}"'})
 
+    @router.get(
+        "/admin/{project:slug}/survey/versions",
+        response_model=list[VersionOut],
+        responses=problem_responses(404),
+        description=list_them.__doc__,
+    )
+    @limits.signed_in
+    async def get_survey_versions(
+        request: Request,
+        project: str,
+        query: Annotated[PageQuery, Query()],
+        by: Annotated[User, Depends(guard(Action.SURVEY_VERSIONS))],
+    ) -> Response:
+        found = await list_them(project=project, before=_before(query.cursor), limit=query.limit + 1, by=by)
+        page = found[: query.limit]
+        headers = {}
+        if len(found) > query.limit:
+            given = pairs(request.scope["query_string"])
+            headers["link"] = next_link(request.url.path, given, encode_cursor(page[-1].version))
+        return json_list(_VERSIONS, [VersionOut.of(version) for version in page], headers)
+
+    @router.post(
+        "/admin/{project:slug}/survey/open",
+        response_model=SurveyOut,
+        responses=problem_responses(404),
+        description="Open a survey for answers; one that is open stays so.",
+    )
+    @limits.signed_in
+    async def open_survey(request: Request, project: str, by: Annotated[User, Depends(guard(Action.SURVEY_SWITCH))]) -> Response:
+        return _tagged(await switch(project=project, is_open=True, by=by))
+
+    @router.post(
+        "/admin/{project:slug}/survey/close",
+        response_model=SurveyOut,
+        responses=problem_responses(404),
+        description="Close a survey: it takes no more answers, and keeps those it has. One that is closed stays so.",
+    )
+    @limits.signed_in
+    async def close_survey(request: Request, project: str, by: Annotated[User, Depends(guard(Action.SURVEY_SWITCH))]) -> Response:
+        return _tagged(await switch(project=project, is_open=False, by=by))
+
     return router
+
+
+def _tagged(survey: Survey) -> Json:
+    return Json(SurveyOut.of(survey), headers={"etag": f'"{_tag(survey)}"'})
+
+
+def _before(cursor: str | None) -> int | None:
+    if cursor is None:
+        return None
+    place = decode_cursor(cursor)
+    if len(place) != 1 or type(place[0]) is not int or not 1 <= place[0] <= INT32_MAX:
+        raise bad_cursor()
+    return place[0]
 
 
 def _tag(survey: Survey) -> str:
