@@ -4,18 +4,19 @@
 a decision taken on it stands. What the store alone can decide between two writers, it decides while writing.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
 from uuid import UUID
 
+from domain.export import Column, Format
 from domain.project import Project
 from domain.resource import Filter, Resource, Sort
 from domain.response import Outcome, Response
 from domain.session import Session
-from domain.survey import Change, Definition, FieldChange, Identity, Survey
+from domain.survey import Change, Definition, FieldChange, Identity, ResponseFilter, ResponseRow, Survey
 from domain.user import User
 
 # --- time, chance, secrets -------------------------------------------------------------------------------------------------
@@ -328,6 +329,45 @@ class Responses(Protocol):
 
         Whether there was one. Raises `NotFound` without such a project.
         """
+
+
+class ResponseSnapshot(Protocol):
+    """A survey's versions and responses, all of one moment."""
+
+    @property
+    def definitions(self) -> list[Definition]:
+        """Every version's definition, oldest first."""
+
+    async def page(self, where: ResponseFilter, *, after: int, limit: int) -> list[ResponseRow]:
+        """Up to `limit` responses by id, from after this id on."""
+
+    def batches(self, where: ResponseFilter) -> AsyncIterator[list[ResponseRow]]:
+        """All responses by id, some at a time; never more of them in memory than that."""
+
+
+class ResponseReader(Protocol):
+    """Responses for researchers."""
+
+    def snapshot(self, project: str) -> AbstractAsyncContextManager[ResponseSnapshot]:
+        """What is stored now, unmoved by later changes. Raises `NotFound`, and `Unavailable` while too many are open."""
+
+
+class TableWriter(Protocol):
+    """Writes one table: `begin`, any number of `rows`, `end`; the bytes of all together are the file."""
+
+    def begin(self) -> bytes: ...
+
+    def rows(self, rows: Iterable[Sequence[Any]]) -> bytes:
+        """What can be written by now; a format may hold some rows back."""
+
+    def end(self) -> bytes: ...
+
+
+class Tables(Protocol):
+    """The formats of tables."""
+
+    def writer(self, kind: Format, columns: Sequence[Column], *, guarded: bool, codebook: Mapping[str, Any]) -> TableWriter:
+        """A writer of one table. `guarded` keeps a spreadsheet from running the texts of a CSV file."""
 
 
 class Database(Protocol):

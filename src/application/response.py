@@ -1,14 +1,18 @@
-"""Responses: save answers; see and erase one's own."""
+"""Responses: save answers, see and erase one's own; list and export them all."""
 
-from collections.abc import Mapping
+import asyncio
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from application.ports import Clock, Respondents, Responses, SurveyMoved, Surveys
+from application.ports import Clock, Respondents, ResponseReader, Responses, SurveyMoved, Surveys, Tables
+from domain.access import Action, require
 from domain.errors import Conflict, Refused, Unauthenticated, Unavailable
+from domain.export import Format
 from domain.response import Outcome, Response, TokenRequired, is_token
-from domain.survey import Identity, Survey
+from domain.survey import Identity, ResponseTable, Survey, codebook, response_filter
+from domain.user import User
 
 _ATTEMPTS = 3
 
@@ -144,3 +148,79 @@ class EraseResponse:
             raise TokenRequired
         if not await self.responses.erase(project, self.respondents.hash(token)):
             raise TokenRequired
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listing:
+    """Responses as a JSON array of rows, and the id after which the next page begins."""
+
+    json: bytes
+    next: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListResponses:
+    """Responses by id, each as a row of the export; by the value of a field, the version that answers were given under, and time."""
+
+    responses: ResponseReader
+    tables: Tables
+
+    async def __call__(
+        self,
+        *,
+        project: str,
+        field: str | None = None,
+        value: str | None = None,
+        version: int | None = None,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        after: int,
+        limit: int,
+        by: User,
+    ) -> Listing:
+        require(by, Action.RESPONSE_READ)
+        async with self.responses.snapshot(project) as snapshot:
+            where = response_filter(snapshot.definitions, field=field, value=value, version=version, since=since, until=until)
+            found = await snapshot.page(where, after=after, limit=limit + 1)
+            table = ResponseTable(snapshot.definitions, version=version)
+        rows = found[:limit]
+        writer = self.tables.writer(Format.JSON, table.columns, guarded=False, codebook={})
+        text = writer.begin() + writer.rows([table.cells(row) for row in rows]) + writer.end()
+        return Listing(json=text, next=rows[-1].id if len(found) > limit else None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExportResponses:
+    """All responses of a survey as a file, streamed from one snapshot.
+
+    Readers are pseudonyms: the same throughout a project, others in another. Every field ever published has its column; with
+    `version`, only the fields of that version and the answers given under it.
+    """
+
+    responses: ResponseReader
+    tables: Tables
+
+    async def __call__(
+        self, *, project: str, kind: Format, version: int | None = None, guarded: bool = True, by: User
+    ) -> AsyncIterator[bytes]:
+        require(by, Action.RESPONSE_READ)
+        async with self.responses.snapshot(project) as snapshot:
+            where = response_filter(snapshot.definitions, version=version)
+            table = ResponseTable(snapshot.definitions, version=version, with_codes=kind is Format.PARQUET)
+            writer = self.tables.writer(kind, table.columns, guarded=guarded, codebook=codebook(snapshot.definitions))
+            yield writer.begin()
+            async for rows in snapshot.batches(where):
+                # On a thread: encoding a batch must not hold up anybody's answer.
+                yield await asyncio.to_thread(writer.rows, [table.cells(row) for row in rows])
+            yield await asyncio.to_thread(writer.end)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GetCodebook:
+    """What each column of the responses means, over all versions, as a Frictionless Table Schema."""
+
+    surveys: Surveys
+
+    async def __call__(self, *, project: str) -> dict[str, Any]:
+        survey = await self.surveys.get(project)
+        return codebook(await self.surveys.definitions(survey.project_id))

@@ -3,6 +3,7 @@
 import re
 import unicodedata
 from collections.abc import Iterator
+from datetime import datetime
 
 from domain.errors import Fault, Invalid
 
@@ -22,6 +23,11 @@ def canonical(name: str) -> str:
 def folded(text: str) -> str:
     """`text` without differences of case or composition. Folding can undo NFC, hence once more after it."""
     return unicodedata.normalize("NFC", unicodedata.normalize("NFC", text).casefold())
+
+
+def rfc3339(time: datetime) -> str:
+    """A time in UTC as RFC 3339 with microseconds and `Z`."""
+    return time.replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
 
 
 def text_faults(pointer: str, text: str, *, longest: int, shortest: int = 0) -> Iterator[Fault]:

@@ -10,6 +10,7 @@ from adapters.postgres.embedded import EmbeddedPostgres, EmbeddedPostgresError
 from adapters.postgres.project import PostgresProjects
 from adapters.postgres.resource import PostgresResourceReader, PostgresResources
 from adapters.postgres.response import PostgresResponses
+from adapters.postgres.response_reader import PostgresResponseReader
 from adapters.postgres.schema import SchemaError, migrate, pending
 from adapters.postgres.session import PostgresSessions, PostgresSignInFailures
 from adapters.postgres.survey import PostgresSurveys
@@ -20,6 +21,7 @@ from adapters.security.password_hasher import PasslibHasher
 from adapters.security.respondents import HmacRespondents
 from adapters.security.tokens import JoseTokens
 from adapters.system import SystemClock, SystemRandom
+from adapters.tabular.tables import TabularTables
 from application import project, resource, response, session, survey, user
 
 __all__ = ["Container", "EmbeddedPostgres", "EmbeddedPostgresError", "SchemaError", "migrate", "pending"]
@@ -53,6 +55,8 @@ class Container(containers.DeclarativeContainer):
     resource_reader = providers.Singleton(PostgresResourceReader, pool)
     surveys = providers.Singleton(PostgresSurveys, pool)
     responses = providers.Singleton(PostgresResponses, pool)
+    response_reader = providers.Singleton(PostgresResponseReader, pool)
+    tables = providers.Singleton(TabularTables)
     unit_of_work = providers.Singleton(partial, PostgresUnitOfWork, pool)
 
     open_session = providers.Singleton(session.OpenSession, tokens=tokens, random=random, clock=clock)
@@ -100,4 +104,7 @@ class Container(containers.DeclarativeContainer):
     save_answers = providers.Singleton(response.SaveAnswers, surveys=surveys, responses=responses, respondents=respondents, clock=clock)
     upsert_answer = providers.Singleton(response.UpsertAnswer, save=save_answers)
     erase_response = providers.Singleton(response.EraseResponse, responses=responses, respondents=respondents)
+    list_responses = providers.Singleton(response.ListResponses, responses=response_reader, tables=tables)
+    export_responses = providers.Singleton(response.ExportResponses, responses=response_reader, tables=tables)
+    get_codebook = providers.Singleton(response.GetCodebook, surveys=surveys)
     get_response = providers.Singleton(response.GetResponse, responses=responses, respondents=respondents)

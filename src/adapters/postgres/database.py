@@ -4,7 +4,7 @@ Why not through SQLAlchemy's own engine: docs/decisions/0002-core-on-asyncpg.md.
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from types import TracebackType
 from typing import Any, Protocol, Self
 
@@ -110,10 +110,14 @@ class Pool(Executor, Database):
 
 
 class Transaction(Executor):
-    """One connection with a transaction on it, that ends undone unless it was committed."""
+    """One connection with a transaction on it, that ends undone unless it was committed.
 
-    def __init__(self, pool: Pool) -> None:
+    With `snapshot` it only reads, and all its statements see the same moment.
+    """
+
+    def __init__(self, pool: Pool, *, snapshot: bool = False) -> None:
         self._pool = pool
+        self._options = {"isolation": "repeatable_read", "readonly": True} if snapshot else {}
         self._connection: Any = None
         self._transaction: Any = None
 
@@ -122,7 +126,7 @@ class Transaction(Executor):
         with domain_errors():
             self._connection = await pool.acquire(timeout=ACQUIRE_SECONDS)
             try:
-                self._transaction = self._connection.transaction()
+                self._transaction = self._connection.transaction(**self._options)
                 await self._transaction.start()
             except BaseException:
                 await pool.release(self._connection)
@@ -151,6 +155,13 @@ class Transaction(Executor):
         with domain_errors():
             found: asyncpg.Record | None = await self._connection.fetchrow(statement.sql, *statement.arguments(given))
             return found
+
+    async def batches(self, statement: Statement, *, size: int, **given: Any) -> AsyncIterator[list[asyncpg.Record]]:
+        """The rows of a statement by a cursor, so many at a time."""
+        with domain_errors():
+            cursor = await self._connection.cursor(statement.sql, *statement.arguments(given))
+            while rows := await cursor.fetch(size):
+                yield rows
 
 
 async def _prepare(connection: Any) -> None:

@@ -1,6 +1,7 @@
 """A survey: a declared list of typed questions, in versions, that readers answer one field at a time."""
 
 from domain.survey.change import Change
+from domain.survey.codebook import codebook
 from domain.survey.definition import QUESTIONS_MAX, Consent, Definition, Identity, Results, definition_from
 from domain.survey.question import InvalidAnswer, Question
 from domain.survey.survey import (
@@ -14,6 +15,7 @@ from domain.survey.survey import (
     ever_asked,
     first_survey,
 )
+from domain.survey.table import ResponseFilter, ResponseRow, ResponseTable, response_filter
 
 __all__ = [
     "QUESTIONS_MAX",
@@ -26,12 +28,17 @@ __all__ = [
     "InvalidAnswer",
     "Kind",
     "Question",
+    "ResponseFilter",
+    "ResponseRow",
+    "ResponseTable",
     "Results",
     "Survey",
     "SurveyClosed",
     "changes_between",
+    "codebook",
     "counted",
     "definition_from",
     "ever_asked",
     "first_survey",
+    "response_filter",
 ]

@@ -17,7 +17,7 @@ from entrypoints.http.network import Networks
 from entrypoints.http.project import public_projects, signed_in_projects
 from entrypoints.http.rate_limit import Limits
 from entrypoints.http.resource import public_resources, signed_in_resources
-from entrypoints.http.response import public_responses
+from entrypoints.http.response import public_responses, signed_in_responses
 from entrypoints.http.service import NAME, VERSION, service_routes
 from entrypoints.http.session import session_routes
 from entrypoints.http.signed_in import MayAsk
@@ -84,6 +84,7 @@ def routes_of(use: Container, limits: Limits, *, with_docs: bool = True) -> Rout
         signed_in_projects(use, limits, guard),
         signed_in_resources(use, limits, guard),
         signed_in_survey(use, limits, guard),
+        signed_in_responses(use, limits, guard),
     ]
     routes = Routes(public=_flat(public), signed_in=_flat(signed_in), last=project.routes, pages=[])
     if with_docs:

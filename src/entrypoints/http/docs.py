@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable
 from functools import cache
-from hashlib import sha256
 from importlib.resources import files
 from typing import Annotated, Any
 
@@ -18,7 +17,7 @@ from domain.user import User
 from entrypoints.container import Container
 from entrypoints.http.problems import SCHEMA
 from entrypoints.http.rate_limit import Limits
-from entrypoints.http.reply import entity
+from entrypoints.http.reply import digest, entity
 from entrypoints.http.route import router_of
 from entrypoints.http.service import NAME, VERSION
 from entrypoints.http.signed_in import Guard
@@ -55,12 +54,12 @@ def docs_routes(use: Container, limits: Limits, guard: Guard, *, public: bytes, 
     @router.get("/openapi.json", include_in_schema=False)
     @limits.public_read
     async def get_public_document(request: Request) -> Response:
-        return entity(request.headers, public, tag=_digest(public))
+        return entity(request.headers, public, tag=digest(public))
 
     @router.get("/admin/openapi.json", include_in_schema=False)
     @limits.signed_in
     async def get_admin_document(request: Request, by: Annotated[User, Depends(guard(Action.DOCS_READ))]) -> Response:
-        return entity(request.headers, admin, tag=_digest(admin))
+        return entity(request.headers, admin, tag=digest(admin))
 
     @router.get("/docs", include_in_schema=False)
     @limits.public_read
@@ -91,7 +90,3 @@ def _asset(name: str) -> Response:
 def _read(name: str) -> bytes:
     folder = files("fastapi_offline") / "static" if name in _VENDORED else files("entrypoints.http") / "pages"
     return (folder / name).read_bytes()
-
-
-def _digest(content: bytes) -> str:
-    return sha256(content).hexdigest()[:32]

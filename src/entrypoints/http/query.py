@@ -3,6 +3,7 @@
 import base64
 import json
 import re
+from datetime import datetime
 from typing import Annotated, Any
 from urllib.parse import quote, unquote_to_bytes, urlencode
 
@@ -12,8 +13,11 @@ from domain.errors import Fault, Invalid
 from domain.text import is_clean
 from entrypoints.http.problems import Malformed
 
+INT32_MAX = 2**31 - 1
+INT64_MAX = 2**63 - 1
 LIMIT_DEFAULT, LIMIT_MAX = 100, 1000
 
+_RFC3339 = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt][0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]{1,6})?(?:[Zz]|[+-][0-9]{2}:[0-9]{2})")
 _WHOLE = re.compile(r"-?(?:0|[1-9][0-9]{0,18})")
 
 
@@ -25,6 +29,24 @@ def _whole(value: Any) -> Any:
     return value
 
 
+def _flag(value: Any) -> Any:
+    if isinstance(value, str):
+        if value not in ("true", "false"):
+            raise ValueError("Input should be true or false")
+        return value == "true"
+    return value
+
+
+def _moment(value: Any) -> Any:
+    if isinstance(value, str):
+        if not _RFC3339.fullmatch(value):
+            raise ValueError("Input should be a time as in RFC 3339, such as 2026-11-24T07:14:29Z")
+        return datetime.fromisoformat(value)
+    return value
+
+
+Flag = Annotated[bool, BeforeValidator(_flag, json_schema_input_type=bool)]
+Moment = Annotated[datetime, BeforeValidator(_moment, json_schema_input_type=datetime)]
 Whole = Annotated[int, BeforeValidator(_whole, json_schema_input_type=int)]
 Limit = Annotated[Whole, Field(ge=1, le=LIMIT_MAX, description="How many entries at most.")]
 Cursor = Annotated[str | None, Field(max_length=4096, description="Where to go on: as in the `Link` of the page before.")]
@@ -79,6 +101,14 @@ def decode_cursor(cursor: str) -> list[Any]:
     if not isinstance(place, list) or not all(isinstance(part, str | int | None) and not isinstance(part, bool) for part in place):
         raise bad_cursor()
     return place
+
+
+def id_after(cursor: str | None) -> int:
+    """The id that a cursor over ids names; 0 without one. Raises `Invalid`."""
+    place = decode_cursor(cursor) if cursor is not None else [0]
+    if len(place) != 1 or type(place[0]) is not int or not 0 <= place[0] <= INT64_MAX:
+        raise bad_cursor()
+    return place[0]
 
 
 def bad_cursor() -> Invalid:

@@ -72,6 +72,10 @@ class Limits(Limiter):
     def signed_in(self, endpoint: Endpoint) -> Endpoint:
         return self._declare(endpoint, "user", user)
 
+    def export(self, endpoint: Endpoint) -> Endpoint:
+        """For whole tables, by who is signed in."""
+        return self._declare(endpoint, "export", user)
+
     def unlimited(self, endpoint: Endpoint) -> Endpoint:
         """For what must always answer: health."""
         self.exempt(endpoint)  # type: ignore[no-untyped-call]

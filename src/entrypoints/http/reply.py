@@ -1,21 +1,20 @@
 """Making answers: JSON, entity tags, and conditional requests (RFC 9110, section 13)."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import aclosing
 from datetime import datetime
+from hashlib import sha256
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, PlainSerializer, TypeAdapter, WithJsonSchema
 from starlette.datastructures import Headers
-from starlette.responses import Response
+from starlette.responses import Response, StreamingResponse
+
+from domain.text import rfc3339
 
 _ETAG = re.compile(r'(W/)?"([\x21\x23-\x7e\x80-\xff]*)"')
 _VERSIONED = re.compile(r"([1-9][0-9]{0,9})(?:-.*)?")
-
-
-def rfc3339(time: datetime) -> str:
-    """A time in UTC as RFC 3339 with microseconds and `Z`."""
-    return time.replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
 
 
 Time = Annotated[datetime, PlainSerializer(rfc3339, return_type=str), WithJsonSchema({"type": "string", "format": "date-time"})]
@@ -48,9 +47,28 @@ class Json(Response):
         super().__init__(raw, status, headers)
 
 
+async def streamed(content: AsyncIterator[bytes], *, media_type: str, filename: str) -> StreamingResponse:
+    """A file as it is made. What is wrong from the start is a problem; a failure midway breaks the connection."""
+    first = await anext(content)
+
+    async def whole() -> AsyncIterator[bytes]:
+        async with aclosing(content) as rest:  # type: ignore[type-var]
+            yield first
+            async for part in rest:
+                yield part
+
+    headers = {"content-disposition": f'attachment; filename="{filename}"', "cache-control": "no-store"}
+    return StreamingResponse(whole(), media_type=media_type, headers=headers)
+
+
 def json_list(kind: TypeAdapter[Any], items: list[Any], headers: Mapping[str, str] | None = None) -> Json:
     """A JSON array of models."""
     return Json(kind.dump_json(items), headers=headers)
+
+
+def digest(content: bytes) -> str:
+    """A tag for content that has no version of its own."""
+    return sha256(content).hexdigest()[:32]
 
 
 def entity(headers: Headers, content: BaseModel | bytes, *, tag: str) -> Response:

@@ -2,19 +2,26 @@
 
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Depends
+from fastapi import Query as QueryParameters
 from pydantic import Field, JsonValue
 from starlette.requests import Request
 from starlette.responses import Response as HttpResponse
 
 from application.response import SavedAnswers
+from domain.access import Action
+from domain.export import Format
 from domain.response import FINGERPRINT_MAX, FINGERPRINT_MIN, Outcome, Response
 from domain.survey import QUESTIONS_MAX
+from domain.user import User
 from entrypoints.container import Container
+from entrypoints.http.lookups import lookups_of
 from entrypoints.http.problems import problem_responses
+from entrypoints.http.query import INT64_MAX, Flag, Moment, PageQuery, Query, Whole, encode_cursor, id_after, next_link, pairs
 from entrypoints.http.rate_limit import Limits
-from entrypoints.http.reply import Body, Json, Out, Time
-from entrypoints.http.route import INT64_MAX, router_of
+from entrypoints.http.reply import Body, Json, Out, Time, streamed
+from entrypoints.http.route import router_of
+from entrypoints.http.signed_in import Guard
 
 TOKEN_HEADER = "x-respondent-token"  # noqa: S105 - a header's name
 
@@ -142,6 +149,65 @@ def public_responses(use: Container, limits: Limits) -> APIRouter:
     async def delete_response(request: Request, project: str) -> HttpResponse:
         await erase(project=project, token=request.headers.get(TOKEN_HEADER))
         return HttpResponse(status_code=204, headers=_PRIVATE)
+
+    return router
+
+
+class ResponseList(PageQuery):
+    field: Annotated[str | None, Field(description="With `value`: only responses with this answer.")] = None
+    value: Annotated[str | None, Field(max_length=2000)] = None
+    version: Annotated[Whole | None, Field(ge=1, description="Only answers given under this version.")] = None
+    since: Annotated[Moment | None, Field(description="Last changed at this time or later.")] = None
+    until: Annotated[Moment | None, Field(description="Last changed before this time.")] = None
+
+
+class ResponseExport(Query):
+    format: Literal["json", "ndjson", "csv", "parquet"]
+    version: Annotated[Whole | None, Field(ge=1, description="Only the fields of this version and the answers given under it.")] = None
+    raw: Annotated[Flag, Field(description="CSV without the guard against formulas.")] = False
+
+
+def signed_in_responses(use: Container, limits: Limits, guard: Guard) -> APIRouter:
+    list_them, export = use.list_responses(), use.export_responses()
+    router = router_of(limits, lookups_of(use))
+
+    @router.get(
+        "/admin/{project:slug}/survey/responses",
+        response_model=list[dict[str, JsonValue]],
+        responses=problem_responses(404),
+        description=list_them.__doc__,
+    )
+    @limits.signed_in
+    async def get_responses(
+        request: Request,
+        project: str,
+        query: Annotated[ResponseList, QueryParameters()],
+        by: Annotated[User, Depends(guard(Action.RESPONSE_READ))],
+    ) -> HttpResponse:
+        given = query.model_dump(exclude={"limit", "cursor"})
+        found = await list_them(project=project, after=id_after(query.cursor), limit=query.limit, by=by, **given)
+        headers = {}
+        if found.next is not None:
+            parameters = pairs(request.scope["query_string"])
+            headers["link"] = next_link(request.url.path, parameters, encode_cursor(found.next))
+        return Json(found.json, headers=headers)
+
+    @router.get(
+        "/admin/{project:slug}/survey/responses/export",
+        response_class=HttpResponse,
+        responses=problem_responses(404) | {200: {"description": "The file.", "content": {f.media_type: {} for f in Format}}},
+        description=export.__doc__,
+    )
+    @limits.export
+    async def export_responses(
+        request: Request,
+        project: str,
+        query: Annotated[ResponseExport, QueryParameters()],
+        by: Annotated[User, Depends(guard(Action.RESPONSE_READ))],
+    ) -> HttpResponse:
+        kind = Format(query.format)
+        content = export(project=project, kind=kind, version=query.version, guarded=not query.raw, by=by)
+        return await streamed(content, media_type=kind.media_type, filename=f"{project}-responses.{kind}")
 
     return router
 

@@ -20,11 +20,8 @@ from domain.errors import Fault, Invalid, NotFound
 from domain.project import SLUG_PATTERN
 from entrypoints.http.json_body import read_json
 from entrypoints.http.problems import EdgeRefusal, problem_responses
-from entrypoints.http.query import pairs
+from entrypoints.http.query import INT64_MAX, pairs
 from entrypoints.http.rate_limit import Limits, Policy, network, respondent, user
-
-INT32_MAX = 2**31 - 1
-INT64_MAX = 2**63 - 1
 
 Lookup = Callable[[Mapping[str, Any]], Awaitable[Any]]
 

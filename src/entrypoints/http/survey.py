@@ -1,5 +1,6 @@
 """Surveys over HTTP."""
 
+import json
 from dataclasses import asdict
 from typing import Annotated, Any, Literal
 
@@ -15,10 +16,10 @@ from domain.user import User
 from entrypoints.container import Container
 from entrypoints.http.lookups import lookups_of
 from entrypoints.http.problems import problem_responses
-from entrypoints.http.query import PageQuery, bad_cursor, decode_cursor, encode_cursor, next_link, pairs
+from entrypoints.http.query import INT32_MAX, PageQuery, bad_cursor, decode_cursor, encode_cursor, next_link, pairs
 from entrypoints.http.rate_limit import Limits
-from entrypoints.http.reply import Body, Json, Out, Time, entity, expected_versions, json_list
-from entrypoints.http.route import INT32_MAX, router_of
+from entrypoints.http.reply import Body, Json, Out, Time, digest, entity, expected_versions, json_list
+from entrypoints.http.route import router_of
 from entrypoints.http.signed_in import Guard
 
 
@@ -168,7 +169,7 @@ def _parts(survey: Survey) -> dict[str, Any]:
 
 
 def public_survey(use: Container, limits: Limits) -> APIRouter:
-    get_one = use.get_survey()
+    get_one, get_schema = use.get_survey(), use.get_codebook()
 
     router = router_of(limits, lookups_of(use))
 
@@ -177,6 +178,17 @@ def public_survey(use: Container, limits: Limits) -> APIRouter:
     async def get_survey(request: Request, project: str) -> Response:
         survey = await get_one(project=project)
         return entity(request.headers, SurveyOut.of(survey), tag=_tag(survey))
+
+    @router.get(
+        "/{project:slug}/survey/codebook",
+        response_model=dict[str, JsonValue],
+        responses=problem_responses(404),
+        description=get_schema.__doc__,
+    )
+    @limits.public_read
+    async def get_codebook(request: Request, project: str) -> Response:
+        schema = json.dumps(await get_schema(project=project), ensure_ascii=False).encode()
+        return entity(request.headers, schema, tag=digest(schema))
 
     return router
 

@@ -12,10 +12,10 @@ from domain.user import EMAIL_MAX, PASSWORD_MAX, PASSWORD_MIN, User
 from entrypoints.container import Container
 from entrypoints.http.lookups import lookups_of
 from entrypoints.http.problems import problem_responses
-from entrypoints.http.query import PageQuery, bad_cursor, decode_cursor, encode_cursor, next_link, pairs
+from entrypoints.http.query import PageQuery, encode_cursor, id_after, next_link, pairs
 from entrypoints.http.rate_limit import Limits
 from entrypoints.http.reply import Body, Json, Out, Time, entity, expected_versions, json_list, without_default
-from entrypoints.http.route import INT64_MAX, router_of
+from entrypoints.http.route import router_of
 from entrypoints.http.signed_in import Guard
 
 RoleName = Literal["member", "annotator", "admin"]
@@ -101,7 +101,7 @@ def admin_user_routes(use: Container, limits: Limits, guard: Guard) -> APIRouter
     async def get_users(
         request: Request, query: Annotated[UserList, Query()], by: Annotated[User, Depends(guard(Action.USER_LIST))]
     ) -> Response:
-        found = await list_them(search=query.search, after=_after(query.cursor), limit=query.limit + 1, by=by)
+        found = await list_them(search=query.search, after=id_after(query.cursor), limit=query.limit + 1, by=by)
         page = found[: query.limit]
         headers = {}
         if len(found) > query.limit:
@@ -135,10 +135,3 @@ def admin_user_routes(use: Container, limits: Limits, guard: Guard) -> APIRouter
         return Json(UserOut.of(changed), headers={"etag": f'"{changed.version}"'})
 
     return router
-
-
-def _after(cursor: str | None) -> int:
-    place = decode_cursor(cursor) if cursor is not None else [0]
-    if len(place) != 1 or type(place[0]) is not int or not 0 <= place[0] <= INT64_MAX:
-        raise bad_cursor()
-    return place[0]

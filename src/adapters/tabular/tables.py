@@ -1,0 +1,24 @@
+"""The writer of each format."""
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from adapters.tabular.csv import CsvWriter
+from adapters.tabular.json import JsonWriter, NdjsonWriter
+from adapters.tabular.parquet import ParquetWriter
+from application.ports import Tables, TableWriter
+from domain.export import Column, Format
+
+
+class TabularTables(Tables):
+    def writer(self, kind: Format, columns: Sequence[Column], *, guarded: bool, codebook: Mapping[str, Any]) -> TableWriter:
+        match kind:
+            case Format.CSV:
+                return CsvWriter(columns, guarded=guarded)
+            case Format.JSON:
+                return JsonWriter(columns)
+            case Format.NDJSON:
+                return NdjsonWriter(columns)
+            case Format.PARQUET:
+                return ParquetWriter(columns, metadata={"codebook": json.dumps(codebook, ensure_ascii=False)})
