@@ -200,6 +200,9 @@ class Resources(Protocol):
     async def lock(self, *, project: str, resource_id: int, deleted: bool = False) -> Resource:
         """With `deleted`, a soft-deleted one is found too."""
 
+    async def lock_by_name(self, *, project: str, name: str) -> Resource | None:
+        """The live resource of this name, compared in canonical form."""
+
     async def save(self, resource: Resource) -> None:
         """Store the changes of a locked resource. Raises `NameTaken`."""
 
@@ -328,6 +331,16 @@ class Responses(Protocol):
         """Erase the response of the respondent who holds this token, its history included; only that one was erased remains.
 
         Whether there was one. Raises `NotFound` without such a project.
+        """
+
+
+class Archive(Protocol):
+    """What was put away."""
+
+    async def purge(self, *, before: datetime, dry_run: bool) -> dict[str, int]:
+        """Remove what was put away before this time; how many of each kind, also on a dry run, which removes nothing.
+
+        Kinds: `projects` (with all that is in them), `resources`, `responses` (of closed surveys), `sessions`.
         """
 
 

@@ -1,14 +1,11 @@
 """Projects: create, list, show, change, put away."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
 from application.ports import Clock, Counts, Projects, UnitOfWorkFactory
 from domain.access import Action, require
 from domain.project import Project, new_project
-from domain.resource import new_resource
-from domain.survey import Definition, first_survey
 from domain.user import User
 
 
@@ -22,40 +19,6 @@ class CreateProject:
     async def __call__(self, *, slug: str, title: str, description: str | None = None, by: User) -> Project:
         require(by, Action.PROJECT_CREATE)
         return await self.projects.add(new_project(slug=slug, title=title, description=description, at=self.clock.now()))
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CreateStory:
-    """Make a project with its survey and its resources, all or nothing, unless its slug was ever used: then nothing happens.
-
-    The answer says whether it was made.
-    """
-
-    unit_of_work: UnitOfWorkFactory
-    clock: Clock
-
-    async def __call__(
-        self,
-        *,
-        slug: str,
-        title: str,
-        description: str | None,
-        definition: Definition,
-        resources: Iterable[dict[str, Any]],
-        by: User,
-    ) -> bool:
-        require(by, Action.PROJECT_CREATE)
-        now = self.clock.now()
-        async with self.unit_of_work() as work:
-            if await work.projects.was_used(slug):
-                return False
-            project = await work.projects.add(new_project(slug=slug, title=title, description=description, at=now))
-            survey, changes = first_survey(definition, project_id=project.id, project=slug, by=by, at=now)
-            await work.surveys.save(survey, changes)
-            for resource in resources:
-                await work.resources.add(new_resource(project=slug, by=by, at=now, **resource))
-            await work.commit()
-        return True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,6 +1,7 @@
 """Surveys: publish one, show it and its versions, open and close it."""
 
 from dataclasses import dataclass
+from datetime import datetime
 
 from application.ports import Clock, Surveys, UnitOfWorkFactory, Version
 from domain.access import Action, require
@@ -39,28 +40,51 @@ class PublishSurvey:
         expected: frozenset[int] | None = None,
         by: User,
     ) -> Publication:
-        require(by, Action.SURVEY_PUBLISH)
-        now = self.clock.now()
         async with self.unit_of_work() as work:
-            project_id, found = await work.surveys.lock(project)
-            if found is None:
-                survey, changes = first_survey(definition, project_id=project_id, project=project, by=by, expected=expected, at=now)
-            else:
-                changes = await self._changes(work.surveys, found, definition)
-                survey = found.publish(definition, changes, accept_breaking=accept_breaking, by=by, expected=expected, at=now)
-            if survey != found:
-                await work.surveys.save(survey, changes)
+            publication = await publish_in(
+                work.surveys,
+                project=project,
+                definition=definition,
+                accept_breaking=accept_breaking,
+                expected=expected,
+                by=by,
+                at=self.clock.now(),
+            )
             await work.commit()
-        return Publication(survey=survey, is_new=survey != found, changes=changes)
+        return publication
 
-    async def _changes(self, surveys: Surveys, found: Survey, definition: Definition) -> tuple[FieldChange, ...]:
-        asked = ever_asked(await surveys.definitions(found.project_id))
-        return tuple(
-            [
-                counted(change, definition.question(change.field), await surveys.answered(found.project_id, change.field))
-                for change in changes_between(found.definition, definition, asked)
-            ]
-        )
+
+async def publish_in(
+    surveys: Surveys,
+    *,
+    project: str,
+    definition: Definition,
+    accept_breaking: frozenset[str],
+    expected: frozenset[int] | None = None,
+    by: User,
+    at: datetime,
+) -> Publication:
+    """Publish within somebody else's unit of work."""
+    require(by, Action.SURVEY_PUBLISH)
+    project_id, found = await surveys.lock(project)
+    if found is None:
+        survey, changes = first_survey(definition, project_id=project_id, project=project, by=by, expected=expected, at=at)
+    else:
+        changes = await _counted_changes(surveys, found, definition)
+        survey = found.publish(definition, changes, accept_breaking=accept_breaking, by=by, expected=expected, at=at)
+    if survey != found:
+        await surveys.save(survey, changes)
+    return Publication(survey=survey, is_new=survey != found, changes=changes)
+
+
+async def _counted_changes(surveys: Surveys, found: Survey, definition: Definition) -> tuple[FieldChange, ...]:
+    asked = ever_asked(await surveys.definitions(found.project_id))
+    return tuple(
+        [
+            counted(change, definition.question(change.field), await surveys.answered(found.project_id, change.field))
+            for change in changes_between(found.definition, definition, asked)
+        ]
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

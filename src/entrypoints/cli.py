@@ -4,18 +4,22 @@ import asyncio
 import json
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
+from datetime import timedelta
 from types import FrameType
-from typing import Annotated, NoReturn
+from typing import Annotated, NoReturn, TypeVar
 
 import typer
 import uvicorn
 from uvicorn.supervisors import Multiprocess
 
+from application.story import Applied
 from domain.errors import DomainError, Invalid
+from domain.survey import BreakingChange, FieldChange
 from entrypoints import logs
-from entrypoints.container import EmbeddedPostgresError, SchemaError, migrate, pending
+from entrypoints.container import Container, EmbeddedPostgresError, SchemaError, migrate, pending
 from entrypoints.data_folder import DataFolderError
 from entrypoints.doctor import examine
 from entrypoints.http.app import Application, make_app, routes_of
@@ -24,8 +28,11 @@ from entrypoints.http.rate_limit import Limits
 from entrypoints.http.server import config_of
 from entrypoints.runtime import FIRST_ADMIN, Deployment, Prepared, deployed, prepare
 from entrypoints.settings import RATES, Settings, SettingsError, load
+from entrypoints.story import story_from
 
 FAILED, BAD_USE, BAD_SCHEMA = 1, 2, 3
+
+T = TypeVar("T")
 
 cli = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help="The Complex Stories API.")
 
@@ -84,7 +91,7 @@ def worker_app() -> Application:
 @cli.command("migrate")
 def migrate_command() -> None:
     """Bring the database to the schema of this program."""
-    with _one_line_errors(), deployed(load()) as deployment:
+    with _one_line_errors(), deployed(load(), beside=True) as deployment:
         missing = asyncio.run(pending(deployment.database_url))
         asyncio.run(migrate(deployment.database_url))
         typer.echo(f"Migrated: {', '.join(missing)}." if missing else "Nothing to migrate.")
@@ -100,16 +107,92 @@ def create_admin(
         typer.prompt("Password", hide_input=True, confirmation_prompt=True) if sys.stdin.isatty() else sys.stdin.readline().rstrip("\n")
     )
 
-    async def create(deployment: Deployment, settings: Settings) -> str:
-        container = deployment.container(settings)
-        async with container.pool():
-            user = await container.create_admin()(username=username, email=email, password=password)
-        return user.username
+    async def run(container: Container) -> str:
+        return (await container.create_admin()(username=username, email=email, password=password)).username
 
     with _one_line_errors():
-        settings = load()
-        with deployed(settings) as deployment:
-            typer.echo(f"{asyncio.run(create(deployment, settings))} is an admin now.")
+        typer.echo(f"{_with_container(run)} is an admin now.")
+
+
+@cli.command()
+def apply(
+    file: Annotated[typer.FileBinaryRead, typer.Argument(help="A story in YAML or JSON; - for standard input.")],
+    accept_breaking: Annotated[
+        list[str] | None, typer.Option(metavar="FIELD", help="A field whose removal or narrowing may touch stored answers.")
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would happen, and do nothing.")] = False,
+    as_user: Annotated[str, typer.Option("--as", metavar="USERNAME", help="The admin who does it.")] = FIRST_ADMIN,
+    as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
+) -> None:
+    """Bring a project, its survey and its resources to what a file declares; a second time changes nothing."""
+
+    async def run(container: Container) -> Applied:
+        actor = await container.users().by_username(as_user)
+        if actor is None:
+            raise SettingsError(f"There is no user {as_user}: start the service once, or name another with --as.")
+        return await container.apply_story()(story, accept_breaking=frozenset(accept_breaking or ()), dry_run=dry_run, by=actor)
+
+    with _one_line_errors():
+        story = story_from(file.read())
+        try:
+            applied = _with_container(run)
+        except BreakingChange as error:
+            _show_changes(error.changes)
+            raise
+    if as_json:
+        typer.echo(json.dumps(asdict(applied)))
+        return
+    typer.echo(f"project   {story.slug}: {applied.project}")
+    if applied.survey_version is not None:
+        typer.echo(f"survey    version {applied.survey_version}: {applied.survey}")
+    for name, effect in applied.resources.items():
+        typer.echo(f"resource  {name}: {effect}")
+    _show_changes(applied.changes)
+    if dry_run:
+        typer.echo("A dry run: nothing was changed.")
+
+
+def _show_changes(changes: tuple[FieldChange, ...]) -> None:
+    if not changes:
+        return
+    width = max(len("field"), *(len(change.field) for change in changes))
+    typer.echo(f"{'field':{width}}  {'change':10}  stored answers touched")
+    for change in changes:
+        typer.echo(f"{change.field:{width}}  {change.change:10}  {change.touched}")
+
+
+@cli.command("retention")
+def retention_command(
+    days: Annotated[int, typer.Option("--older-than-days", min=1, help="Only what was put away, or last changed, longer ago.")],
+    apply_now: Annotated[bool, typer.Option("--apply", help="Remove it for good; without this it is only counted.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
+) -> None:
+    """Remove what was deleted long ago, and old responses of closed surveys. Counts first; removes with --apply."""
+
+    async def run(container: Container) -> dict[str, int]:
+        return await container.purge_old()(age=timedelta(days=days), dry_run=not apply_now)
+
+    with _one_line_errors():
+        counts = _with_container(run)
+    if as_json:
+        typer.echo(json.dumps(counts | {"removed": apply_now}))
+        return
+    for kind, number in counts.items():
+        typer.echo(f"{kind:10} {number:>8}")
+    typer.echo("Removed for good." if apply_now else "A dry run: nothing was removed. Add --apply to remove it.")
+
+
+def _with_container(run: Callable[[Container], Awaitable[T]]) -> T:
+    """Do something with the use cases, on a database that is up to date."""
+
+    async def connected(container: Container) -> T:
+        async with container.pool():
+            return await run(container)
+
+    settings = load()
+    with deployed(settings, beside=True) as deployment:
+        asyncio.run(migrate(deployment.database_url))
+        return asyncio.run(connected(deployment.container(settings)))
 
 
 @cli.command()
@@ -126,7 +209,7 @@ def doctor(as_json: Annotated[bool, typer.Option("--json", help="For programs.")
     """Look whether the service could run here, and say what is wrong."""
     with _one_line_errors():
         settings = load()
-        with deployed(settings) as deployment:
+        with deployed(settings, beside=True) as deployment:
             findings = asyncio.run(examine(deployment, settings))
     if as_json:
         typer.echo(json.dumps([finding.document() for finding in findings]))
@@ -164,7 +247,7 @@ def _one_line_errors() -> Iterator[None]:
     except SchemaError as error:
         _end(str(error), BAD_SCHEMA)
     except Invalid as error:
-        _end(" ".join(f"{fault.pointer.removeprefix('/')}: {fault.detail}" for fault in error.faults), BAD_USE)
+        _end(" ".join(f"{fault.pointer or 'input'}: {fault.detail}" for fault in error.faults), BAD_USE)
     except DomainError as error:
         _end(f"{error.detail} ({error.__cause__})" if error.__cause__ else error.detail, FAILED)
 

@@ -11,6 +11,7 @@ from adapters.postgres.project import PostgresProjects
 from adapters.postgres.resource import PostgresResourceReader, PostgresResources
 from adapters.postgres.response import PostgresResponses
 from adapters.postgres.response_reader import PostgresResponseReader
+from adapters.postgres.retention import PostgresArchive
 from adapters.postgres.schema import SchemaError, migrate, pending
 from adapters.postgres.session import PostgresSessions, PostgresSignInFailures
 from adapters.postgres.survey import PostgresSurveys
@@ -22,7 +23,7 @@ from adapters.security.respondents import HmacRespondents
 from adapters.security.tokens import JoseTokens
 from adapters.system import SystemClock, SystemRandom
 from adapters.tabular.tables import TabularTables
-from application import project, resource, response, session, survey, user
+from application import project, resource, response, retention, session, story, survey, user
 
 __all__ = ["Container", "EmbeddedPostgres", "EmbeddedPostgresError", "SchemaError", "migrate", "pending"]
 
@@ -81,7 +82,9 @@ class Container(containers.DeclarativeContainer):
     administer_user = providers.Singleton(user.AdministerUser, unit_of_work=unit_of_work, clock=clock)
 
     create_project = providers.Singleton(project.CreateProject, projects=projects, clock=clock)
-    create_story = providers.Singleton(project.CreateStory, unit_of_work=unit_of_work, clock=clock)
+    apply_story = providers.Singleton(story.ApplyStory, unit_of_work=unit_of_work, clock=clock)
+    archive = providers.Singleton(PostgresArchive, pool)
+    purge_old = providers.Singleton(retention.PurgeOld, archive=archive, clock=clock)
     list_projects = providers.Singleton(project.ListProjects, projects=projects)
     get_project = providers.Singleton(project.GetProject, projects=projects)
     update_project = providers.Singleton(project.UpdateProject, unit_of_work=unit_of_work, clock=clock)

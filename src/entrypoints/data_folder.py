@@ -12,16 +12,23 @@ class DataFolderError(Exception):
 
 
 class DataFolder:
-    """A folder held by this process until it ends, however it ends."""
+    """A folder held by this process until it ends, however it ends; or used beside the process that holds it."""
 
-    def __init__(self, path: Path) -> None:
-        """Make and take the folder. Raises `DataFolderError` when another process holds it or it cannot be written."""
+    def __init__(self, path: Path, *, beside: bool = False) -> None:
+        """Make and take the folder. Raises `DataFolderError` when it cannot be written, or when another process holds it.
+
+        With `beside` the latter is fine: `is_held` then says whether this process is the holder.
+        """
         self.path = path.resolve()
+        self.is_held = True
         try:
             self.path.mkdir(parents=True, exist_ok=True, mode=0o711)  # 711: the database's own user passes through
             self._lock = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT, 0o600)
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
+            self.is_held = False
+            if beside:
+                return
             raise DataFolderError(f"{self.path} is in use by another process: stop it, or choose another folder.") from None
         except OSError as error:
             raise DataFolderError(f"{self.path} cannot be used: {error.strerror}.") from None

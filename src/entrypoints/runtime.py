@@ -1,20 +1,17 @@
 """From settings to a running container: the data folder, the secrets, the database, the first admin, the demo."""
 
-import json
 import os
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.resources import files
-from typing import Any
 
-from domain.resource import Status
-from domain.survey import definition_from
 from domain.user import UsernameTaken
 from entrypoints.container import Container, EmbeddedPostgres, migrate
 from entrypoints.data_folder import DataFolder
 from entrypoints.settings import PREFIX, Settings
+from entrypoints.story import story_from
 
 FIRST_ADMIN = "admin"
 FIRST_ADMIN_EMAIL = "admin@localhost"
@@ -51,26 +48,29 @@ class Deployment:
 
 
 @contextmanager
-def deployed(settings: Settings) -> Iterator[Deployment]:
+def deployed(settings: Settings, *, beside: bool = False) -> Iterator[Deployment]:
     """A database that runs and secrets that exist, while this lasts; the embedded PostgreSQL stops with it.
 
+    With `beside`, a service that runs on the same data folder is used and left running.
     Raises `DataFolderError` and `EmbeddedPostgresError`.
     """
     if settings.database_url and settings.secret_key and settings.pepper:
         yield Deployment(database_url=settings.database_url, secret_keys=settings.secret_key, pepper=settings.pepper)
         return
-    folder = DataFolder(settings.data_dir)
+    folder = DataFolder(settings.data_dir, beside=beside)
     keys = settings.secret_key or (folder.secret("secret_key"),)
     pepper = settings.pepper or folder.secret("pepper")
     if settings.database_url:
         yield Deployment(database_url=settings.database_url, secret_keys=keys, pepper=pepper)
         return
     embedded = EmbeddedPostgres(folder.postgres, password=folder.secret("database_password"))
-    embedded.start()
+    if folder.is_held:
+        embedded.start()
     try:
         yield Deployment(database_url=embedded.url, secret_keys=keys, pepper=pepper)
     finally:
-        embedded.stop()
+        if folder.is_held:
+            embedded.stop()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,13 +103,9 @@ async def _first_admin(container: Container, settings: Settings) -> str | None:
 
 
 async def _load_demo(container: Container) -> bool:
-    story: dict[str, Any] = json.loads((files("entrypoints") / "demo" / f"{DEMO}.json").read_text())
+    story = story_from((files("entrypoints") / "demo" / f"{DEMO}.json").read_bytes())
     admin = await container.users().by_username(FIRST_ADMIN)
-    return admin is not None and await container.create_story()(
-        slug=story["slug"],
-        title=story["title"],
-        description=story["description"],
-        definition=definition_from(story["survey"]),
-        resources=[resource | {"status": Status(resource["status"])} for resource in story["resources"]],
-        by=admin,
-    )
+    if admin is None or await container.projects().was_used(story.slug):
+        return False
+    await container.apply_story()(story, by=admin)
+    return True

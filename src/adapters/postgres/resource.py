@@ -30,7 +30,7 @@ from adapters.postgres.tables import TIME, UPDATED_ASCENDING, UPDATED_DESCENDING
 from application.ports import After, Document, NumberedPage, Page, ResourceReader, Resources
 from domain.errors import NotFound
 from domain.resource import Filter, Resource, Sort, Status
-from domain.text import folded
+from domain.text import canonical, folded
 
 _project_id = select(projects.c.id).where(projects.c.slug == bindparam("project"), projects.c.deleted_at.is_(None))
 _live = resources.c.deleted_at.is_(None)
@@ -48,14 +48,16 @@ ADD = Statement(
     )
     .returning(resources.c.id)
 )
-_by_id = (
+_in_project = (
     select(resources, users.c.username)
     .join(users, users.c.id == resources.c.created_by)
-    .where(resources.c.id == bindparam("resource_id"), resources.c.project_id == _project_id.scalar_subquery())
+    .where(resources.c.project_id == _project_id.scalar_subquery())
     .with_for_update(key_share=True, of=resources)
 )
+_by_id = _in_project.where(resources.c.id == bindparam("resource_id"))
 LOCK = Statement(_by_id.where(_live))
 LOCK_ANY = Statement(_by_id)
+LOCK_BY_NAME = Statement(_in_project.where(_live, resources.c.name_key == bindparam("name_key")))
 SAVE = Statement(
     update(resources)
     .where(resources.c.id == bindparam("id"))
@@ -94,6 +96,10 @@ class PostgresResources(Resources):
         if row is None:
             raise NotFound
         return _entity(row, project)
+
+    async def lock_by_name(self, *, project: str, name: str) -> Resource | None:
+        row = await self._run.row(LOCK_BY_NAME, project=project, name_key=canonical(name))
+        return None if row is None else _entity(row, project)
 
     async def save(self, resource: Resource) -> None:
         await self._run.row(SAVE, **_row(resource))

@@ -1,0 +1,71 @@
+"""Removing for good what was put away long ago."""
+
+from datetime import datetime
+
+from sqlalchemy import Delete, Table, bindparam, delete, func, insert, or_, select
+
+from adapters.postgres.database import Pool, Statement, Transaction
+from adapters.postgres.tables import (
+    TIME,
+    erasures,
+    projects,
+    resources,
+    responses,
+    sessions,
+    survey_versions,
+    surveys,
+)
+from application.ports import Archive
+
+_before = bindparam("before", type_=TIME)
+_old_projects = select(projects.c.id).where(projects.c.deleted_at < _before)
+_closed = select(surveys.c.project_id).where(~surveys.c.is_open)
+_changed_at = func.coalesce(responses.c.updated_at, responses.c.created_at)
+
+
+def _counting(doomed: Delete) -> Statement:
+    gone = doomed.returning(doomed.table.c[0].label("gone")).cte("gone")
+    return Statement(select(func.count().label("n")).select_from(gone))
+
+
+def _of_old_projects(table: Table) -> Statement:
+    return Statement(delete(table).where(table.c.project_id.in_(_old_projects)))
+
+
+# Children first; what is counted is what a person put there.
+_expired = (
+    delete(responses)
+    .where(
+        or_(
+            responses.c.project_id.in_(_closed) & (_changed_at < _before),
+            responses.c.project_id.in_(_old_projects),
+        )
+    )
+    .returning(responses.c.project_id)
+    .cte("expired")
+)
+_trace = insert(erasures).from_select(["project_id"], select(_expired.c.project_id)).cte("trace")
+RESPONSES = Statement(select(func.count().label("n")).select_from(_expired).add_cte(_trace))
+RESOURCES = _counting(delete(resources).where(or_(resources.c.deleted_at < _before, resources.c.project_id.in_(_old_projects))))
+REST_OF_PROJECTS = [_of_old_projects(table) for table in (erasures, survey_versions, surveys)]
+PROJECTS = _counting(delete(projects).where(projects.c.deleted_at < _before))
+SESSIONS = _counting(delete(sessions).where(or_(sessions.c.ended_at < _before, sessions.c.expires_at < _before)))
+
+
+class PostgresArchive(Archive):
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
+
+    async def purge(self, *, before: datetime, dry_run: bool) -> dict[str, int]:
+        async with Transaction(self._pool) as work:
+            counts = {
+                "responses": (await work.one(RESPONSES, before=before))["n"],
+                "resources": (await work.one(RESOURCES, before=before))["n"],
+            }
+            for statement in REST_OF_PROJECTS:
+                await work.row(statement, before=before)
+            counts["projects"] = (await work.one(PROJECTS, before=before))["n"]
+            counts["sessions"] = (await work.one(SESSIONS, before=before))["n"]
+            if not dry_run:
+                await work.commit()
+        return counts

@@ -1,0 +1,63 @@
+"""A story declared in a file, in YAML or JSON, read as strictly as a request."""
+
+from typing import Any
+
+import yaml
+from pydantic import Field
+
+from application.story import Story
+from domain.errors import Fault, Invalid
+from domain.resource import Status
+from domain.survey import definition_from
+from entrypoints.http.project import ProjectIn
+from entrypoints.http.resource import ResourceIn
+from entrypoints.http.route import validated
+from entrypoints.http.survey import DefinitionBody
+
+
+class StoryFile(ProjectIn):
+    """A project, its survey and its resources."""
+
+    survey: DefinitionBody | None = None
+    resources: list[ResourceIn] = Field(default=[])
+
+
+def story_from(text: bytes) -> Story:
+    """The story that a file declares. Raises `Invalid` with a pointer to each fault."""
+    try:
+        # JSON is YAML too.
+        given = yaml.load(text, Loader=_StrictLoader)  # noqa: S506 - a safe loader, made stricter
+    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
+        line = f" near line {mark.line + 1}" if (mark := getattr(error, "problem_mark", None)) else ""
+        raise Invalid(Fault(pointer="", code="malformed", detail=f"This is neither YAML nor JSON{line}.")) from None
+    file: StoryFile = validated(StoryFile, given)
+    return Story(
+        slug=file.slug,
+        title=file.title,
+        description=file.description,
+        definition=None if file.survey is None else definition_from(file.survey.model_dump(exclude={"accept_breaking"})),
+        resources=tuple(_fields(resource) for resource in file.resources),
+    )
+
+
+def _fields(resource: ResourceIn) -> dict[str, Any]:
+    return resource.model_dump() | {"status": Status(resource.status)}
+
+
+class _StrictLoader(yaml.SafeLoader):
+    """Refuses a key that is given twice, and keeps dates as texts."""
+
+
+def _mapping(loader: yaml.SafeLoader, node: yaml.MappingNode) -> dict[Any, Any]:
+    keys = [loader.construct_object(key, deep=True) for key, _ in node.value]
+    if len(set(map(repr, keys))) != len(keys):
+        raise yaml.constructor.ConstructorError(None, None, "a key is given twice", node.start_mark)
+    return loader.construct_mapping(node, deep=True)
+
+
+def _text(loader: yaml.SafeLoader, node: yaml.ScalarNode) -> str:
+    return str(loader.construct_scalar(node))
+
+
+_StrictLoader.add_constructor("tag:yaml.org,2002:map", _mapping)
+_StrictLoader.add_constructor("tag:yaml.org,2002:timestamp", _text)
