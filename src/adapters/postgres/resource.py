@@ -121,14 +121,15 @@ def _as_json(source: FromClause, *columns: ColumnElement[Any]) -> Select[Any]:
         source.c.description,
         source.c.status,
         source.c.attributes,
-        select(users.c.username).where(users.c.id == source.c.created_by).scalar_subquery().label("created_by"),
+        select(users.c.username).where(users.c.id == source.c.created_by).correlate(source).scalar_subquery().label("created_by"),
         _rfc3339(source.c.created_at, "created_at"),
         _rfc3339(source.c.updated_at, "updated_at"),
         literal_column("true").label("is_active"),
         source.c.version,
-    ).lateral("contract")
+    )
+    row = contract.correlate(source).lateral("contract")
     json: ColumnElement[str] = cast(func.row_to_json(literal_column("contract")), Text)
-    return select(*columns, json.label("json")).select_from(source.join(contract, literal_column("true")))
+    return select(*columns, json.label("json")).select_from(source.join(row, literal_column("true")))
 
 
 GET = Statement(

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from fastapi import APIRouter, FastAPI
 from starlette.routing import BaseRoute
-from starlette.types import ASGIApp
+from starlette.types import Receive, Scope, Send
 
 from domain.access import Action
 from entrypoints.container import Container
@@ -43,8 +43,9 @@ class Application(FastAPI):
         self.router.routes.extend(router.routes)
         self._edge = Edge(self.router, networks=networks, access_log=access_log, methods_of=methods_by_path(self.router.routes))
 
-    def build_middleware_stack(self) -> ASGIApp:
-        return self._edge
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        scope["app"] = self
+        await self._edge(scope, receive, send)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

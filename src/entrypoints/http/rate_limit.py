@@ -1,4 +1,4 @@
-"""How often who may ask what: slowapi declares it on the routes, the engine below it (`limits`) counts without blocking.
+"""How often who may ask what: slowapi declares it on the routes, and hits are counted without blocking.
 
 slowapi's own counting blocks the event loop on a remote store and keys by URL: see docs/decisions/0004-rate-limits.md.
 """
@@ -8,16 +8,14 @@ import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
 from math import ceil
-from time import time
 from typing import Any, TypeVar
 
 from limits import RateLimitItem
-from limits.aio.storage import MemoryStorage
-from limits.aio.strategies import MovingWindowRateLimiter
 from slowapi import Limiter
 from starlette.requests import Request
 
 from domain.errors import TooMany
+from entrypoints.http.windows import MovingWindows
 
 Endpoint = TypeVar("Endpoint", bound=Callable[..., Any])
 
@@ -45,6 +43,11 @@ class Policy:
     item: RateLimitItem
     by: Callable[[Request], str]
 
+    @property
+    def text(self) -> str:
+        """The policy as the `RateLimit-Policy` field tells it."""
+        return f'"{self.name}";q={self.item.amount};w={self.item.get_expiry()}'
+
 
 class Limits(Limiter):
     """The rate limits of an application: decorators that put a class on a route, and the counting of hits."""
@@ -53,7 +56,7 @@ class Limits(Limiter):
         super().__init__(key_func=network, auto_check=False, enabled=False)
         self._rates = rates
         self._counting = counting
-        self._window = MovingWindowRateLimiter(MemoryStorage())
+        self._windows = MovingWindows()
         self._key = secrets.token_bytes(32)
 
     def public_read(self, endpoint: Endpoint) -> Endpoint:
@@ -99,20 +102,13 @@ class Limits(Limiter):
         """A key for counting that does not tell the fingerprint."""
         return hashlib.blake2b(fingerprint.encode(), key=self._key, digest_size=16).hexdigest()
 
-    async def count(self, request: Request, template: str, policies: tuple[Policy, ...]) -> None:
+    def count(self, request: Request, template: str, policies: tuple[Policy, ...]) -> None:
         """Count a hit on a route template by each policy, and tell the client how it stands. Raises `TooMany`."""
         if not self._counting:
             return
         for policy in policies:
-            identifiers = (template, policy.name, policy.by(request))
-            granted = await self._window.hit(policy.item, *identifiers)
-            window = await self._window.get_window_stats(policy.item, *identifiers)
-            wait = max(0.0, window.reset_time - time())
-            request.scope["limits"].append(
-                (
-                    f'"{policy.name}";r={window.remaining};t={ceil(wait)}',
-                    f'"{policy.name}";q={policy.item.amount};w={policy.item.get_expiry()}',
-                )
-            )
-            if not granted:
-                raise TooMany(retry_after=wait)
+            hit = self._windows.hit(policy.item, (template, policy.name, policy.by(request)))
+            state = f'"{policy.name}";r={hit.remaining};t={ceil(hit.reset_after)}'
+            request.scope["limits"].append((state, policy.text))
+            if not hit.granted:
+                raise TooMany(retry_after=hit.reset_after)

@@ -101,10 +101,10 @@ class Route(APIRoute):
         plan, limits = self._plan, self.limits
         request = Request(scope, receive)
         given: dict[str, Any] = {"request": request, **scope["path_params"]}
-        await limits.count(request, self.path, plan.first)
+        limits.count(request, self.path, plan.first)
         for name, call in plan.dependencies:
             given[name] = await call(request)
-        await limits.count(request, self.path, plan.by_user)
+        limits.count(request, self.path, plan.by_user)
         try:
             await self._read(request, given)
         except (Invalid, EdgeRefusal):
@@ -124,7 +124,7 @@ class Route(APIRoute):
             given[plan.body[0]] = body = validated(plan.body[1], await read_json(request.receive, request.headers))
             if plan.by_respondent:
                 scope["respondent"] = self.limits.respondent(body.fingerprint)
-                await self.limits.count(request, self.path, plan.by_respondent)
+                self.limits.count(request, self.path, plan.by_respondent)
 
     async def _look_for_target(self, given: Mapping[str, Any]) -> None:
         """Raise `NotFound` when the request, however wrong, is about something that is not there."""

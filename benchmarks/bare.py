@@ -1,0 +1,180 @@
+"""The ceiling: the service's own SQL and JSON in a bare ASGI program on asyncpg, with no framework and no checks.
+
+The statements are those that the service's adapters run: they are asked once, and what they would have run is kept.
+"""
+
+import json
+import os
+from collections.abc import Coroutine
+from datetime import UTC, datetime
+from typing import Any
+from uuid import uuid4
+
+import asyncpg
+import uvicorn
+import uvloop
+from starlette.types import Receive, Scope, Send
+
+from adapters.postgres.database import Executor, Pool, Statement
+from adapters.postgres.resource import GET, PostgresResourceReader
+from adapters.postgres.response import PostgresResponses
+from adapters.postgres.survey import PostgresSurveys
+from adapters.security.respondents import HmacRespondents
+from domain.resource import Filter, Sort, Status
+from domain.survey import Survey
+from entrypoints.http.reply import rfc3339
+from entrypoints.settings import load
+
+SLUG_VARIABLE, PORT_VARIABLE = "BENCH_SLUG", "BENCH_PORT"
+CONNECTIONS = 32  # as many as the load has clients: none ever waits
+
+
+class _Asked(Exception):
+    """Carries what an adapter was about to run."""
+
+    def __init__(self, statement: Statement, given: dict[str, Any]) -> None:
+        self.statement, self.given = statement, given
+        super().__init__()
+
+
+class _Recorder(Executor):
+    """Runs nothing: raises what it was asked to run."""
+
+    async def rows(self, statement: Statement, **given: Any) -> list[asyncpg.Record]:
+        raise _Asked(statement, given)
+
+    async def row(self, statement: Statement, **given: Any) -> asyncpg.Record | None:
+        raise _Asked(statement, given)
+
+
+async def _asked_by(call: Coroutine[Any, Any, object]) -> _Asked:
+    try:
+        await call
+    except _Asked as asked:
+        return asked
+    raise AssertionError("The adapter ran no statement.")
+
+
+class Bare:
+    """The program: read one, list, save, told apart by as little as possible."""
+
+    def __init__(self, survey: Survey, respondents: HmacRespondents) -> None:
+        self._survey = survey
+        self._slug = survey.project
+        self._respondents = respondents
+        self._codes = {question.field: question.code_of for question in survey.definition.questions if question.type == "choice"}
+        self._free: list[Any] = []
+
+    async def open(self, dsn: str) -> None:
+        """Connect, and find out the statements."""
+        self._free = [await asyncpg.connect(dsn) for _ in range(CONNECTIONS)]
+        self._lists = {status.value: await self._list_statement(status) for status in Status}
+        consent = self._survey.definition.consent
+        assert consent is not None  # the demo survey has one
+        self._saves = {q.field: await self._save_statement(q.field) for q in self._survey.definition.questions if q.field != consent.field}
+        self._saves[consent.field] = await self._save_statement(consent.field, consent.accept)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["method"] == "POST":
+            status, body = await self._save(json.loads((await receive())["body"]))
+        elif scope["query_string"]:
+            status, body = 200, await self._list(scope["query_string"].decode())
+        else:
+            status, body = 200, await self._read_one(int(scope["path"].rpartition("/")[2]))
+        headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))]
+        await send({"type": "http.response.start", "status": status, "headers": headers})
+        await send({"type": "http.response.body", "body": body})
+
+    async def _read_one(self, resource_id: int) -> bytes:
+        (row,) = await self._fetch(GET.sql, GET.arguments({"project": self._slug, "resource_id": resource_id}))
+        json_text: str = row["json"]
+        return json_text.encode()
+
+    async def _list(self, query: str) -> bytes:
+        given = dict(part.split("=") for part in query.split("&"))
+        sql, arguments = self._lists[given["status"]]
+        rows = await self._fetch(sql, arguments)
+        return b"[" + ",".join([row["json"] for row in rows[: int(given["limit"])]]).encode() + b"]"
+
+    async def _save(self, answer: dict[str, Any]) -> tuple[int, bytes]:
+        field, value, fingerprint = answer["field"], answer["value"], answer["fingerprint"]
+        token = self._respondents.token()
+        asked = self._saves[field]
+        arguments = asked.statement.arguments(
+            asked.given
+            | {
+                "pseudonym": self._respondents.pseudonym(project_id=self._survey.project_id, fingerprint=fingerprint),
+                "token_hash": self._respondents.hash(token),
+                "patch": json.dumps({field: value}),
+                "save": uuid4(),
+                "at": datetime.now(UTC),
+            }
+        )
+        (row,) = await self._fetch(asked.statement.sql, arguments)
+        saved = {
+            "message": "Created" if row["created"] else "Updated",
+            "fingerprint": fingerprint,
+            "field": field,
+            "value": value,
+            "survey_version": self._survey.version,
+            "revision": row["revision"],
+            "saved_at": rfc3339(row["saved_at"]),
+        }
+        if field in self._codes:
+            saved["code"] = self._codes[field](value)
+        if row["created"]:
+            saved["respondent_token"] = token
+        return 201 if row["created"] else 200, json.dumps(saved).encode()
+
+    async def _fetch(self, sql: str, arguments: list[Any]) -> list[asyncpg.Record]:
+        connection = self._free.pop()
+        try:
+            rows: list[asyncpg.Record] = await connection.fetch(sql, *arguments)
+            return rows
+        finally:
+            self._free.append(connection)
+
+    async def _list_statement(self, status: Status) -> tuple[str, list[Any]]:
+        where = Filter(project=self._slug, status=status)
+        asked = await _asked_by(PostgresResourceReader(_Recorder()).page(where, sort=Sort.ID, limit=100))
+        return asked.statement.sql, asked.statement.arguments(asked.given)
+
+    async def _save_statement(self, field: str, value: object = None) -> _Asked:
+        """What saving this field runs; the caller replaces what differs from save to save. JSON goes as text: there is no codec."""
+        asked = await _asked_by(
+            PostgresResponses(_Recorder()).save(
+                self._survey.accept(field, value),
+                project_id=self._survey.project_id,
+                pseudonym=b"",
+                token_hash=b"",
+                identity=self._survey.definition.identity,
+                seq=None,
+                at=datetime.now(UTC),
+            )
+        )
+        as_text = {name: json.dumps(asked.given[name]) for name in ("seqs", "gate_accept")}
+        return _Asked(asked.statement, asked.given | as_text)
+
+
+async def _serve(database_url: str, pepper: str, *, slug: str, port: int) -> None:
+    async with Pool(database_url, size=1) as pool:
+        survey = await PostgresSurveys(pool).get(slug)
+    bare = Bare(survey, HmacRespondents(pepper.encode()))
+    await bare.open(database_url.replace("+asyncpg", "", 1))
+    config = uvicorn.Config(
+        bare, host="127.0.0.1", port=port, http="httptools", lifespan="off", access_log=False, log_level="warning", proxy_headers=False
+    )
+    await uvicorn.Server(config).serve()
+
+
+def main() -> None:
+    """Serve, as the environment says: the service's own settings, and SLUG_VARIABLE and PORT_VARIABLE."""
+    settings = load()
+    assert settings.database_url is not None
+    assert settings.pepper is not None
+    slug, port = os.environ[SLUG_VARIABLE], int(os.environ[PORT_VARIABLE])
+    uvloop.run(_serve(settings.database_url, settings.pepper, slug=slug, port=port))
+
+
+if __name__ == "__main__":
+    main()
