@@ -106,6 +106,7 @@ class Bare:
                 "pseudonym": self._respondents.pseudonym(project_id=self._survey.project_id, fingerprint=fingerprint),
                 "token_hash": self._respondents.hash(token),
                 "patch": json.dumps({field: value}),
+                "versions": json.dumps({field: self._survey.version}),
                 "save": uuid4(),
                 "at": datetime.now(UTC),
             }
@@ -143,7 +144,7 @@ class Bare:
         """What saving this field runs; the caller replaces what differs from save to save. JSON goes as text: there is no codec."""
         asked = await _asked_by(
             PostgresResponses(_Recorder()).save(
-                self._survey.accept(field, value),
+                self._survey.accept({field: value}),
                 project_id=self._survey.project_id,
                 pseudonym=b"",
                 token_hash=b"",
@@ -152,7 +153,7 @@ class Bare:
                 at=datetime.now(UTC),
             )
         )
-        as_text = {name: json.dumps(asked.given[name]) for name in ("seqs", "gate_accept")}
+        as_text = {name: json.dumps(asked.given[name]) for name in ("seqs", "gate_accept") if name in asked.given}
         return _Asked(asked.statement, asked.given | as_text)
 
 

@@ -1,0 +1,1 @@
+"""Long runs against a real service: too long for every test run, each a command of the Makefile that prints figures."""
