@@ -64,6 +64,9 @@ _open_survey = (
     .with_for_update(key_share=True, read=True, of=surveys)
     .cte("open_survey")
 )
+# ON CONFLICT settles races for the pseudonym; two first saves that bring the same token would race for that as well. One at a time,
+# the second finds the first one's row.
+_turn = select(func.pg_advisory_xact_lock(bindparam("turn", type_=BigInteger))).cte("turn")
 _kept = case(
     (bindparam("erases", type_=Boolean), literal_column("'{}'::jsonb")),
     else_=responses.c.answers.op("-")(_field),
@@ -100,7 +103,9 @@ SAVE = Statement(
             "last_save",
             "created_at",
         ],
-        select(_open_survey.c.project_id, _pseudonym, _token_hash, _patch, _seqs, literal_column("1"), _version, _save, _at),
+        select(_open_survey.c.project_id, _pseudonym, _token_hash, _patch, _seqs, literal_column("1"), _version, _save, _at).select_from(
+            _open_survey.join(_turn, literal_column("true"))
+        ),
     )
     .on_conflict_do_update(index_elements=[responses.c.project_id, responses.c.pseudonym], set_=_applied, where=and_(_is_newer, _is_owner))
     .returning(*_outcome)
@@ -155,6 +160,7 @@ class PostgresResponses(Responses):
         given = {
             "project_id": project_id,
             "pseudonym": pseudonym,
+            "turn": int.from_bytes(pseudonym[:8], signed=True),
             "token_hash": token_hash,
             "by_token": identity is Identity.TOKEN,
             "field": change.field,

@@ -114,7 +114,11 @@ class _Choosing(Question):
         return [choice.value for choice in self.choices]
 
     def covers(self, other: Self) -> bool:
-        return set(other.values) <= set(self.values)
+        return all(self.means_the_same(choice) for choice in other.choices)
+
+    def means_the_same(self, choice: Choice) -> bool:
+        """Whether a choice of an earlier version is still there, under the code that it had."""
+        return any(c.value == choice.value and choice.code in (None, c.code) for c in self.choices)
 
     def faults(self, at: str) -> Iterator[Fault]:
         yield from super(_Choosing, self).faults(at)
