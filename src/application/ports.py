@@ -33,7 +33,7 @@ class Random(Protocol):
     """What nobody can guess."""
 
     def uuid(self) -> UUID:
-        """A new UUIDv7: unique, and in order of time."""
+        """A new UUIDv7: unique, and in order of time, to the millisecond."""
 
     def token(self) -> str:
         """256 random bits as 43 characters of base64url."""

@@ -53,7 +53,7 @@ class UpdateProject:
         async with self.unit_of_work() as work:
             found = await work.projects.lock(project)
             revised = found.revise(changes, expected=expected, at=self.clock.now())
-            if revised != found:
+            if revised is not found:
                 await work.projects.save(revised)
             await work.commit()
         return revised

@@ -55,7 +55,7 @@ class UpdateResource:
         async with self.unit_of_work() as work:
             found = await work.resources.lock(project=project, resource_id=resource_id)
             revised = found.revise(changes, by=by, expected=expected, at=self.clock.now())
-            if revised != found:
+            if revised is not found:
                 await work.resources.save(revised)
             await work.commit()
         return revised
@@ -88,7 +88,7 @@ class RestoreResource:
         async with self.unit_of_work() as work:
             found = await work.resources.lock(project=project, resource_id=resource_id, deleted=True)
             restored = found.restore(by=by, expected=expected, at=self.clock.now())
-            if restored != found:
+            if restored is not found:
                 await work.resources.save(restored)
             await work.commit()
         return restored

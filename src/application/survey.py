@@ -79,12 +79,12 @@ async def publish_in(
 
 async def _counted_changes(surveys: Surveys, found: Survey, definition: Definition) -> tuple[FieldChange, ...]:
     asked = ever_asked(await surveys.definitions(found.project_id))
-    return tuple(
-        [
-            counted(change, definition.question(change.field), await surveys.answered(found.project_id, change.field))
-            for change in changes_between(found.definition, definition, asked)
-        ]
-    )
+    changes = []
+    for change in changes_between(found.definition, definition, asked):
+        answers = await surveys.answered(found.project_id, change.field)
+        before, after = asked.get(change.field), definition.question(change.field)
+        changes.append(counted(change, answers, before=before, after=after))
+    return tuple(changes)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,7 +10,7 @@ from typing import Any
 
 from domain.access import Action, require, require_on
 from domain.errors import Conflict, Fault, expect_version
-from domain.text import canonical, folded, refuse, text_faults
+from domain.text import canonical, folded, is_clean, refuse, text_faults
 from domain.user import User
 
 NAME_MAX = 255
@@ -106,7 +106,7 @@ class Resource:
         refuse(_faults(revised))
         require_on(by, Action.RESOURCE_UPDATE, owner_id=self.created_by_id)
         expect_version(self.version, expected)
-        return self if revised == self else replace(revised, updated_at=at, version=self.version + 1)
+        return self if _same(revised, self) else replace(revised, updated_at=at, version=self.version + 1)
 
     def delete(self, *, by: User, expected: frozenset[int] | None = None, at: datetime) -> "Resource":
         """This resource, put away; its name is free from then on. Raises `NotAllowed`, `Stale`."""
@@ -147,6 +147,11 @@ def new_resource(
     return resource
 
 
+def _same(one: Resource, other: Resource) -> bool:
+    """Equal, and of the same JSON: to Python, true is 1."""
+    return one == other and json.dumps(one.attributes, sort_keys=True) == json.dumps(other.attributes, sort_keys=True)
+
+
 def _faults(resource: Resource) -> Iterator[Fault]:
     yield from text_faults("/name", resource.name, shortest=1, longest=NAME_MAX)
     if resource.description is not None:
@@ -157,6 +162,9 @@ def _faults(resource: Resource) -> Iterator[Fault]:
 def _attribute_faults(attributes: dict[str, Any]) -> Iterator[Fault]:
     if _depth(attributes) > ATTRIBUTES_MAX_DEPTH:
         yield Fault(pointer="/attributes", code="too-deep", detail=f"Nested at most {ATTRIBUTES_MAX_DEPTH} deep.")
+        return
+    if not all(is_clean(text) for text in _texts(attributes)):
+        yield Fault(pointer="/attributes", code="control-character", detail="Control characters and lone surrogates are not allowed.")
         return
     if not all(_is_representable(number) for number in _numbers(attributes)):
         yield Fault(pointer="/attributes", code="number-out-of-range", detail="Numbers that a double can hold.")
@@ -172,6 +180,18 @@ def _depth(value: object) -> int:
     if isinstance(value, list):
         return 1 + max(map(_depth, value), default=0)
     return 0
+
+
+def _texts(value: object) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict):
+        yield from value
+        for inner in value.values():
+            yield from _texts(inner)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from _texts(inner)
 
 
 def _numbers(value: object) -> Iterator[int | float]:

@@ -4,6 +4,7 @@ Why not through SQLAlchemy's own engine: docs/decisions/0002-core-on-asyncpg.md.
 """
 
 import json
+import re
 from collections.abc import AsyncIterator, Sequence
 from types import TracebackType
 from typing import Any, Protocol, Self
@@ -172,5 +173,14 @@ async def _leave_as_is(connection: Any) -> None:
     """Nothing here outlives its statement or transaction, so there is nothing to reset (that would cost a round trip)."""
 
 
+_TEXT_OR_LARGE_DOUBLE = re.compile(r'"(?:[^"\\]|\\.)*"|-?[0-9.]+e\+[0-9]+')
+
+
 def _json(value: object) -> str:
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    """JSON from which PostgreSQL gives back the very same: it writes 1e16 without an exponent, so a point tells that from an integer."""
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    return _TEXT_OR_LARGE_DOUBLE.sub(_spelled_out, text) if "e+" in text else text
+
+
+def _spelled_out(match: re.Match[str]) -> str:
+    return match[0] if match[0].startswith('"') else f"{float(match[0]):.1f}"

@@ -6,6 +6,7 @@ The wheel's own launcher trusts every local user and opens folders when run as r
 import hashlib
 import os
 import pwd
+import stat
 import subprocess
 import tempfile
 from collections.abc import Mapping
@@ -114,7 +115,7 @@ class EmbeddedPostgres:
 
     def _hand_over(self, path: Path) -> None:
         if self._owner is not None:
-            os.chown(path, self._owner.pw_uid, self._owner.pw_gid)
+            os.chown(path, self._owner.pw_uid, self._owner.pw_gid, follow_symlinks=False)
 
     def _check_reach(self) -> None:
         if self._owner is None:
@@ -133,6 +134,11 @@ class EmbeddedPostgres:
             return self._folder
         short = Path(tempfile.gettempdir()) / f"complex-stories-{hashlib.sha256(os.fsencode(self._folder)).hexdigest()[:16]}"
         short.mkdir(mode=0o700, exist_ok=True)
+        # Others may write in that folder too: what they planted under this name is not ours to use or give away.
+        found = short.lstat()
+        trusted = {os.geteuid()} if self._owner is None else {os.geteuid(), self._owner.pw_uid}
+        if not stat.S_ISDIR(found.st_mode) or found.st_uid not in trusted:
+            raise EmbeddedPostgresError(f"{short} is somebody else's: remove it, or choose a COMPLEX_STORIES_DATA_DIR with a shorter path.")
         self._hand_over(short)
         return short
 

@@ -70,9 +70,14 @@ _open_survey = (
     .with_for_update(key_share=True, read=True, of=surveys)
 )
 
+# ON CONFLICT settles races for the pseudonym; two first saves that bring the same token would race for that as well. One at a time,
+# the second finds the first one's row.
+_one_at_a_time = select(func.pg_advisory_xact_lock(bindparam("turn", type_=BigInteger)))
+
 # --- one answer, one statement -----------------------------------------------------------------------------------------------
 
 _open = _open_survey.cte("open_survey")
+_turn = _one_at_a_time.cte("turn")
 _answers: ColumnElement[Any] = responses.c.answers.op("-")(_field).op("||")(_patch)
 _differs = _answers.is_distinct_from(responses.c.answers)
 _is_newer = or_(_seq.is_(None), func.coalesce(cast(responses.c.seqs.op("->>")(_field), BigInteger), -1) < _seq)
@@ -124,7 +129,9 @@ SAVE = _logged(
             "last_save",
             "created_at",
         ],
-        select(_open.c.project_id, _pseudonym, _token_hash, _patch, _seqs, _versions, literal_column("1"), _version, _save, _at),
+        select(
+            _open.c.project_id, _pseudonym, _token_hash, _patch, _seqs, _versions, literal_column("1"), _version, _save, _at
+        ).select_from(_open.join(_turn, literal_column("true"))),
     )
     .on_conflict_do_update(index_elements=[responses.c.project_id, responses.c.pseudonym], set_=_applied, where=and_(_is_newer, _is_owner))
 )
@@ -148,6 +155,7 @@ LOOK = Statement(
 
 # --- several answers, or the withdrawal of consent: one transaction ----------------------------------------------------------
 
+ONE_AT_A_TIME = Statement(_one_at_a_time)
 HOLD_SURVEY = Statement(_open_survey)
 LOCK = Statement(
     select(responses.c.id, *_stored)
@@ -213,6 +221,7 @@ class PostgresResponses(Responses):
         given = {
             "project_id": project_id,
             "pseudonym": pseudonym,
+            "turn": int.from_bytes(pseudonym[:8], signed=True),
             "token_hash": token_hash,
             "by_token": identity is Identity.TOKEN,
             "seq": seq,
@@ -276,6 +285,7 @@ class PostgresResponses(Responses):
     async def _save_together(self, change: Change, given: dict[str, Any]) -> Saved | None:
         """Let the domain decide on the locked response. None: another made it at the same time, so try again."""
         async with Transaction(self._pool) as work:
+            await work.row(ONE_AT_A_TIME, **given)
             if await work.row(HOLD_SURVEY, **given) is None:
                 raise SurveyMoved
             row = await work.row(LOCK, **given)

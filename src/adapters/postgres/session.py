@@ -5,9 +5,9 @@ from dataclasses import asdict, fields
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import and_, bindparam, delete, func, insert, select, update
+from sqlalchemy import BigInteger, and_, bindparam, delete, func, insert, select, update
 
-from adapters.postgres.database import Executor, Statement
+from adapters.postgres.database import Executor, Pool, Statement, Transaction
 from adapters.postgres.tables import TIME, sessions, sign_in_failures, users
 from adapters.postgres.user import entity as user_entity
 from application.ports import Sessions, SignInFailures
@@ -64,6 +64,8 @@ class PostgresSessions(Sessions):
         await self._run.row(END_ALL, user_id=user_id, at=at)
 
 
+# So that a try sees every earlier one of its name, also those that were being counted at the same time.
+ONE_AT_A_TIME = Statement(select(func.pg_advisory_xact_lock(bindparam("name", type_=BigInteger))))
 BEGIN = Statement(
     insert(sign_in_failures)
     .values(username_hash=bindparam("username_hash"), network=bindparam("network"), failed_at=_at)
@@ -90,16 +92,24 @@ FORGET = Statement(delete(sign_in_failures).where(sign_in_failures.c.failed_at <
 
 
 class PostgresSignInFailures(SignInFailures):
-    def __init__(self, executor: Executor) -> None:
-        self._run = executor
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
 
     async def begin(self, *, username: str, network: str, at: datetime) -> tuple[int, datetime | None]:
-        key = {"username_hash": hashlib.sha256(username.encode("utf-8", "surrogatepass")).digest(), "network": network}
-        since = at - FAILURE_WINDOW
-        await self._run.row(FORGET, since=since)
-        number: int = (await self._run.one(BEGIN, **key, at=at))["id"]
-        blocking = await self._run.row(BLOCKING, **key, number=number, since=since)
-        return number, blocking["failed_at"] + FAILURE_WINDOW if blocking else None
+        await self._pool.row(FORGET, since=at - FAILURE_WINDOW)
+        async with Transaction(self._pool) as work:
+            counted = await count_try(work, username=username, network=network, at=at)
+            await work.commit()
+        return counted
 
     async def forgive(self, number: int) -> None:
-        await self._run.row(FORGIVE, number=number)
+        await self._pool.row(FORGIVE, number=number)
+
+
+async def count_try(work: Transaction, *, username: str, network: str, at: datetime) -> tuple[int, datetime | None]:
+    """Count a try within a transaction; what the port says of `begin` holds once that is committed."""
+    name = hashlib.sha256(username.encode("utf-8", "surrogatepass")).digest()
+    await work.row(ONE_AT_A_TIME, name=int.from_bytes(name[:8], signed=True))
+    number: int = (await work.one(BEGIN, username_hash=name, network=network, at=at))["id"]
+    blocking = await work.row(BLOCKING, username_hash=name, network=network, number=number, since=at - FAILURE_WINDOW)
+    return number, blocking["failed_at"] + FAILURE_WINDOW if blocking else None

@@ -95,6 +95,10 @@ class Question(ABC):
             return False
         return True
 
+    def keeps(self, answer: object, before: "Question") -> bool:
+        """Whether a stored answer to `before`, an earlier form of this question, still means here what it meant there."""
+        return self.accepts(answer)
+
     def covers(self, other: Self) -> bool:
         """Whether every answer that `other`, of the same type, accepts is accepted here too."""
         return True
@@ -122,7 +126,16 @@ class _Choosing(Question):
         return [choice.value for choice in self.choices]
 
     def covers(self, other: Self) -> bool:
-        return set(other.values) <= set(self.values)
+        return all(self.means_the_same(choice) for choice in other.choices)
+
+    def keeps(self, answer: object, before: Question) -> bool:
+        chosen = answer if isinstance(answer, list) else [answer]
+        offered = [choice for choice in before.choices if choice.value in chosen] if isinstance(before, _Choosing) else []
+        return self.accepts(answer) and all(map(self.means_the_same, offered))
+
+    def means_the_same(self, choice: Choice) -> bool:
+        """Whether a choice of an earlier version is still there, under the code that it had."""
+        return any(c.value == choice.value and choice.code in (None, c.code) for c in self.choices)
 
     def faults(self, at: str) -> Iterator[Fault]:
         yield from super(_Choosing, self).faults(at)

@@ -169,11 +169,11 @@ def changes_between(old: Definition, new: Definition, asked: Mapping[str, Questi
             yield FieldChange(field=question.field, change=Kind.REMOVED)
 
 
-def counted(change: FieldChange, question: Question | None, answers: Iterable[tuple[Any, int]]) -> FieldChange:
+def counted(change: FieldChange, answers: Iterable[tuple[Any, int]], *, before: Question | None, after: Question | None) -> FieldChange:
     """The change with the stored answers that it concerns; `answers` are the field's values with how often each is stored."""
-    if change.change is not Kind.NARROWED or question is None:
+    if change.change is not Kind.NARROWED or before is None or after is None:
         return replace(change, touched=sum(number for _, number in answers))
-    return replace(change, touched=sum(number for value, number in answers if not question.accepts(value)))
+    return replace(change, touched=sum(number for value, number in answers if not after.keeps(value, before)))
 
 
 def _kinds(old: Question, new: Question) -> list[Kind]:

@@ -1,0 +1,1 @@
+"""Everything that is tested, in the order of how much it needs: unit, contracts, integration, e2e."""

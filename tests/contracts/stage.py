@@ -1,0 +1,130 @@
+"""All repositories over one store, in memory or in PostgreSQL, and what a scene needs to begin."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+
+import pytest
+
+from adapters.postgres.database import Pool
+from adapters.postgres.project import PostgresProjects
+from adapters.postgres.resource import PostgresResourceReader, PostgresResources
+from adapters.postgres.response import PostgresResponses
+from adapters.postgres.session import PostgresSessions, PostgresSignInFailures
+from adapters.postgres.survey import PostgresSurveys
+from adapters.postgres.unit_of_work import PostgresUnitOfWork
+from adapters.postgres.user import PostgresSetupTokens, PostgresUsers
+from application.ports import (
+    Projects,
+    ResourceReader,
+    Resources,
+    Responses,
+    Sessions,
+    SetupTokens,
+    SignInFailures,
+    Surveys,
+    UnitOfWorkFactory,
+    Users,
+)
+from domain.access import Role
+from domain.project import Project, new_project
+from domain.survey import Definition, FieldChange, Survey, first_survey
+from domain.user import User
+from tests import examples
+from tests.fakes.project import FakeProjects
+from tests.fakes.resource import FakeResourceReader, FakeResources
+from tests.fakes.response import FakeResponses
+from tests.fakes.session import FakeSessions, FakeSignInFailures
+from tests.fakes.store import Store
+from tests.fakes.survey import FakeSurveys
+from tests.fakes.unit_of_work import FakeUnitOfWork
+from tests.fakes.user import FakeSetupTokens, FakeUsers
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stage:
+    users: Users
+    setup_tokens: SetupTokens
+    sessions: Sessions
+    failures: SignInFailures
+    projects: Projects
+    resources: Resources
+    reader: ResourceReader
+    surveys: Surveys
+    responses: Responses
+    unit_of_work: UnitOfWorkFactory
+    another_surveys: Callable[[], Surveys]
+
+    async def user(self, username: str = "ada", *, role: Role = Role.MEMBER) -> User:
+        return await self.users.add(examples.user(username, role=role))
+
+    async def project(self, slug: str = "story") -> Project:
+        return await self.projects.add(new_project(slug=slug, title="A story", at=examples.NOW))
+
+    async def survey(self, definition: Definition | None = None, *, slug: str = "story") -> Survey:
+        """A project of this slug with a survey that an admin published."""
+        project, admin = await self.project(slug), await self.user(f"admin-of-{slug}", role=Role.ADMIN)
+        made, changes = first_survey(definition or examples.definition(), project_id=project.id, project=slug, by=admin, at=examples.NOW)
+        await self.store(made, changes)
+        return made
+
+    async def store(self, survey: Survey, changes: tuple[FieldChange, ...] = ()) -> None:
+        async with self.unit_of_work() as work:
+            await work.surveys.lock(survey.project)
+            await work.surveys.save(survey, changes)
+            await work.commit()
+
+    async def put_away(self, slug: str = "story") -> None:
+        async with self.unit_of_work() as work:
+            project = await work.projects.lock(slug)
+            await work.projects.save(project.delete(at=examples.NOW))
+            await work.commit()
+
+
+def stage_in_memory() -> Stage:
+    store = Store()
+    return Stage(
+        users=FakeUsers(store),
+        setup_tokens=FakeSetupTokens(store),
+        sessions=FakeSessions(store),
+        failures=FakeSignInFailures(store),
+        projects=FakeProjects(store),
+        resources=FakeResources(store),
+        reader=FakeResourceReader(store),
+        surveys=FakeSurveys(store),
+        responses=FakeResponses(store),
+        unit_of_work=partial(FakeUnitOfWork, store),
+        another_surveys=partial(FakeSurveys, store),
+    )
+
+
+def stage_in_postgres(pool: Pool) -> Stage:
+    return Stage(
+        users=PostgresUsers(pool),
+        setup_tokens=PostgresSetupTokens(pool),
+        sessions=PostgresSessions(pool),
+        failures=PostgresSignInFailures(pool),
+        projects=PostgresProjects(pool),
+        resources=PostgresResources(pool),
+        reader=PostgresResourceReader(pool),
+        surveys=PostgresSurveys(pool),
+        responses=PostgresResponses(pool),
+        unit_of_work=partial(PostgresUnitOfWork, pool),
+        another_surveys=partial(PostgresSurveys, pool),
+    )
+
+
+class InMemory:
+    """Sets a suite's stage in memory."""
+
+    @pytest.fixture
+    async def stage(self) -> Stage:
+        return stage_in_memory()
+
+
+class InPostgres:
+    """Sets a suite's stage in an empty PostgreSQL."""
+
+    @pytest.fixture
+    async def stage(self, pool: Pool) -> Stage:
+        return stage_in_postgres(pool)

@@ -1,0 +1,1 @@
+"""Honest in-memory adapters: they keep the sentences of `application.ports`, as the contract suites show."""

@@ -1,0 +1,62 @@
+"""Sign-ins and failed sign-ins in memory."""
+
+from dataclasses import replace
+from datetime import datetime
+from uuid import UUID
+
+from application.ports import Sessions, SignInFailures
+from domain.session import FAILED_SIGN_INS, FAILURE_WINDOW, Session
+from domain.user import User
+from tests.fakes.store import Access, Failure
+
+
+class FakeSessions(Sessions):
+    def __init__(self, access: Access) -> None:
+        self._access = access
+
+    async def add(self, session: Session) -> None:
+        await self.save(session)
+
+    async def lock(self, session_id: UUID) -> Session | None:
+        return self._access.read.sessions.get(session_id)
+
+    async def save(self, session: Session) -> None:
+        async with self._access.write() as tables:
+            tables.sessions[session.id] = session
+
+    async def user_of(self, *, session_id: UUID, user_id: int, at: datetime) -> User | None:
+        tables = self._access.read
+        session, user = tables.sessions.get(session_id), tables.users.get(user_id)
+        if session is None or user is None or session.user_id != user_id or not session.is_live(at):
+            return None
+        return user if user.is_active else None
+
+    async def end(self, session_id: UUID, *, at: datetime) -> None:
+        async with self._access.write() as tables:
+            session = tables.sessions.get(session_id)
+            if session is not None and session.ended_at is None:
+                tables.sessions[session_id] = replace(session, ended_at=at)
+
+    async def end_all(self, user_id: int, *, at: datetime) -> None:
+        for session in list(self._access.read.sessions.values()):
+            if session.user_id == user_id:
+                await self.end(session.id, at=at)
+
+
+class FakeSignInFailures(SignInFailures):
+    def __init__(self, access: Access) -> None:
+        self._access = access
+
+    async def begin(self, *, username: str, network: str, at: datetime) -> tuple[int, datetime | None]:
+        async with self._access.write() as tables:
+            since = at - FAILURE_WINDOW
+            earlier = [each for _, each in sorted(tables.failures.items()) if each.username == username and each.at > since]
+            number = self._access.new_id()
+            tables.failures[number] = Failure(username=username, network=network, at=at)
+        if len(earlier) < FAILED_SIGN_INS or all(each.network != network for each in earlier):
+            return number, None
+        return number, earlier[-FAILED_SIGN_INS].at + FAILURE_WINDOW
+
+    async def forgive(self, number: int) -> None:
+        async with self._access.write() as tables:
+            tables.failures.pop(number, None)

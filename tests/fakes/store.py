@@ -1,0 +1,103 @@
+"""What the fakes share: tables in memory, and the lock that a unit of work holds while it changes a copy of them."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from copy import copy
+from dataclasses import dataclass, field, fields
+from datetime import datetime
+from itertools import count
+from typing import Protocol
+from uuid import UUID
+
+from domain.project import Project
+from domain.resource import Resource
+from domain.response import Response
+from domain.session import Session
+from domain.survey import FieldChange, Survey
+from domain.user import User
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SetupToken:
+    user_id: int
+    expires_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failure:
+    username: str
+    network: str
+    at: datetime
+
+
+@dataclass(slots=True, kw_only=True)
+class Tables:
+    """Rows by their key; the entities in them never change. `resources` are kept with the id of their project."""
+
+    users: dict[int, User] = field(default_factory=dict)
+    setup_tokens: dict[str, SetupToken] = field(default_factory=dict)
+    sessions: dict[UUID, Session] = field(default_factory=dict)
+    failures: dict[int, Failure] = field(default_factory=dict)
+    projects: dict[int, Project] = field(default_factory=dict)
+    resources: dict[int, tuple[int, Resource]] = field(default_factory=dict)
+    surveys: dict[int, Survey] = field(default_factory=dict)
+    survey_versions: dict[tuple[int, int], tuple[FieldChange, ...]] = field(default_factory=dict)
+    responses: dict[tuple[int, bytes], Response] = field(default_factory=dict)
+
+    def copy(self) -> "Tables":
+        return Tables(**{each.name: copy(getattr(self, each.name)) for each in fields(self)})
+
+    def live_project(self, slug: str) -> Project | None:
+        return next((each for each in self.projects.values() if each.slug == slug and each.is_active), None)
+
+
+class Access(Protocol):
+    """Where a repository finds its tables: in the store itself, or in the copy of a unit of work."""
+
+    @property
+    def read(self) -> Tables: ...
+
+    def write(self) -> AbstractAsyncContextManager[Tables]: ...
+
+    def new_id(self) -> int: ...
+
+
+class Store(Access):
+    """Committed tables. A write by itself waits until no unit of work is open, so that a commit never loses it."""
+
+    def __init__(self) -> None:
+        self.tables = Tables()
+        self.lock = asyncio.Lock()
+        self._ids = count(1)
+
+    @property
+    def read(self) -> Tables:
+        return self.tables
+
+    @asynccontextmanager
+    async def write(self) -> AsyncIterator[Tables]:
+        async with self.lock:
+            yield self.tables
+
+    def new_id(self) -> int:
+        return next(self._ids)
+
+
+class Draft(Access):
+    """A copy of the tables, seen by one unit of work alone."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self.tables = Tables()
+
+    @property
+    def read(self) -> Tables:
+        return self.tables
+
+    @asynccontextmanager
+    async def write(self) -> AsyncIterator[Tables]:
+        yield self.tables
+
+    def new_id(self) -> int:
+        return self._store.new_id()

@@ -1,0 +1,47 @@
+"""Units of work over the store in memory: one at a time, on a copy that `commit` puts in place."""
+
+from types import TracebackType
+from typing import Self
+
+from application.ports import Database, Projects, Resources, Sessions, SetupTokens, Surveys, UnitOfWork, Users
+from domain.errors import Unavailable
+from tests.fakes.project import FakeProjects
+from tests.fakes.resource import FakeResources
+from tests.fakes.session import FakeSessions
+from tests.fakes.store import Draft, Store
+from tests.fakes.survey import FakeSurveys
+from tests.fakes.user import FakeSetupTokens, FakeUsers
+
+
+class FakeUnitOfWork(UnitOfWork):
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._draft = Draft(store)
+        self.users: Users = FakeUsers(self._draft)
+        self.setup_tokens: SetupTokens = FakeSetupTokens(self._draft)
+        self.sessions: Sessions = FakeSessions(self._draft)
+        self.projects: Projects = FakeProjects(self._draft)
+        self.resources: Resources = FakeResources(self._draft)
+        self.surveys: Surveys = FakeSurveys(self._draft)
+
+    async def __aenter__(self) -> Self:
+        await self._store.lock.acquire()
+        self._draft.tables = self._store.tables.copy()
+        return self
+
+    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
+        self._store.lock.release()
+
+    async def commit(self) -> None:
+        self._store.tables = self._draft.tables.copy()
+
+
+class FakeDatabase(Database):
+    """A store that is there, until it is taken `away`."""
+
+    def __init__(self) -> None:
+        self.away = False
+
+    async def check(self) -> None:
+        if self.away:
+            raise Unavailable

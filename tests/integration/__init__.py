@@ -1,0 +1,1 @@
+"""What only real PostgreSQL can show."""

@@ -1,0 +1,106 @@
+"""The use cases over one store in memory."""
+
+from functools import partial
+
+import pytest
+
+from application.project import CreateProject, CreateStory, DeleteProject, GetProject, ListProjects, UpdateProject
+from application.resource import CreateResource, DeleteResource, GetResource, ListResources, RestoreResource, UpdateResource
+from application.response import GetResponse, UpsertAnswer
+from application.session import Authenticate, CheckPassword, LogIn, LogOut, OpenSession, RefreshSession, SignedIn
+from application.survey import GetSurvey, PublishSurvey
+from application.user import AdministerUser, CreateAdmin, CreateUser, GetUser, HashNewPassword, ListUsers, Register, SetPassword
+from domain.access import Role
+from domain.user import User
+from tests.examples import user
+from tests.fakes.project import FakeProjects
+from tests.fakes.resource import FakeResourceReader, FakeResources
+from tests.fakes.response import FakeResponses
+from tests.fakes.session import FakeSessions, FakeSignInFailures
+from tests.fakes.store import Store
+from tests.fakes.survey import FakeSurveys
+from tests.fakes.system import FakeClock, FakeCommonPasswords, FakeHasher, FakeRandom, FakeRespondents, FakeTokens
+from tests.fakes.unit_of_work import FakeUnitOfWork
+from tests.fakes.user import FakeUsers
+
+PASSWORD = "four random words do well"
+
+
+class World:
+    """Everything that can be done, wired as the container does, on fakes."""
+
+    def __init__(self) -> None:
+        store = Store()
+        work = partial(FakeUnitOfWork, store)
+        self.unit_of_work = work
+        self.clock = clock = FakeClock()
+        self.hasher = hasher = FakeHasher()
+        random, tokens, respondents = FakeRandom(), FakeTokens(), FakeRespondents()
+        self.users, self.projects, self.sessions = FakeUsers(store), FakeProjects(store), FakeSessions(store)
+        self.surveys, resources, reader, responses = (
+            FakeSurveys(store),
+            FakeResources(store),
+            FakeResourceReader(store),
+            FakeResponses(store),
+        )
+
+        open_session = OpenSession(tokens=tokens, random=random, clock=clock)
+        hash_new = HashNewPassword(hasher=hasher, common=FakeCommonPasswords())
+        check = CheckPassword(users=self.users, failures=FakeSignInFailures(store), hasher=hasher, clock=clock)
+        self.log_in = LogIn(check_password=check, open_session=open_session, unit_of_work=work)
+        self.refresh = RefreshSession(unit_of_work=work, tokens=tokens, open_session=open_session, clock=clock)
+        self.log_out = LogOut(sessions=self.sessions, tokens=tokens, clock=clock)
+        self.authenticate = Authenticate(sessions=self.sessions, tokens=tokens, clock=clock)
+        self.register = Register(hash_new=hash_new, open_session=open_session, unit_of_work=work, is_open=True)
+        self.register_closed = Register(hash_new=hash_new, open_session=open_session, unit_of_work=work, is_open=False)
+        self.create_admin = CreateAdmin(hash_new=hash_new, unit_of_work=work, clock=clock)
+        self.create_user = CreateUser(unit_of_work=work, random=random, clock=clock)
+        self.set_password = SetPassword(unit_of_work=work, hash_new=hash_new, clock=clock)
+        self.list_users = ListUsers(users=self.users)
+        self.get_user = GetUser(users=self.users)
+        self.administer = AdministerUser(unit_of_work=work, clock=clock)
+
+        self.create_project = CreateProject(projects=self.projects, clock=clock)
+        self.create_story = CreateStory(unit_of_work=work, clock=clock)
+        self.list_projects = ListProjects(projects=self.projects)
+        self.get_project = GetProject(projects=self.projects)
+        self.update_project = UpdateProject(unit_of_work=work, clock=clock)
+        self.delete_project = DeleteProject(unit_of_work=work, clock=clock)
+
+        self.create_resource = CreateResource(resources=resources, clock=clock)
+        self.update_resource = UpdateResource(unit_of_work=work, clock=clock)
+        self.delete_resource = DeleteResource(unit_of_work=work, clock=clock)
+        self.restore_resource = RestoreResource(unit_of_work=work, clock=clock)
+        self.get_resource = GetResource(resources=reader)
+        self.list_resources = ListResources(resources=reader)
+
+        self.publish = PublishSurvey(unit_of_work=work, clock=clock)
+        self.get_survey = GetSurvey(surveys=self.surveys)
+        self.upsert = UpsertAnswer(surveys=self.surveys, responses=responses, respondents=respondents, clock=clock)
+        self.get_response = GetResponse(responses=responses, respondents=respondents)
+
+    async def signed_up(self, username: str = "lovelace") -> SignedIn:
+        return await self.register(username=username, email=f"{username}@example.org", password=PASSWORD)
+
+    async def signed_in(self, username: str = "lovelace", password: str = PASSWORD, network: str = "home") -> SignedIn:
+        return await self.log_in(username=username, password=password, network=network)
+
+
+@pytest.fixture
+async def world() -> World:
+    return World()
+
+
+@pytest.fixture
+async def admin(world: World) -> User:
+    return await world.users.add(user("grace", role=Role.ADMIN))
+
+
+@pytest.fixture
+async def member(world: World) -> User:
+    return await world.users.add(user("ada"))
+
+
+@pytest.fixture
+async def other(world: World) -> User:
+    return await world.users.add(user("emmy", role=Role.ANNOTATOR))

@@ -1,0 +1,153 @@
+"""Accounts: registering, setting a password, and what admins do."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from application.user import SETUP_LIFETIME
+from domain.access import NotAllowed, Role
+from domain.errors import Invalid, NotFound, Stale
+from domain.session import InvalidToken
+from domain.user import LastAdmin, RegistrationClosed, User, UsernameTaken
+from tests.unit.application.conftest import PASSWORD, World
+
+
+async def faults_of_registering(world: World, **changes: Any) -> list[tuple[str, str]]:
+    account: dict[str, Any] = {"username": "lovelace", "email": "ada@example.org", "password": PASSWORD} | changes
+    with pytest.raises(Invalid) as refused:
+        await world.register(**account)
+    assert await world.users.page(search=None, after=0, limit=10) == []
+    return [(fault.pointer, fault.code) for fault in refused.value.faults]
+
+
+async def test_whoever_registers_is_a_member_and_signed_in(world: World) -> None:
+    signed_in = await world.register(
+        username="LoveLace",
+        email="ada@example.org",
+        password=PASSWORD,
+        orcid_id="https://orcid.org/0000-0002-1825-0097",
+        openalex_id="https://openalex.org/A5023888391",
+    )
+    assert (signed_in.user.username, signed_in.user.role) == ("lovelace", Role.MEMBER)
+    assert (signed_in.user.orcid_id, signed_in.user.openalex_id) == ("0000-0002-1825-0097", "A5023888391")
+    assert await world.authenticate(access_token=signed_in.access_token) == signed_in.user
+    assert PASSWORD not in str(signed_in.user.password_hash)
+
+
+async def test_where_registration_is_closed_there_is_nothing(world: World) -> None:
+    with pytest.raises(RegistrationClosed) as refused:
+        await world.register_closed(username="x", email="x", password="x")
+    assert (refused.value.code, refused.value.detail) == (NotFound.code, NotFound.detail)
+
+
+async def test_a_taken_name_is_told_and_an_address_may_be_used_twice(world: World) -> None:
+    await world.register(username="lovelace", email="ada@example.org", password=PASSWORD)
+    assert await world.register(username="byron", email="ada@example.org", password=PASSWORD)
+    with pytest.raises(UsernameTaken):
+        await world.register(username="LOVELACE", email="other@example.org", password=PASSWORD)
+
+
+@pytest.mark.parametrize("username", ["admin", "Admin", "ROOT", "ſupport", "nobody"])
+async def test_a_reserved_name_is_refused_in_any_case(world: World, username: str) -> None:
+    assert (await faults_of_registering(world, username=username))[0][0] == "/username"
+
+
+@pytest.mark.parametrize("username", ["аdmin", "ａdmin", "admin\u200b", "admın", "lovelаce"])
+async def test_a_name_that_only_looks_like_another_is_refused(world: World, username: str) -> None:
+    assert await faults_of_registering(world, username=username) == [("/username", "bad-username")]
+
+
+async def test_all_faults_of_a_registration_are_told_at_once(world: World) -> None:
+    faults = await faults_of_registering(world, username="x", email="x", password="short", orcid_id="x", openalex_id="x")
+    assert [pointer for pointer, _ in faults] == ["/username", "/email", "/orcid_id", "/openalex_id", "/password"]
+
+
+@pytest.mark.parametrize("password", ["passwordpassword", "x lovelace and more", "short"])
+async def test_a_bad_password_is_refused(world: World, password: str) -> None:
+    assert [pointer for pointer, _ in await faults_of_registering(world, password=password)] == ["/password"]
+
+
+async def test_the_operator_may_use_a_reserved_name(world: World) -> None:
+    made = await world.create_admin(username="Admin", email="a@localhost", password=PASSWORD)
+    assert (made.username, made.role) == ("admin", Role.ADMIN)
+    with pytest.raises(UsernameTaken):
+        await world.create_admin(username="admin", email="a@localhost", password=PASSWORD)
+    with pytest.raises(Invalid):
+        await world.create_admin(username="root", email="a@localhost", password="short")
+
+
+async def test_a_set_up_token_sets_the_password_once(world: World, admin: User) -> None:
+    setup = await world.create_user(username="lovelace", email="a@b.c", role=Role.ANNOTATOR, by=admin)
+    await world.set_password(token=setup.token, new_password=PASSWORD)
+    signed_in = await world.signed_in()
+    assert (signed_in.user.role, signed_in.user.version) == (Role.ANNOTATOR, 2)
+    with pytest.raises(InvalidToken):
+        await world.set_password(token=setup.token, new_password="other random words too")
+    assert await world.signed_in()
+
+
+async def test_a_set_up_token_survives_a_bad_password(world: World, admin: User) -> None:
+    setup = await world.create_user(username="lovelace", email="a@b.c", by=admin)
+    with pytest.raises(Invalid) as refused:
+        await world.set_password(token=setup.token, new_password="lovelace and lovelace")
+    assert [fault.pointer for fault in refused.value.faults] == ["/new_password"]
+    await world.set_password(token=setup.token, new_password=PASSWORD)
+
+
+async def test_a_set_up_token_expires(world: World, admin: User) -> None:
+    setup = await world.create_user(username="lovelace", email="a@b.c", by=admin)
+    assert setup.expires_at == world.clock.now() + SETUP_LIFETIME
+    world.clock.advance(SETUP_LIFETIME)
+    with pytest.raises(InvalidToken):
+        await world.set_password(token=setup.token, new_password=PASSWORD)
+
+
+async def test_setting_a_password_ends_every_session(world: World, admin: User) -> None:
+    signed_up = await world.signed_up()
+    async with world.unit_of_work() as work:
+        await work.setup_tokens.add(token="reset", user_id=signed_up.user.id, expires_at=world.clock.now() + timedelta(days=1))
+        await work.commit()
+    await world.set_password(token="reset", new_password="other random words too")
+    with pytest.raises(InvalidToken):
+        await world.authenticate(access_token=signed_up.access_token)
+
+
+async def test_only_an_admin_handles_accounts(world: World, member: User, other: User) -> None:
+    for by in (member, other):
+        with pytest.raises(NotAllowed):
+            await world.create_user(username="lovelace", email="a@b.c", by=by)
+        with pytest.raises(NotAllowed):
+            await world.list_users(search=None, after=0, limit=10, by=by)
+        with pytest.raises(NotAllowed):
+            await world.get_user(user_id=by.id, by=by)
+        with pytest.raises(NotAllowed):
+            await world.administer(user_id=by.id, role=Role.ADMIN, expected=None, by=by)
+    assert await world.users.by_username("lovelace") is None
+
+
+async def test_an_admin_finds_users(world: World, admin: User, member: User, other: User) -> None:
+    assert await world.list_users(search=None, after=0, limit=10, by=admin) == [admin, member, other]
+    assert await world.list_users(search="EMM", after=0, limit=10, by=admin) == [other]
+    assert await world.get_user(user_id=other.id, by=admin) == other
+    with pytest.raises(NotFound):
+        await world.get_user(user_id=10**6, by=admin)
+
+
+async def test_an_admin_changes_roles_under_a_version(world: World, admin: User, member: User) -> None:
+    promoted = await world.administer(user_id=member.id, role=Role.ADMIN, expected=frozenset({1}), by=admin)
+    assert (promoted.role, promoted.version) == (Role.ADMIN, 2)
+    with pytest.raises(Stale):
+        await world.administer(user_id=member.id, is_active=False, expected=frozenset({1}), by=admin)
+    assert (await world.users.get(member.id)) == promoted
+    with pytest.raises(NotFound):
+        await world.administer(user_id=10**6, is_active=False, expected=None, by=admin)
+
+
+@pytest.mark.parametrize("change", [{"role": Role.MEMBER}, {"is_active": False}])
+async def test_the_last_active_admin_stays(world: World, admin: User, member: User, change: dict[str, Any]) -> None:
+    with pytest.raises(LastAdmin):
+        await world.administer(user_id=admin.id, **change, expected=None, by=admin)
+    assert await world.users.get(admin.id) == admin
+    await world.administer(user_id=member.id, role=Role.ADMIN, expected=None, by=admin)
+    assert not (await world.administer(user_id=admin.id, **change, expected=None, by=admin)).is_active_admin

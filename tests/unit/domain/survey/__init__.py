@@ -1,0 +1,1 @@
+"""The rules of surveys, one by one."""

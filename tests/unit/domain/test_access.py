@@ -1,0 +1,42 @@
+"""Who may do what."""
+
+import pytest
+
+from domain.access import PERMISSIONS, Action, NotAllowed, NotTheOwner, Role, require, require_on
+from tests.examples import user
+
+MEMBERS = {Action.SELF_READ, Action.RESOURCE_CREATE, Action.RESOURCE_UPDATE}
+
+
+def test_every_action_has_a_permission() -> None:
+    assert set(PERMISSIONS) == set(Action)
+
+
+def test_each_role_may_all_that_the_one_before_it_may() -> None:
+    assert sorted(Role, key=lambda role: role.rank) == [Role.MEMBER, Role.ANNOTATOR, Role.ADMIN]
+
+
+@pytest.mark.parametrize("action", Action)
+def test_an_admin_may_do_everything_to_anything(action: Action) -> None:
+    require(user(id=1, role=Role.ADMIN), action)
+    require_on(user(id=1, role=Role.ADMIN), action, owner_id=2)
+
+
+@pytest.mark.parametrize("action", sorted(set(Action) - MEMBERS))
+@pytest.mark.parametrize("role", [Role.MEMBER, Role.ANNOTATOR])
+def test_what_admins_do_nobody_else_does_not_even_to_their_own(action: Action, role: Role) -> None:
+    with pytest.raises(NotAllowed):
+        require(user(id=1, role=role), action)
+    with pytest.raises(NotAllowed):
+        require_on(user(id=1, role=role), action, owner_id=1)
+
+
+@pytest.mark.parametrize("action", sorted(MEMBERS))
+def test_a_member_may_do_this(action: Action) -> None:
+    require(user(id=1), action)
+
+
+def test_a_resource_is_changed_by_its_owner_only() -> None:
+    require_on(user(id=1), Action.RESOURCE_UPDATE, owner_id=1)
+    with pytest.raises(NotTheOwner):
+        require_on(user(id=1, role=Role.ANNOTATOR), Action.RESOURCE_UPDATE, owner_id=2)
