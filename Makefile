@@ -6,10 +6,10 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test check format bench fuzz lock clean
+.PHONY: help setup run test check format bench fuzz drill-survey drill-export lock clean
 
 help: ## Show what can be made
-	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
 
 setup: $(STAMP) ## Make the virtual environment, from hash-locked requirements
 
@@ -41,6 +41,12 @@ bench: $(STAMP) ## Measure the hot paths against a bare program, in one interlea
 
 fuzz: $(STAMP) ## 10 000 generated requests from both OpenAPI documents, in four roles
 	$(BIN)/python -m tests.fuzz --requests 10000
+
+drill-survey: $(STAMP) ## Kill the service 50 times under load; check every acknowledged answer
+	$(BIN)/python -m tests.drills.survey
+
+drill-export: $(STAMP) ## 100 000 responses in four formats, compared cell by cell
+	$(BIN)/python -m tests.drills.export --responses 100000
 
 lock: $(STAMP) ## Write the requirements anew from pyproject.toml (needs the package index)
 	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-header --no-annotate pyproject.toml -o requirements.txt
