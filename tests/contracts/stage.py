@@ -1,7 +1,8 @@
 """All repositories over one store, in memory or in PostgreSQL, and what a scene needs to begin."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import datetime
 from functools import partial
 
 import pytest
@@ -10,14 +11,18 @@ from adapters.postgres.database import Pool
 from adapters.postgres.project import PostgresProjects
 from adapters.postgres.resource import PostgresResourceReader, PostgresResources
 from adapters.postgres.response import PostgresResponses
+from adapters.postgres.response_reader import PostgresResponseReader
+from adapters.postgres.retention import PostgresArchive
 from adapters.postgres.session import PostgresSessions, PostgresSignInFailures
 from adapters.postgres.survey import PostgresSurveys
 from adapters.postgres.unit_of_work import PostgresUnitOfWork
 from adapters.postgres.user import PostgresSetupTokens, PostgresUsers
 from application.ports import (
+    Archive,
     Projects,
     ResourceReader,
     Resources,
+    ResponseReader,
     Responses,
     Sessions,
     SetupTokens,
@@ -34,6 +39,8 @@ from tests import examples
 from tests.fakes.project import FakeProjects
 from tests.fakes.resource import FakeResourceReader, FakeResources
 from tests.fakes.response import FakeResponses
+from tests.fakes.response_reader import FakeResponseReader
+from tests.fakes.retention import FakeArchive
 from tests.fakes.session import FakeSessions, FakeSignInFailures
 from tests.fakes.store import Store
 from tests.fakes.survey import FakeSurveys
@@ -52,6 +59,8 @@ class Stage:
     reader: ResourceReader
     surveys: Surveys
     responses: Responses
+    response_reader: ResponseReader
+    archive: Archive
     unit_of_work: UnitOfWorkFactory
     another_surveys: Callable[[], Surveys]
 
@@ -74,10 +83,20 @@ class Stage:
             await work.surveys.save(survey, changes)
             await work.commit()
 
-    async def put_away(self, slug: str = "story") -> None:
+    async def switch(self, *, is_open: bool, slug: str = "story") -> Survey:
+        """The survey of this slug, open or closed from now on."""
+        async with self.unit_of_work() as work:
+            _, found = await work.surveys.lock(slug)
+            assert found is not None
+            switched = replace(found, is_open=is_open)
+            await work.surveys.switch(switched)
+            await work.commit()
+        return switched
+
+    async def put_away(self, slug: str = "story", *, at: datetime = examples.NOW) -> None:
         async with self.unit_of_work() as work:
             project = await work.projects.lock(slug)
-            await work.projects.save(project.delete(at=examples.NOW))
+            await work.projects.save(project.delete(at=at))
             await work.commit()
 
 
@@ -93,6 +112,8 @@ def stage_in_memory() -> Stage:
         reader=FakeResourceReader(store),
         surveys=FakeSurveys(store),
         responses=FakeResponses(store),
+        response_reader=FakeResponseReader(store),
+        archive=FakeArchive(store),
         unit_of_work=partial(FakeUnitOfWork, store),
         another_surveys=partial(FakeSurveys, store),
     )
@@ -109,6 +130,8 @@ def stage_in_postgres(pool: Pool) -> Stage:
         reader=PostgresResourceReader(pool),
         surveys=PostgresSurveys(pool),
         responses=PostgresResponses(pool),
+        response_reader=PostgresResponseReader(pool),
+        archive=PostgresArchive(pool),
         unit_of_work=partial(PostgresUnitOfWork, pool),
         another_surveys=partial(PostgresSurveys, pool),
     )

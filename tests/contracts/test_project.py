@@ -84,9 +84,9 @@ class ProjectsContract:
         assert (counts.resources, counts.files, counts.survey_open) == (1, 0, False)
 
     async def test_an_overview_tells_whether_the_survey_takes_answers(self, stage: Stage) -> None:
-        survey = await stage.survey(slug="story")
+        await stage.survey(slug="story")
         assert (await stage.projects.overview("story"))[1].survey_open
-        await stage.store(replace(survey, version=2, is_open=False))
+        await stage.switch(is_open=False)
         assert not (await stage.projects.overview("story"))[1].survey_open
 
     async def test_a_locked_project_stands_until_the_unit_of_work_ends(self, stage: Stage) -> None:

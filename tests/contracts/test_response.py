@@ -1,8 +1,9 @@
 """Responses: the sentences of `Responses`, and that PostgreSQL keeps the rules of `domain.response` for any run of saves."""
 
 import asyncio
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
@@ -23,19 +24,18 @@ LATER = NOW + timedelta(hours=1)
 MINE, TOKEN = b"p" * 32, b"t" * 32
 
 
-async def save(
+async def save_all(
     stage: Stage,
     survey: Survey,
-    field: str,
-    value: object,
+    answers: Mapping[str, object],
     *,
     seq: int | None = None,
     who: bytes = MINE,
     token: bytes = TOKEN,
-    at: Any = NOW,
+    at: datetime = NOW,
 ) -> Saved:
     return await stage.responses.save(
-        survey.accept(field, value),
+        survey.accept(answers),
         project_id=survey.project_id,
         pseudonym=who,
         token_hash=token,
@@ -43,6 +43,14 @@ async def save(
         seq=seq,
         at=at,
     )
+
+
+async def save(stage: Stage, survey: Survey, field: str, value: object, **rest: Any) -> Saved:
+    return await save_all(stage, survey, {field: value}, **rest)
+
+
+def came_to(outcome: Outcome, revision: int, at: datetime = NOW, *, stale: Iterable[str] = (), **answers: Any) -> Saved:
+    return Saved(outcome=outcome, answers=answers, stale=frozenset(stale), revision=revision, saved_at=at)
 
 
 async def stored(stage: Stage, token: bytes = TOKEN) -> Response:
@@ -55,12 +63,13 @@ class ResponsesContract:
     async def test_the_first_save_makes_the_response(self, stage: Stage) -> None:
         survey = await stage.survey()
         saved = await save(stage, survey, "age", "42", seq=3)
-        assert saved == Saved(outcome=Outcome.CREATED, value=42, revision=1, saved_at=NOW)
+        assert saved == came_to(Outcome.CREATED, 1, age=42)
         assert await stored(stage) == Response(
             project_id=survey.project_id,
             pseudonym=MINE,
             token_hash=TOKEN,
             answers={"age": 42},
+            versions={"age": 1},
             seqs={"age": 3},
             revision=1,
             survey_version=1,
@@ -71,7 +80,7 @@ class ResponsesContract:
         survey = await stage.survey()
         await save(stage, survey, "age", 42)
         saved = await save(stage, survey, "note", "So it goes.", at=LATER, token=b"another token, not needed here.."[:32])
-        assert saved == Saved(outcome=Outcome.UPDATED, value="So it goes.", revision=2, saved_at=LATER)
+        assert saved == came_to(Outcome.UPDATED, 2, LATER, note="So it goes.")
         found = await stored(stage)
         assert (found.answers, found.updated_at) == ({"age": 42, "note": "So it goes."}, LATER)
 
@@ -79,7 +88,7 @@ class ResponsesContract:
         survey = await stage.survey()
         await save(stage, survey, "age", 42)
         before = await stored(stage)
-        assert await save(stage, survey, "age", 42, at=LATER) == Saved(outcome=Outcome.UPDATED, value=42, revision=1, saved_at=NOW)
+        assert await save(stage, survey, "age", 42, at=LATER) == came_to(Outcome.UPDATED, 1, age=42)
         assert await stored(stage) == before
 
     async def test_the_same_value_with_a_newer_number_is_remembered_by_its_number(self, stage: Stage) -> None:
@@ -97,7 +106,7 @@ class ResponsesContract:
 
     async def test_a_null_may_come_first(self, stage: Stage) -> None:
         survey = await stage.survey()
-        assert await save(stage, survey, "age", None) == Saved(outcome=Outcome.CREATED, value=None, revision=1, saved_at=NOW)
+        assert await save(stage, survey, "age", None) == came_to(Outcome.CREATED, 1, age=None)
         assert (await stored(stage)).answers == {}
 
     @pytest.mark.parametrize("seq", [0, 4, 5])
@@ -106,7 +115,7 @@ class ResponsesContract:
         await save(stage, survey, "age", 42, seq=5)
         before = await stored(stage)
         stale = await save(stage, survey, "age", 7, seq=seq, at=LATER)
-        assert stale == Saved(outcome=Outcome.STALE, value=42, revision=1, saved_at=NOW)
+        assert stale == came_to(Outcome.STALE, 1, stale=["age"], age=42)
         assert await stored(stage) == before
 
     async def test_numbers_count_by_field(self, stage: Stage) -> None:
@@ -117,7 +126,7 @@ class ResponsesContract:
     async def test_a_save_without_a_number_applies_and_leaves_the_number(self, stage: Stage) -> None:
         survey = await stage.survey()
         await save(stage, survey, "age", 42, seq=5)
-        assert (await save(stage, survey, "age", 43)).value == 43
+        assert (await save(stage, survey, "age", 43)).answers == {"age": 43}
         assert (await save(stage, survey, "age", 44, seq=5)).outcome is Outcome.STALE
         assert (await save(stage, survey, "age", 44, seq=6)).outcome is Outcome.UPDATED
 
@@ -125,7 +134,7 @@ class ResponsesContract:
         survey = await stage.survey()
         await save(stage, survey, "age", 42, seq=1)
         await save(stage, survey, "age", None, seq=2)
-        assert await save(stage, survey, "age", 42, seq=1) == Saved(outcome=Outcome.STALE, value=None, revision=2, saved_at=NOW)
+        assert await save(stage, survey, "age", 42, seq=1) == came_to(Outcome.STALE, 2, stale=["age"], age=None)
 
     @pytest.mark.parametrize("first", [None, "declined"])
     async def test_without_consent_nothing_else_is_taken(self, stage: Stage, first: str | None) -> None:
@@ -197,6 +206,8 @@ class ResponsesContract:
         await stage.store(replace(survey, version=2))
         with pytest.raises(SurveyMoved):
             await save(stage, survey, "age", 43)
+        with pytest.raises(SurveyMoved):
+            await save_all(stage, survey, {"age": 43, "note": "x"})
         assert (await stored(stage)).answers == {"age": 42}
         assert (await save(stage, replace(survey, version=2), "age", 43)).outcome is Outcome.UPDATED
         assert (await stored(stage)).survey_version == 2
@@ -204,11 +215,13 @@ class ResponsesContract:
     async def test_a_closed_survey_takes_nothing(self, stage: Stage) -> None:
         survey = await stage.survey(gated())
         await save(stage, survey, "consent", "accepted")
-        await stage.store(replace(survey, version=2, is_open=False))
-        for field, value in [("consent", "declined"), ("age", 42)]:
+        await stage.switch(is_open=False)
+        for answers in ({"consent": "declined"}, {"age": 42}, {"age": 42, "note": "x"}):
             with pytest.raises(SurveyMoved):
-                await save(stage, replace(survey, version=2), field, value)
+                await save_all(stage, survey, answers)
         assert (await stored(stage)).answers == {"consent": "accepted"}
+        await stage.switch(is_open=True)
+        assert (await save(stage, survey, "age", 42)).outcome is Outcome.UPDATED
 
     async def test_a_deleted_project_takes_nothing_and_shows_nothing(self, stage: Stage) -> None:
         survey = await stage.survey()
@@ -259,6 +272,210 @@ class ResponsesContract:
             found = await stored(stage, who)
             assert (set(found.answers), found.revision) == (set(fields), 32)
 
+    # --- several answers at once ---------------------------------------------------------------------------------------------
+
+    async def test_several_answers_may_make_the_response(self, stage: Stage) -> None:
+        survey = await stage.survey()
+        saved = await save_all(stage, survey, {"age": "42", "note": "x", "trust": None}, seq=3)
+        assert saved == came_to(Outcome.CREATED, 1, age=42, note="x", trust=None)
+        found = await stored(stage)
+        assert (found.answers, found.versions) == ({"age": 42, "note": "x"}, {"age": 1, "note": 1})
+        assert (found.seqs, found.revision, found.updated_at) == ({"age": 3, "note": 3, "trust": 3}, 1, None)
+
+    async def test_several_answers_are_one_change(self, stage: Stage) -> None:
+        survey = await stage.survey()
+        await save(stage, survey, "age", 42)
+        saved = await save_all(stage, survey, {"age": None, "note": "x", "trust": 7}, at=LATER)
+        assert saved == came_to(Outcome.UPDATED, 2, LATER, age=None, note="x", trust=7)
+        found = await stored(stage)
+        assert (found.answers, found.revision, found.updated_at) == ({"note": "x", "trust": 7}, 2, LATER)
+
+    async def test_the_same_answers_again_change_nothing(self, stage: Stage) -> None:
+        survey = await stage.survey()
+        await save_all(stage, survey, {"age": 42, "note": "x"})
+        before = await stored(stage)
+        assert await save_all(stage, survey, {"note": "x", "age": 42}, at=LATER) == came_to(Outcome.UPDATED, 1, age=42, note="x")
+        assert await stored(stage) == before
+
+    async def test_of_several_answers_each_is_stale_by_itself(self, stage: Stage) -> None:
+        survey = await stage.survey()
+        await save(stage, survey, "age", 42, seq=5)
+        saved = await save_all(stage, survey, {"age": 7, "note": "x"}, seq=5, at=LATER)
+        assert saved == came_to(Outcome.UPDATED, 2, LATER, stale=["age"], age=42, note="x")
+        assert (await stored(stage)).seqs == {"age": 5, "note": 5}
+
+    async def test_several_answers_that_are_all_stale_change_nothing(self, stage: Stage) -> None:
+        survey = await stage.survey()
+        await save_all(stage, survey, {"age": 42, "note": "x"}, seq=5)
+        before = await stored(stage)
+        saved = await save_all(stage, survey, {"age": 7, "note": None}, seq=5, at=LATER)
+        assert saved == came_to(Outcome.STALE, 1, stale=["age", "note"], age=42, note="x")
+        assert await stored(stage) == before
+
+    async def test_consent_may_come_together_with_answers(self, stage: Stage) -> None:
+        survey = await stage.survey(gated())
+        first = await save_all(stage, survey, {"age": 42, "consent": 1})
+        assert first == came_to(Outcome.CREATED, 1, age=42, consent="accepted")
+        await save(stage, survey, "consent", "declined")
+        again = await save_all(stage, survey, {"note": "x", "consent": "accepted"})
+        assert (again.outcome, again.revision) == (Outcome.UPDATED, 3)
+        assert (await stored(stage)).answers == {"consent": "accepted", "note": "x"}
+
+    @pytest.mark.parametrize("begun", [False, True], ids=["first save", "later save"])
+    @pytest.mark.parametrize("withdrawn", ["declined", None])
+    async def test_answers_that_come_with_a_withdrawal_of_consent_are_refused_whole(
+        self, stage: Stage, withdrawn: str | None, begun: object
+    ) -> None:
+        survey = await stage.survey(gated())
+        if begun:
+            await save_all(stage, survey, {"consent": "accepted", "age": 42})
+        with pytest.raises(ConsentRequired):
+            await save_all(stage, survey, {"consent": withdrawn, "age": 43, "note": "x"}, seq=1)
+        found = await stage.responses.by_token("story", TOKEN)
+        assert (found and (found.answers, found.seqs)) == (({"consent": "accepted", "age": 42}, {}) if begun else None)
+
+    @pytest.mark.parametrize("withdrawn", ["declined", None])
+    async def test_answers_may_be_withdrawn_together_with_consent(self, stage: Stage, withdrawn: str | None) -> None:
+        survey = await stage.survey(gated())
+        await save_all(stage, survey, {"consent": "accepted", "age": 42, "note": "x"})
+        saved = await save_all(stage, survey, {"consent": withdrawn, "age": None}, at=LATER)
+        assert saved == came_to(Outcome.UPDATED, 2, LATER, consent=withdrawn, age=None)
+        found = await stored(stage)
+        assert found.answers == ({"consent": "declined"} if withdrawn else {})
+        assert found.versions == dict.fromkeys(found.answers, 1)
+
+    async def test_a_stale_consent_opens_no_gate_and_a_stale_withdrawal_closes_none(self, stage: Stage) -> None:
+        survey = await stage.survey(gated())
+        await save(stage, survey, "consent", "declined", seq=5)
+        with pytest.raises(ConsentRequired):
+            await save_all(stage, survey, {"consent": "accepted", "age": 42}, seq=5)
+        await save(stage, survey, "consent", "accepted", seq=6)
+        saved = await save_all(stage, survey, {"consent": None, "age": 42}, seq=6)
+        assert saved == came_to(Outcome.UPDATED, 3, stale=["consent"], consent="accepted", age=42)
+
+    async def test_without_consent_several_answers_are_refused_whole(self, stage: Stage) -> None:
+        survey = await stage.survey(gated())
+        with pytest.raises(ConsentRequired):
+            await save_all(stage, survey, {"age": 42, "note": None})
+        assert await stage.responses.by_token("story", TOKEN) is None
+
+    async def test_under_token_identity_several_answers_need_the_token_too(self, stage: Stage) -> None:
+        survey = await stage.survey(definition(identity="token"))
+        await save_all(stage, survey, {"age": 42, "note": "x"})
+        with pytest.raises(TokenRequired):
+            await save_all(stage, survey, {"age": 7, "note": None}, token=b"x" * 32)
+        assert (await stored(stage)).answers == {"age": 42, "note": "x"}
+
+    async def test_several_answers_under_the_token_of_another_respondent_are_refused_whole(self, stage: Stage) -> None:
+        survey = await stage.survey()
+        await save(stage, survey, "age", 42)
+        with pytest.raises(TokenTaken):
+            await save_all(stage, survey, {"age": 7, "note": "x"}, who=b"q" * 32)
+        assert (await stored(stage)).answers == {"age": 42}
+
+    @pytest.mark.parametrize("own", [True, False], ids=["own token", "new token each"])
+    async def test_of_concurrent_first_saves_of_several_answers_one_makes_the_response(self, stage: Stage, own: object) -> None:
+        fields = [f"f{n}" for n in range(32)]
+        survey = await stage.survey(definition(*({"field": field, "type": "integer"} for field in fields)))
+        for n in range(5):
+            who = bytes([n]) * 32
+            pairs = [{fields[m]: m, fields[m + 1]: m + 1} for m in range(0, 32, 2)]
+            tokens = [who if own else bytes([n, m]) * 16 for m in range(16)]
+            saved = await asyncio.gather(*(save_all(stage, survey, each, who=who, token=t) for each, t in zip(pairs, tokens, strict=True)))
+            assert sorted(each.revision for each in saved) == list(range(1, 17))
+            (first,) = [token for each, token in zip(saved, tokens, strict=True) if each.outcome is Outcome.CREATED]
+            found = await stored(stage, first)
+            assert (found.answers, found.revision) == ({field: m for m, field in enumerate(fields)}, 16)
+
+    async def test_single_and_several_answers_at_once_lose_nothing(self, stage: Stage) -> None:
+        fields = [f"f{n}" for n in range(24)]
+        survey = await stage.survey(gated(*({"field": field, "type": "integer"} for field in fields)))
+        await save(stage, survey, "consent", "accepted")
+        saves = [save(stage, survey, field, 1) for field in fields[:12]]
+        saves += [save_all(stage, survey, {one: 1, two: 1}) for one, two in zip(fields[12:18], fields[18:], strict=True)]
+        revisions = [each.revision for each in await asyncio.gather(*saves)]
+        assert sorted(revisions) == list(range(2, 20))
+        assert (await stored(stage)).answers == {"consent": "accepted"} | dict.fromkeys(fields, 1)
+
+    # --- versions ------------------------------------------------------------------------------------------------------------
+
+    async def test_each_answer_is_pinned_to_the_version_that_it_was_given_under(self, stage: Stage) -> None:
+        first = await stage.survey()
+        await save_all(stage, first, {"age": 42, "note": "x", "trust": 7})
+        second = replace(first, version=2)
+        await stage.store(second)
+        await save(stage, second, "age", 42)
+        assert (await stored(stage)).versions == {"age": 1, "note": 1, "trust": 1}
+        await save(stage, second, "age", 43)
+        await save_all(stage, second, {"note": "x", "trust": 6})
+        found = await stored(stage)
+        assert (found.versions, found.survey_version) == ({"age": 2, "note": 1, "trust": 2}, 2)
+        await save(stage, second, "note", None)
+        assert (await stored(stage)).versions == {"age": 2, "trust": 2}
+
+    async def test_a_removed_question_keeps_its_answer(self, stage: Stage) -> None:
+        first = await stage.survey(definition(AGE, NOTE))
+        await save_all(stage, first, {"age": 42, "note": "x"})
+        second = replace(first, version=2, definition=definition(AGE))
+        await stage.store(second)
+        await save(stage, second, "age", 43)
+        found = await stored(stage)
+        assert (found.answers, found.versions) == ({"age": 43, "note": "x"}, {"age": 2, "note": 1})
+
+    # --- erasure -------------------------------------------------------------------------------------------------------------
+
+    async def test_an_erased_response_is_gone_and_its_token_opens_nothing(self, stage: Stage) -> None:
+        survey = await stage.survey()
+        await save(stage, survey, "age", 42, seq=9)
+        other = await save(stage, survey, "age", 7, who=b"q" * 32, token=b"u" * 32)
+        assert await stage.responses.erase("story", TOKEN)
+        assert await stage.responses.by_token("story", TOKEN) is None
+        assert not await stage.responses.erase("story", TOKEN)
+        assert (await stored(stage, b"u" * 32)).revision == other.revision
+
+    @pytest.mark.parametrize("token", [TOKEN, b"n" * 32], ids=["same token", "new token"])
+    async def test_who_was_erased_may_start_anew_without_numbers(self, stage: Stage, token: bytes) -> None:
+        survey = await stage.survey(gated())
+        await save_all(stage, survey, {"consent": "accepted", "age": 42}, seq=9)
+        await stage.responses.erase("story", TOKEN)
+        with pytest.raises(ConsentRequired):
+            await save(stage, survey, "age", 42, seq=1, token=token)
+        again = await save_all(stage, survey, {"consent": "accepted", "age": 7}, seq=0, token=token, at=LATER)
+        assert again == came_to(Outcome.CREATED, 1, LATER, consent="accepted", age=7)
+        found = await stored(stage, token)
+        assert (found.created_at, found.seqs) == (LATER, {"consent": 0, "age": 0})
+
+    async def test_an_unknown_token_erases_nothing(self, stage: Stage) -> None:
+        survey = await stage.survey()
+        await stage.survey(slug="other")
+        await save(stage, survey, "age", 42)
+        assert not await stage.responses.erase("story", b"x" * 32)
+        assert not await stage.responses.erase("other", TOKEN)
+        assert (await stored(stage)).answers == {"age": 42}
+
+    async def test_without_the_project_nothing_is_erased(self, stage: Stage) -> None:
+        survey = await stage.survey()
+        await save(stage, survey, "age", 42)
+        with pytest.raises(NotFound):
+            await stage.responses.erase("unknown", TOKEN)
+        await stage.put_away("story")
+        with pytest.raises(NotFound):
+            await stage.responses.erase("story", TOKEN)
+
+    async def test_a_response_is_erased_also_while_the_survey_is_closed(self, stage: Stage) -> None:
+        survey = await stage.survey()
+        await save(stage, survey, "age", 42)
+        await stage.switch(is_open=False)
+        assert await stage.responses.erase("story", TOKEN)
+
+    async def test_of_many_erasures_at_once_one_erases(self, stage: Stage) -> None:
+        survey = await stage.survey()
+        for _ in range(5):
+            await save(stage, survey, "age", 42)
+            erased = await asyncio.gather(*(stage.responses.erase("story", TOKEN) for _ in range(8)))
+            assert erased.count(True) == 1
+            assert await stage.responses.by_token("story", TOKEN) is None
+
 
 class TestFakeResponses(InMemory, ResponsesContract):
     pass
@@ -273,10 +490,9 @@ class TestPostgresResponses(InPostgres, ResponsesContract):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Step:
-    """One save: a field and a value, or its withdrawal, perhaps with a number, under one of two versions."""
+    """One save: values or withdrawals of some fields, perhaps with a number, under one of several versions; or an erasure."""
 
-    field: str
-    value: Any
+    answers: dict[str, Any]
     seq: int | None
     newer: bool
 
@@ -288,35 +504,35 @@ ANSWERS: dict[str, st.SearchStrategy[Any]] = {
     "platforms": st.sampled_from([None, [], "Twitter", ["Other", "Twitter"], "Twitter,Other"]),
     "share": st.sampled_from([None, 0.5, "0.5", 1, 1.0, -3]),
 }
-STEPS = st.sampled_from(sorted(ANSWERS)).flatmap(
-    lambda field: st.builds(
-        Step,
-        field=st.just(field),
-        value=ANSWERS[field],
-        seq=st.none() | st.integers(0, 4),
-        newer=st.booleans(),
-    )
-)
+ONE = st.sampled_from(sorted(ANSWERS)).flatmap(lambda field: st.fixed_dictionaries({field: ANSWERS[field]}))
+SOME = st.fixed_dictionaries({}, optional=ANSWERS).filter(bool)
+STEPS = st.builds(Step, answers=ONE | SOME | st.just({}), seq=st.none() | st.integers(0, 4), newer=st.booleans())
 QUESTIONS = (CONSENT, AGE, NOTE, PLATFORMS, SHARE)
 
 
-def by_the_domain(response: Response | None, step: Step, survey: Survey, who: bytes, at: Any) -> tuple[Response | None, Saved | str]:
-    change = survey.accept(step.field, step.value)
+def by_the_domain(
+    response: Response | None, step: Step, survey: Survey, who: bytes, at: datetime
+) -> tuple[Response | None, Saved | str | bool]:
+    if not step.answers:
+        return None, response is not None
+    change = survey.accept(step.answers)
     try:
         if response is None:
-            saved = new_response(change, project_id=survey.project_id, pseudonym=who, token_hash=who, seq=step.seq, at=at)
-            outcome = Outcome.CREATED
+            made = new_response(change, project_id=survey.project_id, pseudonym=who, token_hash=who, seq=step.seq, at=at)
         else:
-            saved, outcome = response.save(change, seq=step.seq, at=at)
+            made = response.save(change, seq=step.seq, at=at)
     except DomainError as error:
         return response, error.code
-    value = saved.answers.get(step.field) if outcome is Outcome.STALE else change.value
-    return saved, Saved(outcome=outcome, value=value, revision=saved.revision, saved_at=saved.saved_at)
+    after = made.response
+    answers = {field: after.answers.get(field) for field in step.answers}
+    return after, came_to(made.outcome, after.revision, after.saved_at, stale=made.stale, **answers)
 
 
-async def by_the_store(stage: Stage, step: Step, survey: Survey, who: bytes, at: Any) -> Saved | str:
+async def by_the_store(stage: Stage, step: Step, survey: Survey, who: bytes, at: datetime) -> Saved | str | bool:
+    if not step.answers:
+        return await stage.responses.erase(survey.project, who)
     try:
-        return await save(stage, survey, step.field, step.value, seq=step.seq, who=who, token=who, at=at)
+        return await save_all(stage, survey, step.answers, seq=step.seq, who=who, token=who, at=at)
     except DomainError as error:
         return error.code
 

@@ -11,6 +11,7 @@ overlap, and no backward zone lies within a forward zone of another value.
 from collections import defaultdict
 from collections.abc import Hashable, Iterable
 from dataclasses import dataclass
+from itertools import pairwise
 from math import inf
 
 
@@ -63,7 +64,7 @@ def violation(history: Iterable[Operation], *, initial: Hashable = None) -> str 
 
 def _conflict(zones: list[_Zone]) -> str | None:
     forward = sorted((zone for zone in zones if zone.is_forward), key=lambda zone: zone.start)
-    for earlier, later in zip(forward, forward[1:], strict=False):
+    for earlier, later in pairwise(forward):
         if later.start < earlier.end:
             return f"{earlier.value!r} and {later.value!r} were both held at once"
     for zone in zones:

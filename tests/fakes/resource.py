@@ -8,7 +8,7 @@ from typing import Any
 from application.ports import After, Document, NumberedPage, Page, ResourceReader, Resources
 from domain.errors import NotFound
 from domain.resource import Filter, NameTaken, Resource, Sort
-from domain.text import folded
+from domain.text import canonical, folded
 from tests.fakes.store import Access, Tables
 
 _NEVER = datetime.min.replace(tzinfo=UTC)
@@ -30,6 +30,12 @@ class FakeResources(Resources):
 
     async def lock(self, *, project: str, resource_id: int, deleted: bool = False) -> Resource:
         return _found(self._access.read, project, resource_id, deleted=deleted)
+
+    async def lock_by_name(self, *, project: str, name: str) -> Resource | None:
+        tables = self._access.read
+        found = tables.live_project(project)
+        live = [each for owner, each in tables.resources.values() if found and owner == found.id and each.is_active]
+        return next((each for each in live if each.name_key == canonical(name)), None)
 
     async def save(self, resource: Resource) -> None:
         async with self._access.write() as tables:

@@ -4,12 +4,14 @@ from datetime import datetime
 
 from application.ports import Responses, Saved, SurveyMoved
 from domain.errors import NotFound
-from domain.response import Outcome, Response, TokenRequired, TokenTaken, new_response
+from domain.response import Response, TokenRequired, TokenTaken, new_response
 from domain.survey import Change, Identity
 from tests.fakes.store import Access, Tables
 
 
 class FakeResponses(Responses):
+    """Keeps no history: no port shows it."""
+
     def __init__(self, access: Access) -> None:
         self._access = access
 
@@ -18,27 +20,50 @@ class FakeResponses(Responses):
     ) -> Saved:
         async with self._access.write() as tables:
             _expect_current(tables, change, project_id)
-            found = tables.responses.get((project_id, pseudonym))
-            if found is None:
-                saved = new_response(change, project_id=project_id, pseudonym=pseudonym, token_hash=token_hash, seq=seq, at=at)
-                outcome = Outcome.CREATED
-                if any(other.project_id == project_id and other.token_hash == token_hash for other in tables.responses.values()):
+            mine = [id for id, each in tables.responses.items() if (each.project_id, each.pseudonym) == (project_id, pseudonym)]
+            if not mine:
+                made = new_response(change, project_id=project_id, pseudonym=pseudonym, token_hash=token_hash, seq=seq, at=at)
+                if _of_token(tables, project_id, token_hash) is not None:
                     raise TokenTaken
-            elif identity is Identity.TOKEN and found.token_hash != token_hash:
-                raise TokenRequired
+                response_id, save = self._access.new_id(), made
             else:
-                saved, outcome = found.save(change, seq=seq, at=at)
-            tables.responses[project_id, pseudonym] = saved
-        value = saved.answers.get(change.field) if outcome is Outcome.STALE else change.value
-        return Saved(outcome=outcome, value=value, revision=saved.revision, saved_at=saved.saved_at)
+                (response_id,) = mine
+                found = tables.responses[response_id]
+                if identity is Identity.TOKEN and found.token_hash != token_hash:
+                    raise TokenRequired
+                save = found.save(change, seq=seq, at=at)
+            tables.responses[response_id] = save.response
+        return Saved(
+            outcome=save.outcome,
+            answers={field: save.response.answers.get(field) for field in change.answers},
+            stale=save.stale,
+            revision=save.response.revision,
+            saved_at=save.response.saved_at,
+        )
 
     async def by_token(self, project: str, token_hash: bytes) -> Response | None:
         tables = self._access.read
-        found = tables.live_project(project)
-        if found is None:
-            raise NotFound
-        mine = (each for each in tables.responses.values() if each.project_id == found.id and each.token_hash == token_hash)
-        return next(mine, None)
+        found = _of_token(tables, _project_id(tables, project), token_hash)
+        return None if found is None else tables.responses[found]
+
+    async def erase(self, project: str, token_hash: bytes) -> bool:
+        async with self._access.write() as tables:
+            found = _of_token(tables, _project_id(tables, project), token_hash)
+            if found is not None:
+                del tables.responses[found]
+        return found is not None
+
+
+def _project_id(tables: Tables, slug: str) -> int:
+    project = tables.live_project(slug)
+    if project is None:
+        raise NotFound
+    return project.id
+
+
+def _of_token(tables: Tables, project_id: int, token_hash: bytes) -> int | None:
+    """The id of the response that this token opens."""
+    return next((id for id, r in tables.responses.items() if r.project_id == project_id and r.token_hash == token_hash), None)
 
 
 def _expect_current(tables: Tables, change: Change, project_id: int) -> None:

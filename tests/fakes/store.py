@@ -31,6 +31,12 @@ class Failure:
     at: datetime
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PublishedVersion:
+    survey: Survey
+    changes: tuple[FieldChange, ...]
+
+
 @dataclass(slots=True, kw_only=True)
 class Tables:
     """Rows by their key; the entities in them never change. `resources` are kept with the id of their project."""
@@ -42,14 +48,18 @@ class Tables:
     projects: dict[int, Project] = field(default_factory=dict)
     resources: dict[int, tuple[int, Resource]] = field(default_factory=dict)
     surveys: dict[int, Survey] = field(default_factory=dict)
-    survey_versions: dict[tuple[int, int], tuple[FieldChange, ...]] = field(default_factory=dict)
-    responses: dict[tuple[int, bytes], Response] = field(default_factory=dict)
+    survey_versions: dict[tuple[int, int], PublishedVersion] = field(default_factory=dict)
+    responses: dict[int, Response] = field(default_factory=dict)
 
     def copy(self) -> "Tables":
         return Tables(**{each.name: copy(getattr(self, each.name)) for each in fields(self)})
 
     def live_project(self, slug: str) -> Project | None:
         return next((each for each in self.projects.values() if each.slug == slug and each.is_active), None)
+
+    def versions_of(self, project_id: int) -> list[PublishedVersion]:
+        """All versions of a survey, oldest first."""
+        return [self.survey_versions[key] for key in sorted(self.survey_versions) if key[0] == project_id]
 
 
 class Access(Protocol):

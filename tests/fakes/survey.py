@@ -1,11 +1,14 @@
 """Surveys in memory."""
 
+import json
+from collections import Counter
 from dataclasses import replace
+from typing import Any
 
-from application.ports import Surveys
+from application.ports import Surveys, Version
 from domain.errors import NotFound
-from domain.survey import FieldChange, Survey
-from tests.fakes.store import Access
+from domain.survey import Definition, FieldChange, Survey
+from tests.fakes.store import Access, PublishedVersion
 
 
 class FakeSurveys(Surveys):
@@ -33,7 +36,33 @@ class FakeSurveys(Surveys):
     async def save(self, survey: Survey, changes: tuple[FieldChange, ...]) -> None:
         async with self._access.write() as tables:
             tables.surveys[survey.project_id] = survey
-            tables.survey_versions[survey.project_id, survey.version] = changes
+            tables.survey_versions[survey.project_id, survey.version] = PublishedVersion(survey=survey, changes=changes)
+
+    async def switch(self, survey: Survey) -> None:
+        async with self._access.write() as tables:
+            found = tables.surveys[survey.project_id]
+            tables.surveys[survey.project_id] = replace(found, is_open=survey.is_open)
+
+    async def definitions(self, project_id: int) -> list[Definition]:
+        return [each.survey.definition for each in self._access.read.versions_of(project_id)]
+
+    async def answered(self, project_id: int, field: str) -> list[tuple[Any, int]]:
+        responses = self._access.read.responses.values()
+        given = [each.answers[field] for each in responses if each.project_id == project_id and field in each.answers]
+        return [(json.loads(answer), number) for answer, number in Counter(map(json.dumps, given)).items()]
+
+    async def versions(self, project: str, *, before: int | None, limit: int) -> list[Version]:
+        survey, tables = await self.get(project), self._access.read
+        return [
+            Version(
+                version=each.survey.version,
+                published_at=each.survey.published_at,
+                published_by=tables.users[each.survey.published_by].username,
+                changes=each.changes,
+            )
+            for each in reversed(tables.versions_of(survey.project_id))
+            if before is None or each.survey.version < before
+        ][:limit]
 
     def _now(self, slug: str) -> tuple[int | None, Survey | None]:
         tables = self._access.read

@@ -4,11 +4,13 @@ from functools import partial
 
 import pytest
 
-from application.project import CreateProject, CreateStory, DeleteProject, GetProject, ListProjects, UpdateProject
+from application.project import CreateProject, DeleteProject, GetProject, ListProjects, UpdateProject
 from application.resource import CreateResource, DeleteResource, GetResource, ListResources, RestoreResource, UpdateResource
-from application.response import GetResponse, UpsertAnswer
+from application.response import EraseResponse, ExportResponses, GetCodebook, GetResponse, ListResponses, SaveAnswers, UpsertAnswer
+from application.retention import PurgeOld
 from application.session import Authenticate, CheckPassword, LogIn, LogOut, OpenSession, RefreshSession, SignedIn
-from application.survey import GetSurvey, PublishSurvey
+from application.story import ApplyStory
+from application.survey import GetSurvey, ListVersions, PublishSurvey, SwitchSurvey
 from application.user import AdministerUser, CreateAdmin, CreateUser, GetUser, HashNewPassword, ListUsers, Register, SetPassword
 from domain.access import Role
 from domain.user import User
@@ -16,10 +18,13 @@ from tests.examples import user
 from tests.fakes.project import FakeProjects
 from tests.fakes.resource import FakeResourceReader, FakeResources
 from tests.fakes.response import FakeResponses
+from tests.fakes.response_reader import FakeResponseReader
+from tests.fakes.retention import FakeArchive
 from tests.fakes.session import FakeSessions, FakeSignInFailures
 from tests.fakes.store import Store
 from tests.fakes.survey import FakeSurveys
 from tests.fakes.system import FakeClock, FakeCommonPasswords, FakeHasher, FakeRandom, FakeRespondents, FakeTokens
+from tests.fakes.tabular import FakeTables
 from tests.fakes.unit_of_work import FakeUnitOfWork
 from tests.fakes.user import FakeUsers
 
@@ -61,7 +66,8 @@ class World:
         self.administer = AdministerUser(unit_of_work=work, clock=clock)
 
         self.create_project = CreateProject(projects=self.projects, clock=clock)
-        self.create_story = CreateStory(unit_of_work=work, clock=clock)
+        self.apply_story = ApplyStory(unit_of_work=work, clock=clock)
+        self.purge_old = PurgeOld(archive=FakeArchive(store), clock=clock)
         self.list_projects = ListProjects(projects=self.projects)
         self.get_project = GetProject(projects=self.projects)
         self.update_project = UpdateProject(unit_of_work=work, clock=clock)
@@ -76,8 +82,16 @@ class World:
 
         self.publish = PublishSurvey(unit_of_work=work, clock=clock)
         self.get_survey = GetSurvey(surveys=self.surveys)
-        self.upsert = UpsertAnswer(surveys=self.surveys, responses=responses, respondents=respondents, clock=clock)
+        self.switch = SwitchSurvey(unit_of_work=work)
+        self.list_versions = ListVersions(surveys=self.surveys)
+
+        self.save = SaveAnswers(surveys=self.surveys, responses=responses, respondents=respondents, clock=clock)
+        self.upsert = UpsertAnswer(save=self.save)
         self.get_response = GetResponse(responses=responses, respondents=respondents)
+        self.erase = EraseResponse(responses=responses, respondents=respondents)
+        self.list_responses = ListResponses(responses=FakeResponseReader(store), tables=FakeTables())
+        self.export_responses = ExportResponses(responses=FakeResponseReader(store), tables=FakeTables())
+        self.get_codebook = GetCodebook(surveys=self.surveys)
 
     async def signed_up(self, username: str = "lovelace") -> SignedIn:
         return await self.register(username=username, email=f"{username}@example.org", password=PASSWORD)

@@ -1,21 +1,12 @@
-"""Projects, and stories made whole."""
-
-from typing import Any
+"""Projects: who may make, change and put them away."""
 
 import pytest
 
 from domain.access import NotAllowed
 from domain.errors import Invalid, NotFound, Stale
 from domain.project import SlugReserved, SlugTaken
-from domain.resource import NameTaken, Status
 from domain.user import User
-from tests.examples import gated
 from tests.unit.application.conftest import World
-
-
-async def create_story(world: World, by: User, *, names: tuple[str, ...] = ("Figure 1", "Figure 2"), title: str = "Dark data") -> bool:
-    resources: list[dict[str, Any]] = [{"name": name, "status": Status.PENDING, "attributes": {"n": 1}} for name in names]
-    return await world.create_story(slug="dark-data", title=title, description=None, definition=gated(), resources=resources, by=by)
 
 
 async def test_an_admin_makes_changes_and_puts_away_a_project(world: World, admin: User) -> None:
@@ -37,8 +28,6 @@ async def test_nobody_else_does(world: World, admin: User, member: User) -> None
         await world.update_project(project="story", changes={"title": "Mine"}, expected=None, by=member)
     with pytest.raises(NotAllowed):
         await world.delete_project(project="story", expected=None, by=member)
-    with pytest.raises(NotAllowed):
-        await create_story(world, member)
     assert await world.list_projects(after="", limit=10) == [made]
 
 
@@ -62,30 +51,3 @@ async def test_a_change_of_nothing_keeps_the_version(world: World, admin: User) 
     assert await world.update_project(project="story", changes={"title": "A story"}, expected=None, by=admin) == made
     with pytest.raises(Stale):
         await world.update_project(project="story", changes={}, expected=frozenset({2}), by=admin)
-
-
-async def test_a_story_is_made_once(world: World, admin: User) -> None:
-    assert await create_story(world, admin)
-    _, counts = await world.get_project(project="dark-data")
-    assert (counts.resources, counts.survey_open) == (2, True)
-    changed = await world.update_project(project="dark-data", changes={"title": "Edited"}, expected=None, by=admin)
-    assert not await create_story(world, admin)
-    assert (await world.get_project(project="dark-data"))[0] == changed
-
-
-async def test_a_story_that_was_put_away_is_not_made_again(world: World, admin: User) -> None:
-    await create_story(world, admin)
-    await world.delete_project(project="dark-data", expected=None, by=admin)
-    assert not await create_story(world, admin)
-    assert await world.list_projects(after="", limit=10) == []
-
-
-async def test_a_story_is_made_whole_or_not_at_all(world: World, admin: User) -> None:
-    with pytest.raises(NameTaken):
-        await create_story(world, admin, names=("Figure 1", "FIGURE 1"))
-    with pytest.raises(Invalid):
-        await create_story(world, admin, names=("Figure 1", ""))
-    with pytest.raises(Invalid):
-        await create_story(world, admin, title="")
-    assert not await world.projects.was_used("dark-data")
-    assert await create_story(world, admin)

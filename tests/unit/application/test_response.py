@@ -1,11 +1,10 @@
 """Saving one answer after another, and seeing one's own."""
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from application.response import SavedAnswer
+from application.response import SavedAnswers
 from domain.errors import NotFound
 from domain.response import ConsentRequired, Outcome, TokenRequired, TokenTaken, is_token
 from domain.survey import Definition, InvalidAnswer, Survey, SurveyClosed
@@ -26,26 +25,27 @@ async def publish(world: World, admin: User, of: Definition) -> Survey:
     return (await world.publish(project="story", definition=of, expected=None, by=admin)).survey
 
 
-async def upsert(world: World, field: str, value: object, *, who: str = ME, **rest: Any) -> SavedAnswer:
+async def upsert(world: World, field: str, value: object, *, who: str = ME, **rest: Any) -> SavedAnswers:
     return await world.upsert(project="story", fingerprint=who, field=field, value=value, **rest)
 
 
-async def close(world: World) -> None:
-    async with world.unit_of_work() as work:
-        _, survey = await work.surveys.lock("story")
-        assert survey is not None
-        await work.surveys.save(replace(survey, is_open=False), ())
-        await work.commit()
+async def save(world: World, answers: dict[str, object], *, who: str = ME, **rest: Any) -> SavedAnswers:
+    return await world.save(project="story", fingerprint=who, answers=answers, **rest)
+
+
+async def switch(world: World, admin: User, *, is_open: bool) -> None:
+    await world.switch(project="story", is_open=is_open, by=admin)
 
 
 async def test_the_first_save_creates_and_shows_the_token_once(world: World, admin: User) -> None:
     await publish(world, admin, gated())
     first = await upsert(world, "consent", 1)
-    assert (first.outcome, first.value, first.code, first.has_code, first.revision) == (Outcome.CREATED, "accepted", 1, True, 1)
+    assert (first.outcome, first.answers, first.codes) == (Outcome.CREATED, {"consent": "accepted"}, {"consent": 1})
+    assert (first.stale, first.revision, first.survey_version, first.saved_at) == ([], 1, 1, world.clock.now())
     assert first.token is not None
     assert is_token(first.token)
     second = await upsert(world, "age", "42")
-    assert (second.outcome, second.value, second.code, second.has_code, second.token) == (Outcome.UPDATED, 42, None, False, None)
+    assert (second.outcome, second.answers, second.codes, second.token) == (Outcome.UPDATED, {"age": 42}, {}, None)
     assert (second.revision, second.survey_version, second.saved_at) == (2, 1, world.clock.now())
 
 
@@ -66,14 +66,15 @@ async def test_an_old_number_is_stale_and_answers_what_is_stored(world: World, a
     await publish(world, admin, gated())
     await upsert(world, "consent", "accepted", seq=2)
     stale = await upsert(world, "consent", "declined", seq=1)
-    assert (stale.outcome, stale.value, stale.code, stale.revision, stale.token) == (Outcome.STALE, "accepted", 1, 1, None)
+    assert (stale.outcome, stale.answers, stale.codes) == (Outcome.STALE, {"consent": "accepted"}, {"consent": 1})
+    assert (stale.stale, stale.revision, stale.token) == (["consent"], 1, None)
 
 
 async def test_a_withdrawn_answer_has_no_value_and_no_code(world: World, admin: User) -> None:
     await publish(world, admin, definition(CONSENT))
     await upsert(world, "consent", "accepted")
     withdrawn = await upsert(world, "consent", None)
-    assert (withdrawn.outcome, withdrawn.value, withdrawn.code, withdrawn.has_code) == (Outcome.UPDATED, None, None, True)
+    assert (withdrawn.outcome, withdrawn.answers, withdrawn.codes) == (Outcome.UPDATED, {"consent": None}, {"consent": None})
 
 
 async def test_what_the_survey_refuses_stores_nothing(world: World, admin: User) -> None:
@@ -101,7 +102,7 @@ async def test_invalid_comes_before_consent_and_closed_before_invalid(world: Wor
     await publish(world, admin, gated())
     with pytest.raises(InvalidAnswer):
         await upsert(world, "age", 131)
-    await close(world)
+    await switch(world, admin, is_open=False)
     with pytest.raises(SurveyClosed):
         await upsert(world, "age", 131)
 
@@ -158,9 +159,12 @@ async def test_what_only_the_newer_version_takes_is_taken(world: World, admin: U
 async def test_a_survey_that_was_closed_meanwhile_says_so(world: World, admin: User) -> None:
     await publish(world, admin, definition())
     await upsert(world, "age", 42)
-    await close(world)
-    with pytest.raises(SurveyClosed):
-        await upsert(world, "age", 43)
+    await switch(world, admin, is_open=False)
+    for value in (43, 131):
+        with pytest.raises(SurveyClosed):
+            await upsert(world, "age", value)
+    await switch(world, admin, is_open=True)
+    assert (await upsert(world, "age", 43)).revision == 2
 
 
 async def test_a_project_that_was_put_away_is_not_found_and_its_successor_begins_anew(world: World, admin: User) -> None:

@@ -6,6 +6,7 @@ from domain.access import PERMISSIONS, Action, NotAllowed, NotTheOwner, Role, re
 from tests.examples import user
 
 MEMBERS = {Action.SELF_READ, Action.RESOURCE_CREATE, Action.RESOURCE_UPDATE}
+ANNOTATORS = {Action.RESPONSE_READ}
 
 
 def test_every_action_has_a_permission() -> None:
@@ -22,7 +23,7 @@ def test_an_admin_may_do_everything_to_anything(action: Action) -> None:
     require_on(user(id=1, role=Role.ADMIN), action, owner_id=2)
 
 
-@pytest.mark.parametrize("action", sorted(set(Action) - MEMBERS))
+@pytest.mark.parametrize("action", sorted(set(Action) - MEMBERS - ANNOTATORS))
 @pytest.mark.parametrize("role", [Role.MEMBER, Role.ANNOTATOR])
 def test_what_admins_do_nobody_else_does_not_even_to_their_own(action: Action, role: Role) -> None:
     with pytest.raises(NotAllowed):
@@ -34,6 +35,13 @@ def test_what_admins_do_nobody_else_does_not_even_to_their_own(action: Action, r
 @pytest.mark.parametrize("action", sorted(MEMBERS))
 def test_a_member_may_do_this(action: Action) -> None:
     require(user(id=1), action)
+
+
+@pytest.mark.parametrize("action", sorted(ANNOTATORS))
+def test_an_annotator_may_do_this_and_a_member_may_not(action: Action) -> None:
+    require(user(id=1, role=Role.ANNOTATOR), action)
+    with pytest.raises(NotAllowed):
+        require_on(user(id=1), action, owner_id=1)
 
 
 def test_a_resource_is_changed_by_its_owner_only() -> None:

@@ -1,0 +1,44 @@
+"""Removing for good, in memory."""
+
+from datetime import datetime
+from typing import TypeVar
+
+from application.ports import Archive
+from tests.fakes.store import Access
+
+Key = TypeVar("Key")
+Row = TypeVar("Row")
+
+
+class FakeArchive(Archive):
+    def __init__(self, access: Access) -> None:
+        self._access = access
+
+    async def purge(self, *, before: datetime, dry_run: bool) -> dict[str, int]:
+        async with self._access.write() as tables:
+            projects = {id for id, each in tables.projects.items() if _is_before(each.deleted_at, before)}
+            closed = {id for id, each in tables.surveys.items() if not each.is_open}
+            responses = {
+                id
+                for id, each in tables.responses.items()
+                if each.project_id in projects or (each.project_id in closed and each.saved_at < before)
+            }
+            resources = {id for id, (owner, each) in tables.resources.items() if owner in projects or _is_before(each.deleted_at, before)}
+            sessions = {id for id, each in tables.sessions.items() if _is_before(each.ended_at, before) or each.expires_at < before}
+            if not dry_run:
+                versions = {key for key in tables.survey_versions if key[0] in projects}
+                tables.responses = _without(tables.responses, responses)
+                tables.resources = _without(tables.resources, resources)
+                tables.sessions = _without(tables.sessions, sessions)
+                tables.survey_versions = _without(tables.survey_versions, versions)
+                tables.surveys = _without(tables.surveys, projects)
+                tables.projects = _without(tables.projects, projects)
+        return {"projects": len(projects), "resources": len(resources), "responses": len(responses), "sessions": len(sessions)}
+
+
+def _is_before(moment: datetime | None, before: datetime) -> bool:
+    return moment is not None and moment < before
+
+
+def _without(rows: dict[Key, Row], keys: set[Key]) -> dict[Key, Row]:
+    return {key: row for key, row in rows.items() if key not in keys}
