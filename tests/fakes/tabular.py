@@ -81,8 +81,8 @@ class FakeTableWriter(TableWriter):
 
     def _parquet(self) -> bytes:
         schema = pa.schema([pa.field(column.name, _ARROW[column.type]) for column in self._columns])
-        columns = [[_as_arrow(column, row[place]) for row in self._rows] for place, column in enumerate(self._columns)]
-        arrays = [pa.array(column, type=field.type) for field, column in zip(schema, columns, strict=True)]
+        rows = [[_as_arrow(column, value) for column, value in zip(self._columns, row, strict=True)] for row in self._rows]
+        arrays = [pa.array([row[place] for row in rows], type=field.type) for place, field in enumerate(schema)]
         table = pa.Table.from_arrays(arrays, schema=schema.with_metadata({"codebook": json.dumps(self._codebook)}))
         file = io.BytesIO()
         pq.write_table(table, file, compression="zstd")
