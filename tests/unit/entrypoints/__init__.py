@@ -1,0 +1,1 @@
+"""How what comes from outside is read."""
