@@ -118,6 +118,51 @@ class ResourcesContract:
                 await work.resources.lock(project="story", resource_id=gone.id)
             assert await work.resources.lock(project="story", resource_id=gone.id, deleted=True) == gone
 
+    @pytest.mark.parametrize("same", ["Straße", "STRASSE", " strasse\n", "\tSTRAßE "])
+    async def test_a_live_resource_is_found_by_its_name_whatever_its_case(self, stage: Stage, ada: User, same: str) -> None:
+        await stage.project("other")
+        added = await stage.resources.add(resource("Straße", by=ada, attributes={"a": [1]}))
+        await stage.resources.add(resource("Straßen", by=ada))
+        await stage.resources.add(resource("Straße", by=ada, project="other"))
+        async with stage.unit_of_work() as work:
+            assert await work.resources.lock_by_name(project="story", name=same) == added
+
+    async def test_by_name_only_what_is_there_is_found(self, stage: Stage, ada: User) -> None:
+        await stage.project("other")
+        await put_away(stage, await stage.resources.add(resource("Figure 1", by=ada)))
+        async with stage.unit_of_work() as work:
+            for project, name in [
+                ("story", "Figure 1"),
+                ("story", "Figure"),
+                ("other", "Figure 1"),
+                ("unknown", "Figure 1"),
+                ("story", ""),
+            ]:
+                assert await work.resources.lock_by_name(project=project, name=name) is None
+        again = await stage.resources.add(resource("Figure 1", by=ada))
+        async with stage.unit_of_work() as work:
+            assert await work.resources.lock_by_name(project="story", name="Figure 1") == again
+            await work.commit()
+        await stage.put_away("story")
+        async with stage.unit_of_work() as work:
+            assert await work.resources.lock_by_name(project="story", name="Figure 1") is None
+
+    async def test_what_was_locked_by_its_name_stands_until_the_unit_of_work_ends(self, stage: Stage, ada: User) -> None:
+        await stage.resources.add(resource("Figure 1", by=ada, description=""))
+
+        async def lengthen() -> None:
+            async with stage.unit_of_work() as work:
+                found = await work.resources.lock_by_name(project="story", name="figure 1")
+                assert found is not None
+                await work.resources.save(found.revise({"description": f"{found.description}!"}, by=ada, at=NOW))
+                await work.commit()
+
+        await asyncio.gather(*(lengthen() for _ in range(10)))
+        async with stage.unit_of_work() as work:
+            found = await work.resources.lock_by_name(project="story", name="Figure 1")
+            assert found is not None
+            assert (found.description, found.version) == ("!" * 10, 11)
+
 
 async def fill(stage: Stage) -> list[Resource]:
     """Resources in a project `story`: names that sort unlike their ids, and times that tie or are missing."""
