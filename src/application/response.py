@@ -9,7 +9,7 @@ from domain.errors import Conflict, Refused, Unauthenticated, Unavailable
 from domain.response import Outcome, Response, TokenRequired, is_token
 from domain.survey import Identity, Survey
 
-_ATTEMPTS = 3
+_ATTEMPTS = 20  # each is one publication that came between reading the survey and saving
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,6 +3,7 @@
 import base64
 import json
 import re
+from datetime import datetime
 from typing import Annotated, Any
 from urllib.parse import quote, unquote_to_bytes, urlencode
 
@@ -14,6 +15,7 @@ from entrypoints.http.problems import Malformed
 
 LIMIT_DEFAULT, LIMIT_MAX = 100, 1000
 
+_RFC3339 = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt][0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]{1,6})?(?:[Zz]|[+-][0-9]{2}:[0-9]{2})")
 _WHOLE = re.compile(r"-?(?:0|[1-9][0-9]{0,18})")
 
 
@@ -28,6 +30,14 @@ def _whole(value: Any) -> Any:
 Whole = Annotated[int, BeforeValidator(_whole, json_schema_input_type=int)]
 Limit = Annotated[Whole, Field(ge=1, le=LIMIT_MAX, description="How many entries at most.")]
 Cursor = Annotated[str | None, Field(max_length=4096, description="Where to go on: as in the `Link` of the page before.")]
+
+
+def is_moment(text: Any) -> bool:
+    """Whether this is a time as in RFC 3339."""
+    try:
+        return isinstance(text, str) and _RFC3339.fullmatch(text) is not None and datetime.fromisoformat(text).year > 0
+    except ValueError:
+        return False
 
 
 class Query(BaseModel):

@@ -1,5 +1,6 @@
 """Surveys over HTTP."""
 
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Annotated, Any, Literal
 
@@ -160,9 +161,12 @@ def public_survey(use: Container, limits: Limits) -> APIRouter:
 
 
 def signed_in_survey(use: Container, limits: Limits, guard: Guard) -> APIRouter:
-    publish = use.publish_survey()
+    publish, get_one = use.publish_survey(), use.get_survey()
 
-    router = router_of(limits, lookups_of(use))
+    async def tag_of(given: Mapping[str, Any]) -> str:
+        return _tag(await get_one(project=given["project"]))
+
+    router = router_of(limits, lookups_of(use), tag_of=tag_of)
 
     @router.put(
         "/admin/{project:slug}/survey",
