@@ -68,7 +68,7 @@ _LIST = TypeAdapter(list[ProjectOut])
 def public_projects(use: Container, limits: Limits) -> tuple[APIRouter, APIRouter]:
     """The list of projects, and, for the end of the line since its address takes any slug, the single project."""
     list_them, get_one = use.list_projects(), use.get_project()
-    router, last = router_of(limits), router_of(limits, lookups_of(use))
+    router, last = router_of("Projects", limits), router_of("Projects", limits, lookups_of(use))
 
     @router.get("/projects", response_model=list[ProjectOut], description=list_them.__doc__)
     @limits.public_read
@@ -101,7 +101,7 @@ def signed_in_projects(use: Container, limits: Limits, guard: Guard) -> APIRoute
     async def tag_of(given: Mapping[str, Any]) -> str:
         return _tag(*await overview(project=given["project"]))
 
-    router = router_of(limits, lookups_of(use), tag_of=tag_of)
+    router = router_of("Projects", limits, lookups_of(use), tag_of=tag_of)
 
     @router.post(
         "/admin/projects", status_code=201, response_model=ProjectOut, responses=problem_responses(409), description=create.__doc__

@@ -112,7 +112,7 @@ def public_resources(use: Container, limits: Limits) -> APIRouter:
         use.count_resources(),
     )
 
-    router = router_of(limits, lookups_of(use))
+    router = router_of("Resources", limits, lookups_of(use))
 
     @router.get(
         "/{project:slug}/resources/{resource_id:id}",
@@ -158,7 +158,7 @@ def public_resources(use: Container, limits: Limits) -> APIRouter:
 def signed_in_resources(use: Container, limits: Limits, guard: Guard) -> APIRouter:
     create, update, delete, restore = use.create_resource(), use.update_resource(), use.delete_resource(), use.restore_resource()
 
-    router = router_of(limits, lookups_of(use))
+    router = router_of("Resources", limits, lookups_of(use))
 
     @router.post(
         "/admin/{project:slug}/resources",

@@ -57,7 +57,7 @@ class ResponseOut(Out):
 
 def public_responses(use: Container, limits: Limits) -> APIRouter:
     upsert, get_own = use.upsert_answer(), use.get_response()
-    router = router_of(limits)  # no lookups: for answers 422 comes before 404
+    router = router_of("Responses", limits)  # no lookups: for answers 422 comes before 404
 
     @router.post(
         "/{project:slug}/survey/upsert",

@@ -163,10 +163,10 @@ class Route(APIRoute):
                 await lookup(given)
 
 
-def router_of(limits: Limits, lookups: Mapping[str, Lookup] | None = None, *, tag_of: TagOf | None = None) -> APIRouter:
-    """A router of such routes."""
+def router_of(title: str, limits: Limits, lookups: Mapping[str, Lookup] | None = None, *, tag_of: TagOf | None = None) -> APIRouter:
+    """A router of such routes, which OpenAPI shows under this title."""
     kind = type("Route", (Route,), {"around": Around(limits=limits, lookups=lookups or {}, tag_of=tag_of)})
-    return APIRouter(route_class=kind)
+    return APIRouter(route_class=kind, tags=[title])
 
 
 def validated(model: type[BaseModel], given: Any) -> Any:

@@ -46,7 +46,7 @@ def service_routes(use: Container, limits: Limits, *, with_docs: bool) -> APIRou
     links = {"projects": "/projects", "health": "/health"}
     if with_docs:
         links |= {"documentation": "/docs", "openapi": "/openapi.json"}
-    router = router_of(limits)
+    router = router_of("Service", limits)
 
     @router.get("/", response_model=Welcome)
     @limits.public_read

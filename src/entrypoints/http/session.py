@@ -51,7 +51,7 @@ class TokenAnswer(Out):
 
 def session_routes(use: Container, limits: Limits, guard: Guard) -> APIRouter:
     log_in, refresh, log_out = use.log_in(), use.refresh_session(), use.log_out()
-    router = router_of(limits)
+    router = router_of("Sessions", limits)
 
     @router.post("/auth/login", response_model=TokenAnswer, responses=problem_responses(401), description=log_in.__doc__)
     @limits.login
@@ -82,7 +82,7 @@ def session_routes(use: Container, limits: Limits, guard: Guard) -> APIRouter:
 def registration_routes(use: Container, limits: Limits) -> APIRouter:
     """Only where registration is open: elsewhere there is no such address."""
     register = use.register()
-    router = router_of(limits)
+    router = router_of("Sessions", limits)
 
     @router.post(
         "/auth/register", status_code=201, response_model=TokenAnswer, responses=problem_responses(404, 409), description=register.__doc__

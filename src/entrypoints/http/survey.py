@@ -149,7 +149,7 @@ def _parts(survey: Survey) -> dict[str, Any]:
 def public_survey(use: Container, limits: Limits) -> APIRouter:
     get_one = use.get_survey()
 
-    router = router_of(limits, lookups_of(use))
+    router = router_of("Surveys", limits, lookups_of(use))
 
     @router.get("/{project:slug}/survey", response_model=SurveyOut, responses=problem_responses(404), description=get_one.__doc__)
     @limits.public_read
@@ -166,7 +166,7 @@ def signed_in_survey(use: Container, limits: Limits, guard: Guard) -> APIRouter:
     async def tag_of(given: Mapping[str, Any]) -> str:
         return _tag(await get_one(project=given["project"]))
 
-    router = router_of(limits, lookups_of(use), tag_of=tag_of)
+    router = router_of("Surveys", limits, lookups_of(use), tag_of=tag_of)
 
     @router.put(
         "/admin/{project:slug}/survey",
