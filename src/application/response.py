@@ -14,7 +14,7 @@ from domain.response import Outcome, Response, TokenRequired, is_token
 from domain.survey import Identity, ResponseTable, Survey, codebook, response_filter
 from domain.user import User
 
-_ATTEMPTS = 3
+_ATTEMPTS = 20  # each is one publication that came between reading the survey and saving
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -53,20 +53,26 @@ class CheckPassword:
     failures: SignInFailures
     hasher: PasswordHasher
     clock: Clock
+    is_limited: bool = True
 
     async def __call__(self, *, username: str, password: str, network: str) -> User:
         name = canonical_username(username)
+        number = await self._count(name, network) if self.is_limited else None
+        user = await self.users.by_username(name)
+        genuine = await self.hasher.verify(password, user.password_hash if user else None)
+        if user is None or not genuine or not user.is_active:
+            raise InvalidCredentials
+        if number is not None:
+            await self.failures.forgive(number)
+        return user
+
+    async def _count(self, name: str, network: str) -> int:
         now = self.clock.now()
         number, blocked_until = await self.failures.begin(username=name, network=network, at=now)
         if blocked_until is not None:
             await self.failures.forgive(number)
             raise TooManyAttempts(retry_after=(blocked_until - now).total_seconds())
-        user = await self.users.by_username(name)
-        genuine = await self.hasher.verify(password, user.password_hash if user else None)
-        if user is None or not genuine or not user.is_active:
-            raise InvalidCredentials
-        await self.failures.forgive(number)
-        return user
+        return number
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,16 +126,13 @@ class RefreshSession:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LogOut:
-    """End the session of an access token. One that has ended already stays ended; raises `InvalidToken` for a forged token."""
+    """End the session of an access token; one that has ended already stays ended."""
 
     sessions: Sessions
-    tokens: Tokens
     clock: Clock
 
-    async def __call__(self, *, access_token: str) -> None:
-        now = self.clock.now()
-        _, session_id = self.tokens.read_access(access_token, at=now)
-        await self.sessions.end(session_id, at=now)
+    async def __call__(self, *, session_id: UUID) -> None:
+        await self.sessions.end(session_id, at=self.clock.now())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -141,9 +144,12 @@ class Authenticate:
     clock: Clock
 
     async def __call__(self, *, access_token: str) -> User:
-        now = self.clock.now()
-        user_id, session_id = self.tokens.read_access(access_token, at=now)
-        user = await self.sessions.user_of(session_id=session_id, user_id=user_id, at=now)
+        user_id, session_id = self.holder(access_token=access_token)
+        user = await self.sessions.user_of(session_id=session_id, user_id=user_id, at=self.clock.now())
         if user is None:
             raise InvalidToken
         return user
+
+    def holder(self, *, access_token: str) -> tuple[int, UUID]:
+        """The user and the session of a genuine token, also when they have ended since. Raises `InvalidToken`."""
+        return self.tokens.read_access(access_token, at=self.clock.now())

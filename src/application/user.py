@@ -11,7 +11,7 @@ from domain.access import Action, Role, require
 from domain.errors import Fault
 from domain.session import InvalidToken
 from domain.text import refuse
-from domain.user import RegistrationClosed, User, account_faults, canonical_username, new_user, password_faults
+from domain.user import User, account_faults, canonical_username, new_user, password_faults
 
 SETUP_LIFETIME = timedelta(days=7)
 
@@ -31,7 +31,7 @@ class HashNewPassword:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Register:
-    """Make an account of one's own and sign in, where registration is open.
+    """Make an account of one's own and sign in.
 
     The role is `member`, always. A username that is taken is told; whether an address is known never.
     """
@@ -39,13 +39,10 @@ class Register:
     hash_new: HashNewPassword
     open_session: OpenSession
     unit_of_work: UnitOfWorkFactory
-    is_open: bool
 
     async def __call__(
         self, *, username: str, email: str, password: str, orcid_id: str | None = None, openalex_id: str | None = None
     ) -> SignedIn:
-        if not self.is_open:
-            raise RegistrationClosed
         name = canonical_username(username)
         faults = account_faults(username=name, email=email, orcid_id=orcid_id, openalex_id=openalex_id)
         hashed = await self.hash_new(password, username=name, also=faults)

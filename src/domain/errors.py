@@ -87,7 +87,9 @@ class Stale(DomainError):
     detail = "This has changed since you read it."
 
     def __init__(self, *, current: int) -> None:
+        """`current` is the version that stands, 0 where there is nothing yet."""
         self.current = current
+        self.tag = str(current)
         super().__init__()
 
 

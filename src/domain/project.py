@@ -17,6 +17,11 @@ RESERVED_SLUGS = frozenset(["admin", "audit", "auth", "docs", "health", "metrics
 _SLUG = re.compile(SLUG_PATTERN)
 
 
+def is_slug(text: str) -> bool:
+    """Whether this follows the grammar of slugs."""
+    return _SLUG.fullmatch(text) is not None
+
+
 class SlugTaken(Conflict):
     """Another project has this slug: choose another."""
 
@@ -71,7 +76,7 @@ def new_project(*, slug: str, title: str, description: str | None = None, at: da
 
 
 def _faults(project: Project) -> Iterator[Fault]:
-    if not _SLUG.fullmatch(project.slug):
+    if not is_slug(project.slug):
         yield Fault(pointer="/slug", code="bad-slug", detail="1 to 64 of a-z, 0-9 and hyphen, beginning and ending with a letter or digit.")
     yield from text_faults("/title", project.title, shortest=1, longest=TITLE_MAX)
     if project.description is not None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from domain.access import Role
-from domain.errors import Conflict, Fault, NotFound, expect_version
+from domain.errors import Conflict, Fault, expect_version
 from domain.text import refuse, text_faults
 
 USERNAME_PATTERN = r"[a-z0-9][a-z0-9._-]{2,49}"
@@ -29,10 +29,6 @@ class UsernameTaken(Conflict):
 
     code = "username-taken"
     detail = "This username is taken."
-
-
-class RegistrationClosed(NotFound):
-    """There is nothing at this address."""
 
 
 class LastAdmin(Conflict):

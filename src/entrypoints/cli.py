@@ -3,6 +3,7 @@
 import asyncio
 import json
 import signal
+import socket
 import sys
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
@@ -25,9 +26,9 @@ from entrypoints.doctor import examine
 from entrypoints.http.app import Application, make_app, routes_of
 from entrypoints.http.docs import admin_document, public_document
 from entrypoints.http.rate_limit import Limits
-from entrypoints.http.server import config_of
+from entrypoints.http.server import BACKLOG, config_of
 from entrypoints.runtime import FIRST_ADMIN, Deployment, Prepared, deployed, prepare
-from entrypoints.settings import RATES, Settings, SettingsError, load
+from entrypoints.settings import RATES, SettingsError, load
 from entrypoints.story import story_from
 
 FAILED, BAD_USE, BAD_SCHEMA = 1, 2, 3
@@ -52,14 +53,17 @@ def serve(
         if workers > 1 and settings.rate_limits is not None:
             raise SettingsError("More than one worker needs RATE_LIMITS=off: limits are counted within one process.")
         logs.configure(settings.log_format)
-        with deployed(settings) as deployment:
+        listener = _listen(host, port)
+        with listener, deployed(settings) as deployment:
             prepared = asyncio.run(prepare(deployment, settings, demo=demo))
             _greet(f"http://{host}:{port}", prepared, demo=demo)
             if workers == 1:
-                _serve_here(settings, deployment, host=host, port=port)
+                app = make_app(settings, deployment.container(settings))
+                uvicorn.Server(config_of(app)).run(sockets=[listener])
             else:
                 deployment.export()
-                _serve_by_workers(host=host, port=port, workers=workers)
+                config = config_of("entrypoints.cli:worker_app", workers=workers, factory=True)
+                Multiprocess(config, sockets=[listener]).run()
 
 
 def _leave(_number: int, _frame: FrameType | None) -> NoReturn:
@@ -67,17 +71,12 @@ def _leave(_number: int, _frame: FrameType | None) -> NoReturn:
     raise SystemExit(0)
 
 
-def _serve_here(settings: Settings, deployment: Deployment, *, host: str, port: int) -> None:
-    app = make_app(settings, deployment.container(settings))
-    server = uvicorn.Server(config_of(app, host=host, port=port))
-    server.run()
-    if not server.started:
-        raise SettingsError(f"Cannot listen on {host}:{port}: is another program using it?")
-
-
-def _serve_by_workers(*, host: str, port: int, workers: int) -> None:
-    config = config_of("entrypoints.cli:worker_app", host=host, port=port, workers=workers, factory=True)
-    Multiprocess(config, sockets=[config.bind_socket()]).run()
+def _listen(host: str, port: int) -> socket.socket:
+    """A socket for connections to come to; taken first, so that nothing is done for a service that could not be reached."""
+    try:
+        return socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET, backlog=BACKLOG)
+    except OSError as error:
+        raise SettingsError(f"Cannot listen on {host}:{port}: {error.strerror or error}.") from None
 
 
 def worker_app() -> Application:
@@ -199,7 +198,10 @@ def _with_container(run: Callable[[Container], Awaitable[T]]) -> T:
 def openapi(admin: Annotated[bool, typer.Option("--admin", help="The document of the signed-in routes.")] = False) -> None:
     """Print an OpenAPI document."""
     nowhere = Deployment(database_url="postgresql+asyncpg://nowhere", secret_keys=("0" * 32,), pepper="0" * 32)
-    routes = routes_of(nowhere.container(Settings()), Limits(RATES, counting=False), with_docs=False)
+    with _one_line_errors():
+        settings = load()
+    with_registration = settings.registration == "open"
+    routes = routes_of(nowhere.container(settings), Limits(RATES, counting=False), with_docs=False, with_registration=with_registration)
     document = admin_document(routes.signed_in) if admin else public_document([*routes.public, *routes.last])
     typer.echo(json.dumps(document, indent=2))
 

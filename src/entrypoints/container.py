@@ -33,7 +33,7 @@ CONNECTIONS = 32
 class Container(containers.DeclarativeContainer):
     """Use cases are singletons without state; they are resolved once, when the application is made.
 
-    `config`: database_url, secret_keys (bytes, the first signs), pepper (bytes), access_token_minutes, registration_open.
+    `config`: database_url, secret_keys (bytes, the first signs), pepper (bytes), access_token_minutes, limits_on.
     """
 
     config = providers.Configuration(strict=True)
@@ -62,18 +62,23 @@ class Container(containers.DeclarativeContainer):
 
     open_session = providers.Singleton(session.OpenSession, tokens=tokens, random=random, clock=clock)
     hash_new = providers.Singleton(user.HashNewPassword, hasher=hasher, common=common_passwords)
-    check_password = providers.Singleton(session.CheckPassword, users=users, failures=sign_in_failures, hasher=hasher, clock=clock)
+    check_password = providers.Singleton(
+        session.CheckPassword,
+        users=users,
+        failures=sign_in_failures,
+        hasher=hasher,
+        clock=clock,
+        is_limited=config.limits_on,
+    )
 
     log_in = providers.Singleton(session.LogIn, check_password=check_password, open_session=open_session, unit_of_work=unit_of_work)
     refresh_session = providers.Singleton(
         session.RefreshSession, unit_of_work=unit_of_work, tokens=tokens, open_session=open_session, clock=clock
     )
-    log_out = providers.Singleton(session.LogOut, sessions=sessions, tokens=tokens, clock=clock)
+    log_out = providers.Singleton(session.LogOut, sessions=sessions, clock=clock)
     authenticate = providers.Singleton(session.Authenticate, sessions=sessions, tokens=tokens, clock=clock)
 
-    register = providers.Singleton(
-        user.Register, hash_new=hash_new, open_session=open_session, unit_of_work=unit_of_work, is_open=config.registration_open
-    )
+    register = providers.Singleton(user.Register, hash_new=hash_new, open_session=open_session, unit_of_work=unit_of_work)
     set_password = providers.Singleton(user.SetPassword, unit_of_work=unit_of_work, hash_new=hash_new, clock=clock)
     create_admin = providers.Singleton(user.CreateAdmin, hash_new=hash_new, unit_of_work=unit_of_work, clock=clock)
     create_user = providers.Singleton(user.CreateUser, unit_of_work=unit_of_work, random=random, clock=clock)

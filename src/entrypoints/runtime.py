@@ -35,7 +35,7 @@ class Deployment:
                 "secret_keys": [key.encode() for key in self.secret_keys],
                 "pepper": self.pepper.encode(),
                 "access_token_minutes": settings.access_token_minutes,
-                "registration_open": settings.registration == "open",
+                "limits_on": settings.rate_limits is not None,
             }
         )
         return container

@@ -3,6 +3,7 @@
 import ipaddress
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 
 from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
@@ -57,6 +58,8 @@ class Settings(BaseSettings):
     def _is_asyncpg(cls, url: str | None) -> str | None:
         if url is not None and not url.startswith("postgresql+asyncpg://"):
             raise ValueError("must start with postgresql+asyncpg://")
+        if url is not None:
+            _check_address(url)
         return url
 
     @field_validator("secret_key", mode="before")
@@ -79,7 +82,10 @@ class Settings(BaseSettings):
     def _networks(cls, given: Any) -> Any:
         if not isinstance(given, str):
             return given
-        return tuple(ipaddress.ip_network(part.strip()) for part in given.split(",") if part.strip())
+        try:
+            return tuple(ipaddress.ip_network(part.strip()) for part in given.split(",") if part.strip())
+        except ValueError:
+            raise ValueError("must be networks such as 10.0.0.0/8, comma-separated") from None
 
     @field_validator("rate_limits", mode="before")
     @classmethod
@@ -93,6 +99,13 @@ class Settings(BaseSettings):
             amount, unit = changed["survey-write"].split("/")
             changed.setdefault("survey-write-network", f"{int(amount) * NETWORK_SHARE}/{unit}")
         return RATES | changed
+
+
+def _check_address(url: str) -> None:
+    try:
+        urlsplit(url).port  # noqa: B018 - raises for one that is no number or out of range
+    except ValueError:
+        raise ValueError("must be an address such as postgresql+asyncpg://user:password@host:5432/database") from None
 
 
 def _check_secret(secret: str) -> None:

@@ -11,7 +11,7 @@ from domain.text import refuse, text_faults
 
 TITLE_MAX = 255
 QUESTIONS_MAX = 1000
-MINIMUM_CELL_DEFAULT = 5
+MINIMUM_CELL_DEFAULT, MINIMUM_CELL_MAX = 5, 1_000_000
 
 
 class Identity(StrEnum):
@@ -86,8 +86,8 @@ def _canonical(definition: Definition) -> Definition:
 
 def _faults(definition: Definition) -> Iterator[Fault]:
     yield from text_faults("/title", definition.title, shortest=1, longest=TITLE_MAX)
-    if definition.results.minimum_cell < 1:
-        yield Fault(pointer="/results/minimum_cell", code="out-of-range", detail="At least 1.")
+    if not 1 <= definition.results.minimum_cell <= MINIMUM_CELL_MAX:
+        yield Fault(pointer="/results/minimum_cell", code="out-of-range", detail=f"1 to {MINIMUM_CELL_MAX}.")
     if not 1 <= len(definition.questions) <= QUESTIONS_MAX:
         yield Fault(pointer="/questions", code="bad-count", detail=f"1 to {QUESTIONS_MAX} questions.")
     columns: set[str] = set()

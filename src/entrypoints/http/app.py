@@ -19,7 +19,7 @@ from entrypoints.http.rate_limit import Limits
 from entrypoints.http.resource import public_resources, signed_in_resources
 from entrypoints.http.response import public_responses, signed_in_responses
 from entrypoints.http.service import NAME, VERSION, service_routes
-from entrypoints.http.session import session_routes
+from entrypoints.http.session import registration_routes, session_routes
 from entrypoints.http.signed_in import MayAsk
 from entrypoints.http.survey import public_survey, signed_in_survey
 from entrypoints.http.user import account_routes, admin_user_routes
@@ -63,7 +63,7 @@ class Routes:
         return [*self.public, *self.signed_in, *self.pages, *self.last]
 
 
-def routes_of(use: Container, limits: Limits, *, with_docs: bool = True) -> Routes:
+def routes_of(use: Container, limits: Limits, *, with_docs: bool = True, with_registration: bool = True) -> Routes:
     """Every route, over the use cases of a container."""
     authenticate = use.authenticate()
 
@@ -76,9 +76,10 @@ def routes_of(use: Container, limits: Limits, *, with_docs: bool = True) -> Rout
         public_responses(use, limits),
         public_survey(use, limits),
         projects,
-        service_routes(use, limits),
+        service_routes(use, limits, with_docs=with_docs),
     ]
     signed_in = [
+        *([registration_routes(use, limits)] if with_registration else []),
         session_routes(use, limits, guard),
         account_routes(use, limits),
         admin_user_routes(use, limits, guard),
@@ -103,7 +104,7 @@ def routes_of(use: Container, limits: Limits, *, with_docs: bool = True) -> Rout
 def make_app(settings: Settings, use: Container) -> Application:
     """The application for these settings."""
     limits = Limits(settings.rate_limits or RATES, counting=settings.rate_limits is not None)
-    routes = routes_of(use, limits, with_docs=settings.docs == "on")
+    routes = routes_of(use, limits, with_docs=settings.docs == "on", with_registration=settings.registration == "open")
     router = APIRouter()
     router.routes.extend(routes.in_order)
     return Application(router, networks=Networks(settings.trusted_proxies), access_log=AccessLog(settings.log_format), use=use)

@@ -49,7 +49,7 @@ def admin_document(routes: Iterable[BaseRoute]) -> dict[str, Any]:
 
 
 def docs_routes(use: Container, limits: Limits, guard: Guard, *, public: bytes, admin: bytes) -> APIRouter:
-    router = router_of(limits)
+    router = router_of("Documentation", limits)
 
     @router.get("/openapi.json", include_in_schema=False)
     @limits.public_read

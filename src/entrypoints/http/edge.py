@@ -21,7 +21,7 @@ TARGET_MAX = 8192
 CONTENT_SECURITY_POLICY = b"default-src 'none'; frame-ancestors 'none'"
 
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
-_ALWAYS = [(b"x-content-type-options", b"nosniff"), (b"referrer-policy", b"no-referrer")]
+ALWAYS = [(b"x-content-type-options", b"nosniff"), (b"referrer-policy", b"no-referrer")]
 
 
 class Edge:
@@ -93,7 +93,7 @@ class _Answer:
                 given = value
             elif name == b"authorization":
                 self._signed_in = True
-        self._id = given if _REQUEST_ID.fullmatch(given) else b"%032x" % getrandbits(128)  # a name, not a secret
+        self._id = given if _REQUEST_ID.fullmatch(given) else new_request_id().encode()
 
     @property
     def request_id(self) -> str:
@@ -109,7 +109,7 @@ class _Answer:
 
     def _complete(self, headers: list[tuple[bytes, bytes]]) -> None:
         headers.append((b"x-request-id", self._id))
-        headers += _ALWAYS
+        headers += ALWAYS
         names = {name for name, _ in headers}
         if b"content-security-policy" not in names:
             headers.append((b"content-security-policy", CONTENT_SECURITY_POLICY))
@@ -122,6 +122,11 @@ class _Answer:
         if limits:
             headers.append((b"ratelimit", ", ".join([state for state, _ in limits]).encode()))
             headers.append((b"ratelimit-policy", ", ".join([policy for _, policy in limits]).encode()))
+
+
+def new_request_id() -> str:
+    """A name for a request that came without one; not a secret."""
+    return f"{getrandbits(128):032x}"
 
 
 def _check_target(scope: Scope) -> None:

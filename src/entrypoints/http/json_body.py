@@ -88,10 +88,10 @@ def parse_json(body: bytes) -> Any:
 
 
 def _is_shallow(value: Any) -> bool:
-    level = [value]
-    for _ in range(DEPTH_MAX + 1):
-        level = [inner for outer in level for inner in _inner(outer)]
-        if not level:
+    containers = [value]
+    for _ in range(DEPTH_MAX):
+        containers = [inner for outer in containers for inner in _inner(outer) if isinstance(inner, dict | list)]
+        if not containers:
             return True
     return False
 

@@ -133,7 +133,7 @@ def _headers(error: DomainError | EdgeRefusal) -> dict[str, str]:
         case Unauthenticated():
             return {"www-authenticate": "Bearer"}
         case Stale():
-            return {"etag": f'"{error.current}"'}
+            return {"etag": f'"{error.tag}"'} if error.current else {}
         case TooMany() | Unavailable():
             return {"retry-after": str(max(1, ceil(error.retry_after)))}
         case Full():

@@ -1,6 +1,7 @@
 """Projects over HTTP."""
 
-from typing import Annotated
+from collections.abc import Mapping
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query
 from pydantic import Field, TypeAdapter
@@ -9,7 +10,7 @@ from starlette.responses import Response
 
 from application.ports import Counts
 from domain.access import Action
-from domain.project import DESCRIPTION_MAX, SLUG_PATTERN, TITLE_MAX, Project
+from domain.project import DESCRIPTION_MAX, SLUG_PATTERN, TITLE_MAX, Project, is_slug
 from domain.user import User
 from entrypoints.container import Container
 from entrypoints.http.lookups import lookups_of
@@ -67,7 +68,7 @@ _LIST = TypeAdapter(list[ProjectOut])
 def public_projects(use: Container, limits: Limits) -> tuple[APIRouter, APIRouter]:
     """The list of projects, and, for the end of the line since its address takes any slug, the single project."""
     list_them, get_one = use.list_projects(), use.get_project()
-    router, last = router_of(limits), router_of(limits)
+    router, last = router_of("Projects", limits), router_of("Projects", limits, lookups_of(use))
 
     @router.get("/projects", response_model=list[ProjectOut], description=list_them.__doc__)
     @limits.public_read
@@ -95,9 +96,12 @@ def public_projects(use: Container, limits: Limits) -> tuple[APIRouter, APIRoute
 
 
 def signed_in_projects(use: Container, limits: Limits, guard: Guard) -> APIRouter:
-    create, update, delete = use.create_project(), use.update_project(), use.delete_project()
+    create, update, delete, overview = use.create_project(), use.update_project(), use.delete_project(), use.get_project()
 
-    router = router_of(limits, lookups_of(use))
+    async def tag_of(given: Mapping[str, Any]) -> str:
+        return _tag(*await overview(project=given["project"]))
+
+    router = router_of("Projects", limits, lookups_of(use), tag_of=tag_of)
 
     @router.post(
         "/admin/projects", status_code=201, response_model=ProjectOut, responses=problem_responses(409), description=create.__doc__
@@ -105,7 +109,8 @@ def signed_in_projects(use: Container, limits: Limits, guard: Guard) -> APIRoute
     @limits.signed_in
     async def post_project(request: Request, body: ProjectIn, by: Annotated[User, Depends(guard(Action.PROJECT_CREATE))]) -> Response:
         made = await create(by=by, **body.model_dump())
-        return Json(ProjectOut.of(made), status=201, headers={"location": f"/{made.slug}", "etag": f'"{made.version}"'})
+        tag = _tag(made, Counts(resources=0, files=0, survey_open=False))
+        return Json(ProjectOut.of(made), status=201, headers={"location": f"/{made.slug}", "etag": f'"{tag}"'})
 
     @router.patch(
         "/admin/projects/{project:slug}", response_model=ProjectOut, responses=problem_responses(404, 412), description=update.__doc__
@@ -117,7 +122,7 @@ def signed_in_projects(use: Container, limits: Limits, guard: Guard) -> APIRoute
         changed = await update(
             project=project, changes=body.model_dump(exclude_unset=True), expected=expected_versions(request.headers), by=by
         )
-        return Json(ProjectOut.of(changed), headers={"etag": f'"{changed.version}"'})
+        return Json(ProjectOut.of(changed), headers={"etag": f'"{await tag_of({"project": project})}"'})
 
     @router.delete(
         "/admin/projects/{project:slug}",
@@ -140,7 +145,9 @@ def _tag(project: Project, counts: Counts) -> str:
 
 
 def _after(cursor: str | None) -> str:
-    place = decode_cursor(cursor) if cursor is not None else [""]
-    if len(place) != 1 or not isinstance(place[0], str) or "\x00" in place[0]:
+    if cursor is None:
+        return ""
+    place = decode_cursor(cursor)
+    if len(place) != 1 or not isinstance(place[0], str) or not is_slug(place[0]):
         raise bad_cursor()
     return place[0]

@@ -29,6 +29,14 @@ def _whole(value: Any) -> Any:
     return value
 
 
+def is_moment(text: Any) -> bool:
+    """Whether this is a time as in RFC 3339."""
+    try:
+        return isinstance(text, str) and _RFC3339.fullmatch(text) is not None and datetime.fromisoformat(text).year > 0
+    except ValueError:
+        return False
+
+
 def _flag(value: Any) -> Any:
     if isinstance(value, str):
         if value not in ("true", "false"):
@@ -39,7 +47,7 @@ def _flag(value: Any) -> Any:
 
 def _moment(value: Any) -> Any:
     if isinstance(value, str):
-        if not _RFC3339.fullmatch(value):
+        if not is_moment(value):
             raise ValueError("Input should be a time as in RFC 3339, such as 2026-11-24T07:14:29Z")
         return datetime.fromisoformat(value)
     return value

@@ -73,17 +73,26 @@ def digest(content: bytes) -> str:
 
 def entity(headers: Headers, content: BaseModel | bytes, *, tag: str) -> Response:
     """A single entity under its strong tag; 304 without a body when the client has it already."""
-    known = headers.get("if-none-match")
+    known = ", ".join(headers.getlist("if-none-match"))
     caching = {"etag": f'"{tag}"', "cache-control": "no-cache"}
-    if known is not None and (known.strip() == "*" or any(value == tag for _, value in _ETAG.findall(known))):
+    if known and (known.strip() == "*" or any(value == tag for _, value in _ETAG.findall(known))):
         return Response(status_code=304, headers=caching)
     return Json(content, headers=caching)
 
 
+class _AnyVersion(frozenset[int]):
+    """What `If-Match: *` asks for: that there is a version at all."""
+
+    def __contains__(self, version: object) -> bool:
+        return isinstance(version, int) and version >= 1
+
+
 def expected_versions(headers: Headers) -> frozenset[int] | None:
     """The versions that `If-Match` allows; None when any will do. Weak tags and what is no tag of ours allow nothing."""
-    given = headers.get("if-match")
-    if given is None or given.strip() == "*":
+    given = ", ".join(headers.getlist("if-match"))
+    if not given:
         return None
+    if given.strip() == "*":
+        return _AnyVersion()
     strong = [value for weak, value in _ETAG.findall(given) if not weak]
     return frozenset(int(match[1]) for value in strong if (match := _VERSIONED.fullmatch(value)))

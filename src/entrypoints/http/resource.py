@@ -1,6 +1,5 @@
 """Resources over HTTP."""
 
-from datetime import datetime
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Query
@@ -12,11 +11,12 @@ from application.ports import After
 from domain.access import Action
 from domain.errors import Fault, Invalid
 from domain.resource import DESCRIPTION_MAX, NAME_MAX, SEARCH_MAX, SKIP_MAX, Filter, Resource, Sort, Status
+from domain.text import is_clean
 from domain.user import User
 from entrypoints.container import Container
 from entrypoints.http.lookups import lookups_of
 from entrypoints.http.problems import problem_responses
-from entrypoints.http.query import INT64_MAX, PageQuery, Whole, bad_cursor, decode_cursor, encode_cursor, next_link, pairs
+from entrypoints.http.query import INT64_MAX, PageQuery, Whole, bad_cursor, decode_cursor, encode_cursor, is_moment, next_link, pairs
 from entrypoints.http.query import Query as QueryModel
 from entrypoints.http.rate_limit import Limits
 from entrypoints.http.reply import Body, Json, Out, Time, entity, expected_versions, without_default
@@ -112,7 +112,7 @@ def public_resources(use: Container, limits: Limits) -> APIRouter:
         use.count_resources(),
     )
 
-    router = router_of(limits, lookups_of(use))
+    router = router_of("Resources", limits, lookups_of(use))
 
     @router.get(
         "/{project:slug}/resources/{resource_id:id}",
@@ -158,7 +158,7 @@ def public_resources(use: Container, limits: Limits) -> APIRouter:
 def signed_in_resources(use: Container, limits: Limits, guard: Guard) -> APIRouter:
     create, update, delete, restore = use.create_resource(), use.update_resource(), use.delete_resource(), use.restore_resource()
 
-    router = router_of(limits, lookups_of(use))
+    router = router_of("Resources", limits, lookups_of(use))
 
     @router.post(
         "/admin/{project:slug}/resources",
@@ -261,13 +261,6 @@ def _is_key(key: Any, sort: Sort) -> bool:
         case "id":
             return type(key) is int
         case "name":
-            return isinstance(key, str) and "\x00" not in key
+            return isinstance(key, str) and len(key) <= NAME_MAX and is_clean(key)
         case _:
-            return (key is None and sort.column == "updated_at") or _is_time(key)
-
-
-def _is_time(text: Any) -> bool:
-    try:
-        return datetime.fromisoformat(text).tzinfo is not None
-    except (TypeError, ValueError):
-        return False
+            return (key is None and sort.column == "updated_at") or is_moment(key)

@@ -86,7 +86,7 @@ class ResponseOut(Out):
 
 def public_responses(use: Container, limits: Limits) -> APIRouter:
     upsert, save, get_own, erase = use.upsert_answer(), use.save_answers(), use.get_response(), use.erase_response()
-    router = router_of(limits)  # no lookups: for answers 422 comes before 404
+    router = router_of("Responses", limits)  # no lookups: for answers 422 comes before 404
 
     @router.post(
         "/{project:slug}/survey/upsert",
@@ -169,7 +169,7 @@ class ResponseExport(Query):
 
 def signed_in_responses(use: Container, limits: Limits, guard: Guard) -> APIRouter:
     list_them, export = use.list_responses(), use.export_responses()
-    router = router_of(limits, lookups_of(use))
+    router = router_of("Responses", limits, lookups_of(use))
 
     @router.get(
         "/admin/{project:slug}/survey/responses",

@@ -7,7 +7,7 @@ docs/decisions/0003-routes.md.
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Protocol, runtime_checkable
 
 from fastapi import APIRouter
 from fastapi.routing import APIRoute
@@ -16,7 +16,7 @@ from starlette.convertors import Convertor, register_url_convertor
 from starlette.requests import Request
 from starlette.types import Receive, Scope, Send
 
-from domain.errors import Fault, Invalid, NotFound
+from domain.errors import Fault, Invalid, NotFound, Stale
 from domain.project import SLUG_PATTERN
 from entrypoints.http.json_body import read_json
 from entrypoints.http.problems import EdgeRefusal, problem_responses
@@ -24,6 +24,14 @@ from entrypoints.http.query import INT64_MAX, pairs
 from entrypoints.http.rate_limit import Limits, Policy, network, respondent, user
 
 Lookup = Callable[[Mapping[str, Any]], Awaitable[Any]]
+TagOf = Callable[[Mapping[str, Any]], Awaitable[str]]
+
+
+@runtime_checkable
+class Admits(Protocol):
+    """A dependency that, once its user was counted, decides whether that user may ask at all."""
+
+    def admit(self, user: Any) -> None: ...
 
 
 class _SlugConvertor(Convertor[str]):
@@ -66,11 +74,23 @@ class _Plan:
     by_respondent: tuple[Policy, ...]
 
 
-class Route(APIRoute):
-    """A route of the contract. Its order: limits, 401, 403 by role, query and body, and 404 before what is wrong with those."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Around:
+    """What the routes of a router share.
 
-    limits: ClassVar[Limits]
-    lookups: ClassVar[Mapping[str, Lookup]] = {}
+    `lookups` say, by path parameter, whether its thing is there; `tag_of` tells the entity tag that a stale `If-Match` should have
+    named, where that is more than the version.
+    """
+
+    limits: Limits
+    lookups: Mapping[str, Lookup]
+    tag_of: TagOf | None
+
+
+class Route(APIRoute):
+    """A route of the contract. Its order: limits, 401, 403 by role, body and query, and 404 before what is wrong with those."""
+
+    around: ClassVar[Around]
 
     def __init__(self, path: str, endpoint: Callable[..., Any], **options: Any) -> None:
         options["generate_unique_id_function"] = lambda route: route.name
@@ -87,7 +107,7 @@ class Route(APIRoute):
         asked = self.dependant
         if asked.header_params or asked.cookie_params:
             raise TypeError(f"{self.path}: read headers from the request.")
-        policies = self.limits.of(self.endpoint) or ()
+        policies = self.around.limits.of(self.endpoint) or ()
         return _Plan(
             dependencies=tuple((str(d.name), d.call) for d in asked.dependencies if d.call and d.name),
             query=_model(asked.query_params),
@@ -98,45 +118,53 @@ class Route(APIRoute):
         )
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
-        plan, limits = self._plan, self.limits
+        plan, limits = self._plan, self.around.limits
         request = Request(scope, receive)
         given: dict[str, Any] = {"request": request, **scope["path_params"]}
         limits.count(request, self.path, plan.first)
         for name, call in plan.dependencies:
             given[name] = await call(request)
         limits.count(request, self.path, plan.by_user)
+        for name, call in plan.dependencies:
+            if isinstance(call, Admits):
+                call.admit(given[name])
         try:
             await self._read(request, given)
+            response = await self.endpoint(**given)
         except (Invalid, EdgeRefusal):
             await self._look_for_target(given)
             raise
-        response = await self.endpoint(**given)
+        except Stale as stale:
+            if stale.current and self.around.tag_of is not None:
+                stale.tag = await self.around.tag_of(given)
+            raise
         await response(scope, receive, send)
 
     async def _read(self, request: Request, given: dict[str, Any]) -> None:
         plan, scope = self._plan, request.scope
+        content = await read_json(request.receive, request.headers) if plan.body else None
         query = pairs(scope["query_string"])
         if plan.query:
             given[plan.query[0]] = validated(plan.query[1], query)
         elif query:
             raise Invalid(Fault(pointer="", code="unknown-parameter", detail="This address takes no parameters."))
         if plan.body:
-            given[plan.body[0]] = body = validated(plan.body[1], await read_json(request.receive, request.headers))
+            given[plan.body[0]] = body = validated(plan.body[1], content)
             if plan.by_respondent:
-                scope["respondent"] = self.limits.respondent(body.fingerprint)
-                self.limits.count(request, self.path, plan.by_respondent)
+                scope["respondent"] = self.around.limits.respondent(body.fingerprint)
+                self.around.limits.count(request, self.path, plan.by_respondent)
 
     async def _look_for_target(self, given: Mapping[str, Any]) -> None:
         """Raise `NotFound` when the request, however wrong, is about something that is not there."""
-        for name, lookup in self.lookups.items():
+        for name, lookup in self.around.lookups.items():
             if name in given:
                 await lookup(given)
 
 
-def router_of(limits: Limits, lookups: Mapping[str, Lookup] | None = None) -> APIRouter:
-    """A router whose routes count by `limits`, and whose `lookups` say, by path parameter, whether its thing is there."""
-    kind = type("Route", (Route,), {"limits": limits, "lookups": lookups or {}})
-    return APIRouter(route_class=kind)
+def router_of(title: str, limits: Limits, lookups: Mapping[str, Lookup] | None = None, *, tag_of: TagOf | None = None) -> APIRouter:
+    """A router of such routes, which OpenAPI shows under this title."""
+    kind = type("Route", (Route,), {"around": Around(limits=limits, lookups=lookups or {}, tag_of=tag_of)})
+    return APIRouter(route_class=kind, tags=[title])
 
 
 def validated(model: type[BaseModel], given: Any) -> Any:

@@ -40,16 +40,18 @@ _HEALTHY = Health(status="healthy")
 _NEVER_STORED = {"cache-control": "no-store"}
 
 
-def service_routes(use: Container, limits: Limits) -> APIRouter:
+def service_routes(use: Container, limits: Limits, *, with_docs: bool) -> APIRouter:
     database = use.pool()
     problems = catalogue()
-    router = router_of(limits)
+    links = {"projects": "/projects", "health": "/health"}
+    if with_docs:
+        links |= {"documentation": "/docs", "openapi": "/openapi.json"}
+    router = router_of("Service", limits)
 
     @router.get("/", response_model=Welcome)
     @limits.public_read
     async def get_welcome(request: Request) -> Response:
         """The name and version of the service, and where to go on."""
-        links = {"projects": "/projects", "health": "/health", "documentation": "/docs", "openapi": "/openapi.json"}
         return Json(Welcome(name=NAME, version=VERSION, links=links))
 
     @router.get("/health/live", response_model=Health)

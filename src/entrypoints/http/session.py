@@ -1,6 +1,7 @@
 """Signing in and out over HTTP."""
 
 from typing import Annotated, Literal
+from uuid import UUID
 
 from fastapi import APIRouter, Depends
 from pydantic import Field
@@ -13,9 +14,9 @@ from domain.user import User
 from entrypoints.container import Container
 from entrypoints.http.problems import problem_responses
 from entrypoints.http.rate_limit import Limits
-from entrypoints.http.reply import Body, Json, Out
+from entrypoints.http.reply import Body, Json, Out, entity
 from entrypoints.http.route import router_of
-from entrypoints.http.signed_in import BEARER, Guard, bearer_token
+from entrypoints.http.signed_in import Guard, HoldsToken
 from entrypoints.http.user import Email, Identifier, NewPassword, Username, UserOut
 
 TYPED_MAX = 1024
@@ -49,15 +50,8 @@ class TokenAnswer(Out):
 
 
 def session_routes(use: Container, limits: Limits, guard: Guard) -> APIRouter:
-    register, log_in, refresh, log_out = use.register(), use.log_in(), use.refresh_session(), use.log_out()
-    router = router_of(limits)
-
-    @router.post(
-        "/auth/register", status_code=201, response_model=TokenAnswer, responses=problem_responses(404, 409), description=register.__doc__
-    )
-    @limits.login
-    async def post_register(request: Request, body: RegisterBody) -> Response:
-        return token_answer(await register(**body.model_dump()), status=201)
+    log_in, refresh, log_out = use.log_in(), use.refresh_session(), use.log_out()
+    router = router_of("Sessions", limits)
 
     @router.post("/auth/login", response_model=TokenAnswer, responses=problem_responses(401), description=log_in.__doc__)
     @limits.login
@@ -70,24 +64,32 @@ def session_routes(use: Container, limits: Limits, guard: Guard) -> APIRouter:
     async def post_refresh(request: Request, body: RefreshBody) -> Response:
         return token_answer(await refresh(refresh_token=body.refresh_token))
 
-    @router.post(
-        "/auth/logout",
-        status_code=204,
-        response_model=None,
-        responses=problem_responses(401),
-        description=log_out.__doc__,
-        dependencies=[Depends(BEARER)],
-    )
-    @limits.login
-    async def post_logout(request: Request) -> Response:
-        await log_out(access_token=bearer_token(request))
+    @router.post("/auth/logout", status_code=204, response_model=None, responses=problem_responses(401), description=log_out.__doc__)
+    @limits.signed_in
+    async def post_logout(request: Request, session_id: Annotated[UUID, Depends(HoldsToken(use.authenticate()))]) -> Response:
+        await log_out(session_id=session_id)
         return Response(status_code=204)
 
     @router.get("/auth/me", response_model=UserOut)
     @limits.signed_in
     async def get_me(request: Request, by: Annotated[User, Depends(guard(Action.SELF_READ))]) -> Response:
         """Who is signed in, as of now."""
-        return Json(UserOut.of(by), headers={"etag": f'"{by.version}"'})
+        return entity(request.headers, UserOut.of(by), tag=str(by.version))
+
+    return router
+
+
+def registration_routes(use: Container, limits: Limits) -> APIRouter:
+    """Only where registration is open: elsewhere there is no such address."""
+    register = use.register()
+    router = router_of("Sessions", limits)
+
+    @router.post(
+        "/auth/register", status_code=201, response_model=TokenAnswer, responses=problem_responses(404, 409), description=register.__doc__
+    )
+    @limits.login
+    async def post_register(request: Request, body: RegisterBody) -> Response:
+        return token_answer(await register(**body.model_dump()), status=201)
 
     return router
 

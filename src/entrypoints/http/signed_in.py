@@ -1,6 +1,7 @@
 """Who is signed in, and whether the role may ask at all: decided before anything else of a request is read."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
+from uuid import UUID
 
 from fastapi.security import HTTPBearer
 from starlette.requests import HTTPConnection, Request
@@ -12,9 +13,10 @@ from domain.user import User
 
 
 class MayAsk(HTTPBearer):
-    """A dependency that answers the signed-in user. Raises `Unauthenticated`, `InvalidToken`, `NotAllowed`.
+    """A dependency that answers the signed-in user. Raises `Unauthenticated`, `InvalidToken`.
 
-    The use case asks the same rule again: here it only comes early enough to be told before the body is read.
+    `admit` raises `NotAllowed`. The use case asks the same rule again: here it only comes early enough to be told before the body is
+    read.
     """
 
     def __init__(self, authenticate: Authenticate, action: Action) -> None:
@@ -25,8 +27,23 @@ class MayAsk(HTTPBearer):
     async def __call__(self, request: Request) -> User:  # type: ignore[override]
         user = await self._authenticate(access_token=bearer_token(request))
         request.scope["user_id"] = user.id
-        require(user, self.action)
         return user
+
+    def admit(self, user: User) -> None:
+        require(user, self.action)
+
+
+class HoldsToken(HTTPBearer):
+    """A dependency that answers the session of a genuine access token, also when it has ended. Raises `InvalidToken`."""
+
+    def __init__(self, authenticate: Authenticate) -> None:
+        super().__init__(scheme_name="bearer", description="The access token of a sign-in.", auto_error=False)
+        self._authenticate = authenticate
+
+    async def __call__(self, request: Request) -> UUID:  # type: ignore[override]
+        user_id, session_id = self._authenticate.holder(access_token=bearer_token(request))
+        request.scope["user_id"] = user_id
+        return session_id
 
 
 def bearer_token(request: HTTPConnection) -> str:
@@ -38,7 +55,4 @@ def bearer_token(request: HTTPConnection) -> str:
     return token.strip()
 
 
-# For the OpenAPI text of a route that reads the token itself.
-BEARER = HTTPBearer(scheme_name="bearer", description="The access token of a sign-in.", auto_error=False)
-
-Guard = Callable[[Action], Callable[[Request], Awaitable[User]]]
+Guard = Callable[[Action], MayAsk]

@@ -1,6 +1,7 @@
 """Surveys over HTTP."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Annotated, Any, Literal
 
@@ -171,7 +172,7 @@ def _parts(survey: Survey) -> dict[str, Any]:
 def public_survey(use: Container, limits: Limits) -> APIRouter:
     get_one, get_schema = use.get_survey(), use.get_codebook()
 
-    router = router_of(limits, lookups_of(use))
+    router = router_of("Surveys", limits, lookups_of(use))
 
     @router.get("/{project:slug}/survey", response_model=SurveyOut, responses=problem_responses(404), description=get_one.__doc__)
     @limits.public_read
@@ -194,9 +195,12 @@ def public_survey(use: Container, limits: Limits) -> APIRouter:
 
 
 def signed_in_survey(use: Container, limits: Limits, guard: Guard) -> APIRouter:
-    publish, list_them, switch = use.publish_survey(), use.list_versions(), use.switch_survey()
+    publish, get_one, list_them, switch = use.publish_survey(), use.get_survey(), use.list_versions(), use.switch_survey()
 
-    router = router_of(limits, lookups_of(use))
+    async def tag_of(given: Mapping[str, Any]) -> str:
+        return _tag(await get_one(project=given["project"]))
+
+    router = router_of("Surveys", limits, lookups_of(use), tag_of=tag_of)
 
     @router.put(
         "/admin/{project:slug}/survey",

@@ -78,7 +78,7 @@ _LIST = TypeAdapter(list[UserOut])
 
 def account_routes(use: Container, limits: Limits) -> APIRouter:
     set_password = use.set_password()
-    router = router_of(limits)
+    router = router_of("Users", limits)
 
     @router.post(
         "/auth/set-password", status_code=204, response_model=None, responses=problem_responses(401), description=set_password.__doc__
@@ -94,7 +94,7 @@ def account_routes(use: Container, limits: Limits) -> APIRouter:
 def admin_user_routes(use: Container, limits: Limits, guard: Guard) -> APIRouter:
     list_them, get_one, create, administer = use.list_users(), use.get_user(), use.create_user(), use.administer_user()
 
-    router = router_of(limits, lookups_of(use))
+    router = router_of("Users", limits, lookups_of(use))
 
     @router.get("/admin/users", response_model=list[UserOut], description=list_them.__doc__)
     @limits.signed_in

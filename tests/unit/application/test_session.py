@@ -170,8 +170,9 @@ async def test_an_access_token_expires(world: World) -> None:
 
 async def test_logging_out_ends_this_session_alone_and_may_be_done_twice(world: World) -> None:
     first, second = await world.signed_up(), await world.signed_in()
-    await world.log_out(access_token=first.access_token)
-    await world.log_out(access_token=first.access_token)
+    for _ in range(2):
+        _, session_id = world.authenticate.holder(access_token=first.access_token)
+        await world.log_out(session_id=session_id)
     with pytest.raises(InvalidToken):
         await world.authenticate(access_token=first.access_token)
     with pytest.raises(InvalidToken):
@@ -179,6 +180,14 @@ async def test_logging_out_ends_this_session_alone_and_may_be_done_twice(world: 
     assert await world.authenticate(access_token=second.access_token)
 
 
-async def test_logging_out_with_a_forged_token_is_refused(world: World) -> None:
+async def test_a_forged_token_has_no_holder(world: World) -> None:
     with pytest.raises(InvalidToken):
-        await world.log_out(access_token="forged")
+        world.authenticate.holder(access_token="forged")
+
+
+async def test_without_limits_failures_do_not_count(world: World) -> None:
+    await world.signed_up()
+    unlimited = replace(world.log_in, check_password=replace(world.log_in.check_password, is_limited=False))
+    for _ in range(30):
+        with pytest.raises(InvalidCredentials):
+            await unlimited(username="nobody", password="a wrong password", network="home")

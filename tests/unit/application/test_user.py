@@ -9,7 +9,7 @@ from application.user import SETUP_LIFETIME
 from domain.access import NotAllowed, Role
 from domain.errors import Invalid, NotFound, Stale
 from domain.session import InvalidToken
-from domain.user import LastAdmin, RegistrationClosed, User, UsernameTaken
+from domain.user import LastAdmin, User, UsernameTaken
 from tests.unit.application.conftest import PASSWORD, World
 
 
@@ -33,12 +33,6 @@ async def test_whoever_registers_is_a_member_and_signed_in(world: World) -> None
     assert (signed_in.user.orcid_id, signed_in.user.openalex_id) == ("0000-0002-1825-0097", "A5023888391")
     assert await world.authenticate(access_token=signed_in.access_token) == signed_in.user
     assert PASSWORD not in str(signed_in.user.password_hash)
-
-
-async def test_where_registration_is_closed_there_is_nothing(world: World) -> None:
-    with pytest.raises(RegistrationClosed) as refused:
-        await world.register_closed(username="x", email="x", password="x")
-    assert (refused.value.code, refused.value.detail) == (NotFound.code, NotFound.detail)
 
 
 async def test_a_taken_name_is_told_and_an_address_may_be_used_twice(world: World) -> None:

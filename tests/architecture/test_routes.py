@@ -1,0 +1,140 @@
+"""Every route: limited, documented once, reachable, behind the sign-in it needs, and hidden by no project."""
+
+import re
+from itertools import chain
+from typing import Any
+
+import pytest
+from starlette.routing import Match
+
+from domain.access import PERMISSIONS, Action
+from domain.project import RESERVED_SLUGS, SLUG_PATTERN
+from entrypoints.http.app import Routes, routes_of
+from entrypoints.http.docs import admin_document, public_document
+from entrypoints.http.rate_limit import Limits, Policy, network, respondent, user
+from entrypoints.http.route import Route
+from entrypoints.http.signed_in import HoldsToken, MayAsk
+from entrypoints.runtime import Deployment
+from entrypoints.settings import RATES, Settings
+
+NOWHERE = Deployment(database_url="postgresql+asyncpg://nowhere", secret_keys=("0" * 32,), pepper="0" * 32)
+LIMITS = Limits(RATES, counting=False)
+PAGES = {"/openapi.json", "/admin/openapi.json", "/docs", "/admin/docs", "/docs/{name}"}
+WITHOUT_SIGN_IN = {"/auth/register", "/auth/login", "/auth/refresh", "/auth/logout", "/auth/set-password"}
+EXAMPLES = {"{project:slug}": "some-story", "{code}": "invalid", "{name}": "start.js"}
+
+FOUND: Routes = routes_of(NOWHERE.container(Settings()), LIMITS)
+
+
+def in_order() -> list[Route]:
+    routes = [route for route in FOUND.in_order if isinstance(route, Route)]
+    assert len(routes) == len(FOUND.in_order) > 25
+    return routes
+
+
+def template(route: Route) -> str:
+    """The path as OpenAPI writes it."""
+    return re.sub(r":[a-z]+}", "}", route.path)
+
+
+def example(route: Route) -> str:
+    path = route.path
+    for parameter, value in EXAMPLES.items():
+        path = path.replace(parameter, value)
+    path = re.sub(r"{[a-z_]+:id}", "7", path)
+    assert "{" not in path
+    return path
+
+
+def policies(route: Route) -> tuple[Policy, ...]:
+    declared = LIMITS.of(route.endpoint)
+    assert declared is not None, f"{route.path} has no rate limit"
+    return declared
+
+
+def guards(route: Route) -> list[MayAsk]:
+    return [dependency.call for dependency in route.dependant.dependencies if isinstance(dependency.call, MayAsk)]
+
+
+def holds_token(route: Route) -> bool:
+    """Whether a route knows its caller by a token whose session may have ended."""
+    return any(isinstance(dependency.call, HoldsToken) for dependency in route.dependant.dependencies)
+
+
+ROUTES = in_order()
+by_name = pytest.mark.parametrize("route", ROUTES, ids=lambda route: f"{'+'.join(sorted(route.methods))} {route.path}")
+
+
+@by_name
+def test_a_route_has_a_rate_limit(route: Route) -> None:
+    declared = policies(route)
+    if not declared:
+        assert route.path.startswith("/health")
+
+
+@by_name
+def test_a_route_is_limited_by_the_class_that_its_callers_are_of(route: Route) -> None:
+    ways = {policy.by for policy in policies(route)}
+    if guards(route) or holds_token(route):
+        assert ways == {user}
+    else:
+        assert ways in ({network}, {network, respondent}, set())
+    if template(route) in WITHOUT_SIGN_IN and not holds_token(route):
+        assert {policy.name for policy in policies(route)} == {"login"}
+
+
+def operations(document: dict[str, Any]) -> set[tuple[str, str]]:
+    return {(path, method.upper()) for path, item in document["paths"].items() for method in item}
+
+
+def test_every_route_stands_in_exactly_one_document() -> None:
+    public = operations(public_document([*FOUND.public, *FOUND.last]))
+    team = operations(admin_document(FOUND.signed_in))
+    assert public
+    assert team
+    assert not public & team
+    known = {(template(route), method) for route in ROUTES for method in route.methods or ()}
+    pages = {(path, method) for path, method in known if path in PAGES}
+    assert {path for path, _ in pages} == PAGES
+    assert known == public | team | pages
+    assert not (public | team) & pages
+
+
+@by_name
+def test_a_route_is_the_first_to_match_its_own_address(route: Route) -> None:
+    for method in route.methods or ():
+        scope: dict[str, Any] = {"type": "http", "method": method, "path": example(route), "root_path": "", "headers": []}
+        first = next(other for other in ROUTES if other.matches(scope)[0] is Match.FULL)
+        assert first is route, f"{first.path} hides {route.path}"
+
+
+def test_no_project_can_hide_an_address_of_our_own() -> None:
+    paths = [route.path.strip("/").split("/") for route in ROUTES]
+    firsts = {steps[0] for steps in paths}
+    seconds = {steps[1] for steps in paths if steps[0] == "admin" and len(steps) > 1}
+    own = {step for step in chain(firsts, seconds) if re.fullmatch(SLUG_PATTERN, step)}
+    assert {"admin", "auth", "projects", "users", "health"} <= own
+    assert own <= RESERVED_SLUGS
+
+
+@by_name
+def test_a_route_of_the_team_needs_one_action(route: Route) -> None:
+    path = template(route)
+    if path in WITHOUT_SIGN_IN or path in PAGES - {"/admin/openapi.json"}:
+        assert guards(route) == []
+    elif path.startswith(("/admin/", "/auth/")):
+        (guard,) = guards(route)
+        assert guard.action in PERMISSIONS
+    else:
+        assert route.dependant.dependencies == []
+
+
+def test_every_action_is_asked_for_and_decided() -> None:
+    asked = {guard.action for route in ROUTES for guard in guards(route)}
+    assert asked == set(Action) == set(PERMISSIONS)
+
+
+def test_what_is_listed_here_exists() -> None:
+    known = {template(route) for route in ROUTES}
+    assert known >= PAGES
+    assert known >= WITHOUT_SIGN_IN

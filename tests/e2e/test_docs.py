@@ -1,0 +1,125 @@
+"""The documents and the pages that show them."""
+
+import json
+import re
+from html.parser import HTMLParser
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.e2e.client import problem, serving
+
+REFERENCE = re.compile(r'"\$ref": "#/([^"]+)"')
+
+
+class References(HTMLParser):
+    """What a page loads: `addresses`; and the scripts written into it: `scripts`."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.addresses: list[str] = []
+        self.inline: list[str] = []
+        self.handlers: list[str] = []
+        self._in_script = False
+        self.feed(page)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        given = dict(attrs)
+        if tag in ("script", "img", "iframe") and given.get("src"):
+            self.addresses.append(str(given["src"]))
+        if tag == "link" and given.get("href"):
+            self.addresses.append(str(given["href"]))
+        self.handlers += [name for name in given if name.startswith("on")]
+        self._in_script = tag == "script"
+
+    def handle_endtag(self, tag: str) -> None:
+        self._in_script = False
+
+    def handle_data(self, data: str) -> None:
+        if self._in_script and data.strip():
+            self.inline.append(data)
+
+
+@pytest.mark.parametrize("address", ["/docs", "/admin/docs"])
+def test_a_docs_page_works_with_nothing_but_this_service(anonymous: httpx.Client, address: str) -> None:
+    page = anonymous.get(address)
+    assert page.status_code == 200
+    assert page.headers["content-type"].startswith("text/html")
+    references = References(page.text)
+    assert len(references.addresses) >= 3
+    for wanted in references.addresses:
+        assert re.fullmatch(r"/[a-z].*", wanted), wanted
+        asset = anonymous.get(wanted)
+        assert asset.status_code == 200
+        assert len(asset.content) > 50
+        assert asset.headers["x-content-type-options"] == "nosniff"
+    assert references.inline == []
+    assert references.handlers == []
+
+
+@pytest.mark.parametrize("address", ["/docs", "/admin/docs", "/docs/swagger-ui-bundle.js"])
+def test_a_docs_page_lets_no_foreign_or_written_in_script_run(anonymous: httpx.Client, address: str) -> None:
+    given = anonymous.get(address).headers["content-security-policy"].split(";")
+    policy = {name: sources for name, *sources in map(str.split, given)}
+    assert policy["default-src"] == ["'none'"]
+    assert policy["script-src"] == ["'self'"]
+    assert policy["connect-src"] == ["'self'"]
+    assert policy["frame-ancestors"] == ["'none'"]
+    assert not any("http" in source or "*" in source for sources in policy.values() for source in sources)
+
+
+def test_our_own_scripts_name_no_other_server(anonymous: httpx.Client) -> None:
+    for name in ("start.js", "start-admin.js"):
+        script = anonymous.get(f"/docs/{name}")
+        assert script.headers["content-type"].startswith("text/javascript")
+        assert "://" not in script.text
+
+
+@pytest.mark.parametrize("name", ["none.js", "%2e%2e%2fsettings.py", "docs.html", "start.js%00", "swagger-ui-bundle.js.map"])
+def test_only_the_assets_of_the_pages_are_served(anonymous: httpx.Client, name: str) -> None:
+    assert anonymous.get(f"/docs/{name}").status_code in (400, 404)
+
+
+def documents(anonymous: httpx.Client, admin: httpx.Client) -> dict[str, dict[str, Any]]:
+    return {"public": anonymous.get("/openapi.json").json(), "admin": admin.get("/admin/openapi.json").json()}
+
+
+def test_the_documents_are_whole_and_share_no_route(anonymous: httpx.Client, admin: httpx.Client) -> None:
+    both = documents(anonymous, admin)
+    for document in both.values():
+        assert document["openapi"].startswith("3.")
+        assert len(document["paths"]) > 5
+        for reference in REFERENCE.findall(json.dumps(document)):
+            found: Any = document
+            for step in reference.split("/"):
+                found = found[step]
+        for operations in document["paths"].values():
+            for operation in operations.values():
+                assert operation["description"]
+                assert operation["responses"]
+    public, team = ({(path, method) for path, item in d["paths"].items() for method in item} for d in both.values())
+    assert not public & team
+    assert not any(path.startswith(("/admin", "/auth")) for path, _ in public)
+    assert all(path.startswith(("/admin", "/auth")) for path, _ in team)
+
+
+def test_no_two_operations_share_an_id(anonymous: httpx.Client, admin: httpx.Client) -> None:
+    for document in documents(anonymous, admin).values():
+        ids = [operation["operationId"] for item in document["paths"].values() for operation in item.values()]
+        assert len(ids) == len(set(ids))
+
+
+@pytest.mark.parametrize("who", ["member", "annotator"])
+def test_the_document_of_the_team_is_for_admins_only(request: pytest.FixtureRequest, anonymous: httpx.Client, who: str) -> None:
+    person: httpx.Client = request.getfixturevalue(who)
+    problem(anonymous.get("/admin/openapi.json"), 401)
+    problem(person.get("/admin/openapi.json"), 403, "not-allowed")
+
+
+def test_without_docs_nothing_of_them_is_there() -> None:
+    with serving(DOCS="off", RATE_LIMITS="off") as service:
+        for address in ("/docs", "/docs/start.js", "/openapi.json", "/admin/docs", "/admin/openapi.json"):
+            problem(httpx.get(f"{service.url}{address}"), 404)
+        for address in httpx.get(f"{service.url}/").json()["links"].values():
+            assert httpx.get(f"{service.url}{address}").status_code == 200
