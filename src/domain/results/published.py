@@ -22,6 +22,16 @@ def crossed_by(definition: Definition) -> tuple[str, ...]:
     return crossing(measures_of(definition))
 
 
+def may_advance(survey: Survey, *, changed: int) -> bool:
+    """Whether results may be published anew, so many respondents having been added, changed or erased since they last were."""
+    return changed >= survey.definition.results.minimum_cell
+
+
+def may_show(survey: Survey, *, minimum_cell: int) -> bool:
+    """Whether results may still be seen that were published under this minimum cell, by what the team asks for now."""
+    return minimum_cell >= survey.definition.results.minimum_cell
+
+
 def nothing_yet(survey: Survey, by: str = OVERALL) -> dict[str, Any]:
     """The results of a survey with too few respondents, or with none of whom anything may be told yet."""
     head = {"project": survey.project, "survey_version": survey.version, "n": None}
