@@ -13,7 +13,7 @@ from domain.survey.question import ChoiceQuestion, IntegerQuestion, MultiChoiceQ
 UNANSWERED = -1
 STEPS_MAX = 20
 BINS_MAX = 10
-CROSSED_CELLS_MAX = 100_000
+CROSSED_CELLS_MAX = 200_000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,7 +105,7 @@ def measures_of(definition: Definition) -> tuple[Measure, ...]:
 
 
 def crossing(measures: Sequence[Measure]) -> tuple[str, ...]:
-    """The fields that results are cross-tabulated by: choice questions in declared order, as many as make 100 000 cells in all."""
+    """The fields that results are cross-tabulated by: choice questions in declared order, as many as make 200 000 cells in all."""
     sizes = [len(m.cells) + 1 for m in measures]
     fields, cells = [], 0
     for measured, size in zip(measures, sizes, strict=True):

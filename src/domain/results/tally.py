@@ -74,7 +74,7 @@ class Tally:
         measured = self.measures[i]
         counts = [0] * len(measured.cells)
         for place, number in self.places[i].items():
-            for cell in measured.places_of(place) if place != UNANSWERED else ():
+            for cell in measured.places_of(place) if measured.cells and place != UNANSWERED else ():
                 counts[cell] += number
         return counts
 
