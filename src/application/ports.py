@@ -337,7 +337,7 @@ class Standing:
 
     `document` is what was published last, as the JSON of the contract, and `minimum_cell` what it was published under; `mark` stands
     for the moment that it tells of. `changed` counts the respondents added, changed or erased since, or all of them when nothing was
-    published yet, up to the minimum cell of the newest version.
+    published yet, up to the minimum cell of the newest version; it is 0 where results are not public.
     """
 
     survey: Survey
