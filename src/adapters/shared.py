@@ -18,23 +18,20 @@ _KEPT = 1000
 @dataclass(slots=True, kw_only=True)
 class _Work:
     task: "asyncio.Task[Any]"
-    done_at: float | None = None
-
-    @property
-    def is_fresh(self) -> bool:
-        return self.done_at is None or time.monotonic() < self.done_at + FRESH_SECONDS
+    ended_at: float | None = None
 
 
 class SharedInProcess(Shared):
     """Keeps the last 1000 answers for a second each. Work goes on when those who wait for it leave."""
 
-    def __init__(self) -> None:
+    def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
+        self._now = now
         self._works: OrderedDict[tuple[str, str], _Work] = OrderedDict()
 
     async def get(self, project: str, name: str, make: Callable[[], Awaitable[T]]) -> T:
         key = project, name
         work = self._works.get(key)
-        if work is None or not work.is_fresh:
+        if work is None or (work.ended_at is not None and self._now() >= work.ended_at + FRESH_SECONDS):
             work = self._begin(key, make)
         answer: T = await asyncio.shield(work.task)
         return answer
@@ -53,7 +50,7 @@ class SharedInProcess(Shared):
             self._works.popitem(last=False)
 
         def ended(task: "asyncio.Task[T]") -> None:
-            work.done_at = time.monotonic()
+            work.ended_at = self._now()
             if (task.cancelled() or task.exception() is not None) and self._works.get(key) is work:
                 del self._works[key]
 
