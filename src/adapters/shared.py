@@ -12,7 +12,7 @@ from application.ports import Shared
 T = TypeVar("T")
 
 FRESH_SECONDS = 1.0
-_KEPT = 1000
+_KEPT = 256
 
 
 @dataclass(slots=True, kw_only=True)
@@ -22,7 +22,7 @@ class _Work:
 
 
 class SharedInProcess(Shared):
-    """Keeps the last 1000 answers for a second each. Work goes on when those who wait for it leave."""
+    """Keeps the last 256 answers for a second each. Work goes on when those who wait for it leave."""
 
     def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
         self._now = now

@@ -11,6 +11,8 @@ from domain.errors import Fault, Invalid, NotFound
 from domain.results import OVERALL, Tally, crossed_by, may_advance, may_show, nothing_yet, publish
 from domain.survey import Survey
 
+_QUICKLY_COUNTED = 1000
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AdvanceResults:
@@ -27,8 +29,10 @@ class AdvanceResults:
         """Whether something was published, by this call or by another that was first."""
         survey, tally = standing.survey, Tally(standing.survey.definition)
         mark = await self.results.count(survey, tally)
-        if standing.mark is None and not may_advance(survey, changed=tally.n):
-            return False  # publishing that there are too few would put off the first results that tell anything
+        if standing.mark is None and not may_advance(survey, changed=tally.n) and tally.seen <= _QUICKLY_COUNTED:
+            # To publish that there are too few would put off the first results that tell anything. It is done only where many whose
+            # answers no longer count would be counted again for every reader.
+            return False
         documents = await asyncio.to_thread(_documents, survey, tally)
         await self.results.publish(survey, documents, mark=mark, instead_of=standing.mark, at=self.clock.now())
         return True

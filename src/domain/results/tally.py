@@ -14,14 +14,14 @@ class Tally:
     """The counts of a survey's answers: of each question, and of each pair of questions that is published.
 
     `n` counts the respondents with at least one answer that the newest questions take. Behind a consent gate, only the consent
-    question counts for those who do not consent now.
+    question counts for those who do not consent now. `seen` counts all who were looked at.
     """
 
     def __init__(self, definition: Definition) -> None:
         self.measures = measures_of(definition)
         self.by = crossing(self.measures)
         self.consent = definition.consent
-        self.n = 0
+        self.n = self.seen = 0
         self.places: list[Counter[int]] = [Counter() for _ in self.measures]
         self.values: dict[int, Counter[Any]] = {i: Counter() for i, m in enumerate(self.measures) if m.is_numeric}
         self.pairs: dict[tuple[int, int], Counter[tuple[int, int]]] = {pair: Counter() for pair in self._crossed()}
@@ -37,6 +37,7 @@ class Tally:
         """Count these respondents, each given as stored answers by field."""
         respondents = [self._counting(answers) for answers in batch]
         columns = [self._column(i, [answers.get(m.field) for answers in respondents]) for i, m in enumerate(self.measures)]
+        self.seen += len(respondents)
         self.n += sum(max(places) != UNANSWERED for places in zip(*columns, strict=True))
         for i, column in enumerate(columns):
             self.places[i].update(column)
