@@ -46,6 +46,7 @@ class Crossing:
     minimum: int
     inner: int
     may_fill: Mask = field(default_factory=list)
+    knows_corner: bool = True
     is_shown: list[Mask] = field(init=False)
     _arcs: list[int] = field(init=False)
 
@@ -64,7 +65,7 @@ class Crossing:
         """
         if not any(map(any, self.is_shown)):
             return True
-        bare = replace(self, inner=0, may_fill=[])
+        bare = replace(self, inner=0, may_fill=[], knows_corner=False)
         return all(
             self.is_free(row, column) or not bare.is_free(row, column) or self._hide_around(row, column)
             for row, column in self._sensitive()
@@ -86,7 +87,8 @@ class Crossing:
 
     def _is_fixed(self, row: int, column: int) -> bool:
         """Whether a cell is known. Who answered neither question may be: with two questions there is nobody."""
-        return self.is_shown[row][column] or (row == len(self.cells) - 1 and column == len(self.cells[0]) - 1)
+        is_corner = row == len(self.cells) - 1 and column == len(self.cells[0]) - 1
+        return self.is_shown[row][column] or (is_corner and self.knows_corner)
 
     def _may_grow(self, row: int, column: int) -> bool:
         return column < len(self.cells[0]) - 1 or self.may_fill[row]
