@@ -4,17 +4,18 @@
 a decision taken on it stands. What the store alone can decide between two writers, it decides while writing.
 """
 
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 from uuid import UUID
 
 from domain.export import Column, Format
 from domain.project import Project
 from domain.resource import Filter, Resource, Sort
 from domain.response import Outcome, Response
+from domain.results import Tally
 from domain.session import Session
 from domain.survey import Change, Definition, FieldChange, Identity, ResponseFilter, ResponseRow, Survey
 from domain.user import User
@@ -381,6 +382,51 @@ class Tables(Protocol):
 
     def writer(self, kind: Format, columns: Sequence[Column], *, guarded: bool, codebook: Mapping[str, Any]) -> TableWriter:
         """A writer of one table. `guarded` keeps a spreadsheet from running the texts of a CSV file."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """How the results of a survey stand.
+
+    `document` is what was published last, as the JSON of the contract, and `minimum_cell` what it was published under; `mark` stands
+    for the moment that it tells of. `changed` counts the respondents added, changed or erased since, or all of them when nothing was
+    published yet, up to the minimum cell of the newest version; it is 0 where results are not public.
+    """
+
+    survey: Survey
+    changed: int
+    mark: str | None
+    minimum_cell: int | None
+    document: bytes | None
+
+
+class PublishedResults(Protocol):
+    """Results as they were published last, and what is needed to publish them anew."""
+
+    async def standing(self, project: str, by: str) -> Standing:
+        """How they stand, with the document by this field (`OVERALL`: by none), if there is one. Raises `NotFound`."""
+
+    async def count(self, survey: Survey, tally: Tally) -> str:
+        """Add every response of a survey to the tally, batch by batch and without holding up anything else.
+
+        All is as of one moment: the answer is its mark.
+        """
+
+    async def publish(self, survey: Survey, documents: Mapping[str, bytes], *, mark: str, instead_of: str | None, at: datetime) -> bool:
+        """Put documents by field in the place of those that bear a mark (None: of none). Whether they still stood there."""
+
+
+T = TypeVar("T")
+
+
+class Shared(Protocol):
+    """What many ask for at the same time, worked out once for all of them."""
+
+    async def get(self, project: str, name: str, make: Callable[[], Awaitable[T]]) -> T:
+        """What `make` answers, or answered no longer than a second ago; whoever asks meanwhile waits for the same. Errors do not stay."""
+
+    def forget(self, project: str) -> None:
+        """Work everything of a project out anew from now on."""
 
 
 class Database(Protocol):

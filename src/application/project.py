@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from application.ports import Clock, Counts, Projects, UnitOfWorkFactory
+from application.ports import Clock, Counts, Projects, Shared, UnitOfWorkFactory
 from domain.access import Action, require
 from domain.project import Project, new_project
 from domain.user import User
@@ -65,6 +65,7 @@ class DeleteProject:
 
     unit_of_work: UnitOfWorkFactory
     clock: Clock
+    shared: Shared
 
     async def __call__(self, *, project: str, expected: frozenset[int] | None, by: User) -> None:
         require(by, Action.PROJECT_DELETE)
@@ -72,3 +73,4 @@ class DeleteProject:
             found = await work.projects.lock(project)
             await work.projects.save(found.delete(expected=expected, at=self.clock.now()))
             await work.commit()
+        self.shared.forget(project)

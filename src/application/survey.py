@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from application.ports import Clock, Surveys, UnitOfWorkFactory, Version
+from application.ports import Clock, Shared, Surveys, UnitOfWorkFactory, Version
 from domain.access import Action, require
 from domain.errors import NotFound
 from domain.survey import Definition, FieldChange, Survey, changes_between, counted, ever_asked, first_survey
@@ -30,6 +30,7 @@ class PublishSurvey:
 
     unit_of_work: UnitOfWorkFactory
     clock: Clock
+    shared: Shared
 
     async def __call__(
         self,
@@ -51,6 +52,7 @@ class PublishSurvey:
                 at=self.clock.now(),
             )
             await work.commit()
+        self.shared.forget(project)  # results that are no longer public are gone at once
         return publication
 
 

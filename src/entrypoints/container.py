@@ -11,6 +11,7 @@ from adapters.postgres.project import PostgresProjects
 from adapters.postgres.resource import PostgresResourceReader, PostgresResources
 from adapters.postgres.response import PostgresResponses
 from adapters.postgres.response_reader import PostgresResponseReader
+from adapters.postgres.results import PostgresResults
 from adapters.postgres.retention import PostgresArchive
 from adapters.postgres.schema import SchemaError, migrate, pending
 from adapters.postgres.session import PostgresSessions, PostgresSignInFailures
@@ -21,9 +22,10 @@ from adapters.security.common_passwords import CommonPasswordList
 from adapters.security.password_hasher import PasslibHasher
 from adapters.security.respondents import HmacRespondents
 from adapters.security.tokens import JoseTokens
+from adapters.shared import SharedInProcess
 from adapters.system import SystemClock, SystemRandom
 from adapters.tabular.tables import TabularTables
-from application import project, resource, response, retention, session, story, survey, user
+from application import project, resource, response, results, retention, session, story, survey, user
 
 __all__ = ["Container", "EmbeddedPostgres", "EmbeddedPostgresError", "SchemaError", "migrate", "pending"]
 
@@ -41,6 +43,7 @@ class Container(containers.DeclarativeContainer):
     pool = providers.Singleton(Pool, config.database_url, size=CONNECTIONS)
     clock = providers.Singleton(SystemClock)
     random = providers.Singleton(SystemRandom)
+    shared = providers.Singleton(SharedInProcess)
     hasher = providers.Singleton(PasslibHasher)
     common_passwords = providers.Singleton(CommonPasswordList)
     respondents = providers.Singleton(HmacRespondents, config.pepper)
@@ -58,6 +61,7 @@ class Container(containers.DeclarativeContainer):
     responses = providers.Singleton(PostgresResponses, pool)
     response_reader = providers.Singleton(PostgresResponseReader, pool)
     tables = providers.Singleton(TabularTables)
+    published_results = providers.Singleton(PostgresResults, pool)
     unit_of_work = providers.Singleton(partial, PostgresUnitOfWork, pool)
 
     open_session = providers.Singleton(session.OpenSession, tokens=tokens, random=random, clock=clock)
@@ -93,7 +97,7 @@ class Container(containers.DeclarativeContainer):
     list_projects = providers.Singleton(project.ListProjects, projects=projects)
     get_project = providers.Singleton(project.GetProject, projects=projects)
     update_project = providers.Singleton(project.UpdateProject, unit_of_work=unit_of_work, clock=clock)
-    delete_project = providers.Singleton(project.DeleteProject, unit_of_work=unit_of_work, clock=clock)
+    delete_project = providers.Singleton(project.DeleteProject, unit_of_work=unit_of_work, clock=clock, shared=shared)
 
     create_resource = providers.Singleton(resource.CreateResource, resources=resources, clock=clock)
     update_resource = providers.Singleton(resource.UpdateResource, unit_of_work=unit_of_work, clock=clock)
@@ -104,7 +108,7 @@ class Container(containers.DeclarativeContainer):
     page_resources = providers.Singleton(resource.PageResources, resources=resource_reader)
     count_resources = providers.Singleton(resource.CountResources, resources=resource_reader)
 
-    publish_survey = providers.Singleton(survey.PublishSurvey, unit_of_work=unit_of_work, clock=clock)
+    publish_survey = providers.Singleton(survey.PublishSurvey, unit_of_work=unit_of_work, clock=clock, shared=shared)
     get_survey = providers.Singleton(survey.GetSurvey, surveys=surveys)
     switch_survey = providers.Singleton(survey.SwitchSurvey, unit_of_work=unit_of_work)
     list_versions = providers.Singleton(survey.ListVersions, surveys=surveys)
@@ -116,3 +120,6 @@ class Container(containers.DeclarativeContainer):
     export_responses = providers.Singleton(response.ExportResponses, responses=response_reader, tables=tables)
     get_codebook = providers.Singleton(response.GetCodebook, surveys=surveys)
     get_response = providers.Singleton(response.GetResponse, responses=responses, respondents=respondents)
+
+    advance_results = providers.Singleton(results.AdvanceResults, results=published_results, clock=clock)
+    get_results = providers.Singleton(results.GetResults, results=published_results, advance=advance_results, shared=shared)

@@ -16,7 +16,7 @@ from domain.survey import Definition, FieldChange, Kind, Survey, definition_from
 
 _REMEMBERED = 1000
 
-_newest = (
+NEWEST = (
     select(
         projects.c.id.label("project_id"),
         surveys.c.version,
@@ -33,7 +33,7 @@ _newest = (
     )
     .where(projects.c.slug == bindparam("project"), projects.c.deleted_at.is_(None))
 )
-GET = Statement(_newest)
+GET = Statement(NEWEST)
 # The project's row stands for its survey, which may not be there yet; saves hold the survey's own row, see `response`.
 LOCK_PROJECT = Statement(
     select(projects.c.id).where(projects.c.slug == bindparam("project"), projects.c.deleted_at.is_(None)).with_for_update(key_share=True)
@@ -74,7 +74,8 @@ VERSIONS = Statement(
 )
 
 
-def _entity(row: Record, project: str) -> Survey:
+def survey_of(row: Record, project: str) -> Survey:
+    """The survey in a row of `NEWEST` whose version is not null."""
     return Survey(
         project=project,
         definition=definition_from(row["definition"]),
@@ -92,7 +93,7 @@ class PostgresSurveys(Surveys):
         if row is None or row["version"] is None:
             self._seen.pop(project, None)
             raise NotFound
-        survey = _entity(row, project)
+        survey = survey_of(row, project)
         self._remember(survey)
         return survey
 
@@ -105,7 +106,7 @@ class PostgresSurveys(Surveys):
             raise NotFound
         await self._run.row(LOCK_SURVEY, project_id=row["id"])
         found = await self._run.one(GET, project=project)
-        return row["id"], None if found["version"] is None else _entity(found, project)
+        return row["id"], None if found["version"] is None else survey_of(found, project)
 
     async def save(self, survey: Survey, changes: tuple[FieldChange, ...]) -> None:
         columns: dict[str, Any] = asdict(survey) | {

@@ -3,6 +3,7 @@
 from datetime import datetime
 
 from sqlalchemy import (
+    JSON,
     BigInteger,
     Boolean,
     CheckConstraint,
@@ -46,6 +47,15 @@ class XID8(UserDefinedType[str]):
 
     def get_col_spec(self, **_: object) -> str:
         return "xid8"
+
+
+class SNAPSHOT(UserDefinedType[str]):
+    """Which transactions a reading of the database has seen; kept as text, since only PostgreSQL looks into it."""
+
+    cache_ok = True
+
+    def get_col_spec(self, **_: object) -> str:
+        return "pg_snapshot"
 
 
 users = Table(
@@ -221,4 +231,16 @@ erasures = Table(
     Column("project_id", ForeignKey("projects.id"), nullable=False),
     Column("xid", XID8, nullable=False, server_default=text("pg_current_xact_id()")),
     Index("ix_erasures_xid", "project_id", "xid"),
+)
+
+# Results as they were published last, each document as the bytes that readers get: hence JSON and not JSONB.
+survey_results = Table(
+    "survey_results",
+    metadata,
+    Column("project_id", ForeignKey("projects.id"), primary_key=True, autoincrement=False),
+    Column("survey_version", Integer, nullable=False),
+    Column("minimum_cell", BigInteger, nullable=False),
+    Column("snapshot", Text, nullable=False),
+    Column("documents", JSON, nullable=False),
+    Column("published_at", TIME, nullable=False),
 )

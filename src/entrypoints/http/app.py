@@ -18,6 +18,7 @@ from entrypoints.http.project import public_projects, signed_in_projects
 from entrypoints.http.rate_limit import Limits
 from entrypoints.http.resource import public_resources, signed_in_resources
 from entrypoints.http.response import public_responses, signed_in_responses
+from entrypoints.http.results import public_results
 from entrypoints.http.service import NAME, VERSION, service_routes
 from entrypoints.http.session import registration_routes, session_routes
 from entrypoints.http.signed_in import MayAsk
@@ -75,6 +76,7 @@ def routes_of(use: Container, limits: Limits, *, with_docs: bool = True, with_re
         public_resources(use, limits),
         public_responses(use, limits),
         public_survey(use, limits),
+        public_results(use, limits),
         projects,
         service_routes(use, limits, with_docs=with_docs),
     ]

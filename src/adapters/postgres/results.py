@@ -1,0 +1,131 @@
+"""Published results in PostgreSQL.
+
+What changed since a publication is told by transactions, not by times: a change counts while the snapshot that the publication was
+made from does not see it, so that none is missed or counted twice, whatever was under way at that moment.
+"""
+
+import asyncio
+import json
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import BigInteger, Boolean, Numeric, Text, bindparam, case, cast, func, literal, select
+from sqlalchemy.dialects.postgresql import insert as upsert
+
+from adapters.postgres.database import Pool, Statement
+from adapters.postgres.integrity import domain_errors
+from adapters.postgres.survey import NEWEST, survey_of
+from adapters.postgres.tables import SNAPSHOT, XID8, answer_changes, erasures, responses, survey_results
+from application.ports import PublishedResults, Standing
+from domain.errors import NotFound
+from domain.results import Tally
+from domain.survey import Survey
+
+_BATCH = 2_000
+_COUNTED_MAX = 1_000_000_000
+_ACQUIRE_SECONDS = 2.0
+
+# --- how results stand -------------------------------------------------------------------------------------------------------
+
+_survey = NEWEST.cte("survey")
+_published = survey_results.c.snapshot
+_is_public = cast(_survey.c.definition["results"]["public"].astext, Boolean)
+_asked = cast(func.least(cast(_survey.c.definition["results"]["minimum_cell"].astext, Numeric), _COUNTED_MAX), BigInteger)
+
+
+def _since(table: Any, counted: Any) -> Any:
+    """How many of these came since the publication, counted up to the minimum cell.
+
+    The upper bound excludes nothing: two bounds make the planner expect few rows, as there are, and take the index on them. The
+    offset keeps it from walking the whole table in an order that would save the sorting of those few.
+    """
+    snapshot = cast(_published, SNAPSHOT)
+    unseen = (
+        select(counted.label("counted"))
+        .where(
+            table.c.project_id == _survey.c.project_id,
+            table.c.xid >= func.pg_snapshot_xmin(snapshot, type_=XID8),
+            table.c.xid <= func.pg_snapshot_xmax(func.pg_current_snapshot(), type_=XID8),
+            ~func.pg_visible_in_snapshot(table.c.xid, snapshot),
+        )
+        .offset(0)
+        .correlate(_survey, survey_results)
+        .subquery()
+    )
+    distinct = select(unseen.c.counted).distinct().limit(_asked).correlate(_survey, survey_results).subquery()
+    return select(func.count()).select_from(distinct).scalar_subquery()
+
+
+_all = select(literal(1)).where(responses.c.project_id == _survey.c.project_id).limit(_asked).correlate(_survey).subquery()
+STANDING = Statement(
+    select(
+        _survey,
+        _published.label("snapshot"),
+        survey_results.c.minimum_cell,
+        cast(survey_results.c.documents.op("->")(bindparam("by", type_=Text)), Text).label("document"),
+        case(
+            (~_is_public, 0),
+            (_published.is_(None), select(func.count()).select_from(_all).scalar_subquery()),
+            else_=_since(answer_changes, answer_changes.c.response_id) + _since(erasures, erasures.c.id),
+        ).label("changed"),
+    ).select_from(_survey.outerjoin(survey_results, survey_results.c.project_id == _survey.c.project_id))
+)
+
+# --- publishing anew ---------------------------------------------------------------------------------------------------------
+
+MOMENT = Statement(select(cast(func.pg_current_snapshot(), Text)))
+ANSWERS = Statement(select(cast(responses.c.answers, Text)).where(responses.c.project_id == bindparam("project_id", type_=BigInteger)))
+_new = upsert(survey_results).values({c.name: bindparam(c.name, type_=c.type) for c in survey_results.c})
+PUBLISH = Statement(
+    _new.on_conflict_do_update(
+        index_elements=[survey_results.c.project_id],
+        set_={c.name: _new.excluded[c.name] for c in survey_results.c if c.name != "project_id"},
+        where=_published == bindparam("instead_of", type_=Text),
+    ).returning(survey_results.c.project_id)
+)
+
+
+class PostgresResults(PublishedResults):
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
+
+    async def standing(self, project: str, by: str) -> Standing:
+        row = await self._pool.row(STANDING, project=project, by=by)
+        if row is None or row["version"] is None:
+            raise NotFound
+        return Standing(
+            survey=survey_of(row, project),
+            changed=row["changed"],
+            mark=row["snapshot"],
+            minimum_cell=row["minimum_cell"],
+            document=None if row["document"] is None else row["document"].encode(),
+        )
+
+    async def count(self, survey: Survey, tally: Tally) -> str:
+        with domain_errors():
+            async with self._pool.connections.acquire(timeout=_ACQUIRE_SECONDS) as connection:
+                async with connection.transaction(isolation="repeatable_read", readonly=True):
+                    mark: str = await connection.fetchval(MOMENT.sql)
+                    cursor = await connection.cursor(ANSWERS.sql, *ANSWERS.arguments({"project_id": survey.project_id}))
+                    while batch := await cursor.fetch(_BATCH):
+                        await asyncio.to_thread(_add, tally, [row[0] for row in batch])
+        return mark
+
+    async def publish(self, survey: Survey, documents: Mapping[str, bytes], *, mark: str, instead_of: str | None, at: datetime) -> bool:
+        row = await self._pool.row(
+            PUBLISH,
+            project_id=survey.project_id,
+            survey_version=survey.version,
+            minimum_cell=survey.definition.results.minimum_cell,
+            snapshot=mark,
+            documents="{" + ",".join(f"{json.dumps(by)}:{document.decode()}" for by, document in documents.items()) + "}",
+            published_at=at,
+            instead_of=instead_of,
+        )
+        return row is not None
+
+
+def _add(tally: Tally, answers: list[str]) -> None:
+    """Decode and count: in a thread, as 100 000 responses take seconds."""
+    tally.add([json.loads(each) for each in answers])

@@ -1,0 +1,118 @@
+"""How the answers to a question are counted: in which cells, and between which questions."""
+
+from bisect import bisect_right
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import pairwise
+from typing import Any
+
+from domain.survey import Definition, Question
+from domain.survey.question import ChoiceQuestion, IntegerQuestion, MultiChoiceQuestion, NumberQuestion, ScaleQuestion
+
+UNANSWERED = -1
+STEPS_MAX = 20
+BINS_MAX = 10
+CROSSED_CELLS_MAX = 200_000
+
+
+@dataclass(frozen=True, kw_only=True)
+class Measure:
+    """A question and its cells as they are published, in declared order.
+
+    Without cells its answers are only counted. `lows` are the lower edges of bins; they come from the declared range alone, since
+    edges drawn from answers would tell something of those.
+    """
+
+    question: Question
+    cells: tuple[dict[str, Any], ...] = ()
+    lows: tuple[float, ...] = ()
+
+    @property
+    def field(self) -> str:
+        return self.question.field
+
+    @property
+    def is_multiple(self) -> bool:
+        """Whether one respondent may stand in several cells."""
+        return isinstance(self.question, MultiChoiceQuestion)
+
+    @property
+    def is_numeric(self) -> bool:
+        return isinstance(self.question, ScaleQuestion | IntegerQuestion | NumberQuestion)
+
+    @property
+    def is_choice(self) -> bool:
+        return isinstance(self.question, ChoiceQuestion)
+
+    @cached_property
+    def _places(self) -> dict[Any, int]:
+        return {cell["value"]: place for place, cell in enumerate(self.cells)} if not self.lows else {}
+
+    def place(self, answer: object) -> int:
+        """Where a stored answer counts: its cell, or a bit for each of its cells; UNANSWERED when the question no longer takes it."""
+        if answer is None or not self.question.accepts(answer):
+            return UNANSWERED
+        if isinstance(answer, list):
+            return sum(1 << self._places[value] for value in answer)
+        if self.lows and isinstance(answer, int | float):
+            return bisect_right(self.lows, answer) - 1
+        return self._places[answer] if self.cells else 0
+
+    def places_of(self, place: int) -> Iterator[int]:
+        """The cells that `place` stands for."""
+        if not self.is_multiple:
+            yield place
+        else:
+            yield from (cell for cell in range(len(self.cells)) if place >> cell & 1)
+
+
+def measure(question: Question) -> Measure:
+    """How this question is counted."""
+    match question:
+        case ChoiceQuestion() | MultiChoiceQuestion():
+            cells = [{"value": c.value} | ({} if c.code is None else {"code": c.code}) for c in question.choices]
+            return Measure(question=question, cells=tuple(cells))
+        case ScaleQuestion(min=int(low), max=int(high)) if high - low < STEPS_MAX:
+            return Measure(question=question, cells=tuple({"value": step} for step in range(low, high + 1)))
+        case ScaleQuestion(min=int(low), max=int(high)) | IntegerQuestion(min=int(low), max=int(high)):
+            return _whole_bins(question, low, high)
+        case NumberQuestion(min=int() | float() as low, max=int() | float() as high):
+            return _bins(question, float(low), float(high))
+    if question.type == "boolean":
+        return Measure(question=question, cells=({"value": True}, {"value": False}))
+    return Measure(question=question)
+
+
+def _whole_bins(question: Question, low: int, high: int) -> Measure:
+    """Bins of as many whole numbers each, both ends included; the last may be cut short by the declared maximum."""
+    width = -(-(high - low + 1) // BINS_MAX)
+    lows = tuple(range(low, high + 1, width))
+    return Measure(question=question, lows=lows, cells=tuple({"from": at, "to": min(at + width - 1, high)} for at in lows))
+
+
+def _bins(question: Question, low: float, high: float) -> Measure:
+    """Bins of equal width that hold their lower end, the last one both. The halves keep the widest ranges finite."""
+    inner = (2 * (low / 2 * (1 - i / BINS_MAX) + high / 2 * (i / BINS_MAX)) for i in range(1, BINS_MAX))
+    edges = sorted({low, high, *(min(max(edge, low), high) for edge in inner)})
+    ends = list(pairwise(edges)) or [(low, high)]
+    return Measure(question=question, lows=tuple(start for start, _ in ends), cells=tuple({"from": a, "to": b} for a, b in ends))
+
+
+def measures_of(definition: Definition) -> tuple[Measure, ...]:
+    """How each question of a survey is counted, in declared order."""
+    return tuple(measure(question) for question in definition.questions)
+
+
+def crossing(measures: Sequence[Measure]) -> tuple[str, ...]:
+    """The fields that results are cross-tabulated by: choice questions in declared order, as many as make 200 000 cells in all."""
+    sizes = [len(m.cells) + 1 for m in measures]
+    fields, cells = [], 0
+    for measured, size in zip(measures, sizes, strict=True):
+        if not measured.is_choice:
+            continue
+        cells += size * (sum(each for each in sizes if each > 1) - size)
+        if cells > CROSSED_CELLS_MAX:
+            break
+        fields.append(measured.field)
+    return tuple(fields)
