@@ -15,14 +15,14 @@ import uvicorn
 import uvloop
 from starlette.types import Receive, Scope, Send
 
-from adapters.postgres.database import Executor, Pool, Statement
+from adapters.postgres.database import Pool, Statement
 from adapters.postgres.resource import GET, PostgresResourceReader
 from adapters.postgres.response import PostgresResponses
 from adapters.postgres.survey import PostgresSurveys
 from adapters.security.respondents import HmacRespondents
 from domain.resource import Filter, Sort, Status
 from domain.survey import Survey
-from entrypoints.http.reply import rfc3339
+from domain.text import rfc3339
 from entrypoints.settings import load
 
 SLUG_VARIABLE, PORT_VARIABLE = "BENCH_SLUG", "BENCH_PORT"
@@ -37,8 +37,11 @@ class _Asked(Exception):
         super().__init__()
 
 
-class _Recorder(Executor):
-    """Runs nothing: raises what it was asked to run."""
+class _Recorder(Pool):
+    """Connects to nothing and runs nothing: raises what it was asked to run."""
+
+    def __init__(self) -> None:
+        super().__init__("postgresql+asyncpg://nowhere", size=1)
 
     async def rows(self, statement: Statement, **given: Any) -> list[asyncpg.Record]:
         raise _Asked(statement, given)

@@ -29,6 +29,7 @@ from domain.errors import DomainError
 from domain.survey import Definition, definition_from
 from domain.user import User
 from tests.contracts.stage import Stage, stage_in_memory, stage_in_postgres
+from tests.fakes.results import FakeShared
 from tests.fakes.system import FakeClock
 from tests.fakes.tabular import FakeTables
 
@@ -193,7 +194,7 @@ class SurveyMachine(RuleBasedStateMachine):
 
     def _publish(self, *, accept: frozenset[str] = frozenset(), of: Model | None = None) -> Awaitable[Any]:
         assert self._admin is not None
-        publish = PublishSurvey(unit_of_work=self._stage.unit_of_work, clock=self._clock)
+        publish = PublishSurvey(unit_of_work=self._stage.unit_of_work, clock=self._clock, shared=FakeShared())
         return publish(project=self._slug, definition=declared(of or self._model), accept_breaking=accept, by=self._admin)
 
     @initialize(gated=st.booleans())

@@ -60,7 +60,7 @@ class FakePublishedResults(PublishedResults):
 
     def _revisions(self, survey: Survey) -> Revisions:
         rows = self._access.read.responses
-        return {who: each.revision for (project_id, who), each in rows.items() if project_id == survey.project_id}
+        return {each.pseudonym: each.revision for each in rows.values() if each.project_id == survey.project_id}
 
 
 class FakeShared(Shared):

@@ -30,6 +30,7 @@ from domain.survey import Identity, Survey
 from domain.user import User
 from tests.contracts.stage import Stage, stage_in_postgres
 from tests.examples import AGE, CONSENT, GATE, NOTE, NOW, definition, gated
+from tests.fakes.results import FakeShared
 from tests.fakes.system import FakeClock, FakeHasher
 
 FINGERPRINT = "fingerprint-of-one"
@@ -59,7 +60,7 @@ def upserting(pool: Pool) -> UpsertAnswer:
 
 
 def publishing(pool: Pool) -> PublishSurvey:
-    return PublishSurvey(unit_of_work=partial(PostgresUnitOfWork, pool), clock=CLOCK)
+    return PublishSurvey(unit_of_work=partial(PostgresUnitOfWork, pool), clock=CLOCK, shared=FakeShared())
 
 
 async def outcomes(tasks: Iterable[Awaitable[Any]]) -> Counter[str]:

@@ -35,7 +35,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.dialects.postgresql import insert as upsert
 
-from adapters.postgres.database import Executor, Pool, Statement, Transaction
+from adapters.postgres.database import Pool, Statement, Transaction
 from adapters.postgres.tables import TIME, answer_changes, erasures, projects, responses, surveys
 from application.ports import Responses, Saved, SurveyMoved
 from domain.errors import NotFound, Unavailable
@@ -204,7 +204,6 @@ ERASE = Statement(select(_project.c.id, select(func.count()).select_from(_gone).
 
 class PostgresResponses(Responses):
     def __init__(self, pool: Pool) -> None:
-        self._run: Executor = pool
         self._pool = pool
 
     async def save(
@@ -247,9 +246,9 @@ class PostgresResponses(Responses):
         }
         if change.gated and change.consent is not None:
             gate = {"gate_field": change.consent.field, "gate_accept": change.consent.accept}
-            row = await self._run.row(SAVE_BEHIND_GATE, **given, **gate)
+            row = await self._pool.row(SAVE_BEHIND_GATE, **given, **gate)
         else:
-            row = await self._run.row(SAVE, **given)
+            row = await self._pool.row(SAVE, **given)
         if row is None:
             return await self._why_not(change, given)
         return Saved(
@@ -262,7 +261,7 @@ class PostgresResponses(Responses):
 
     async def _why_not(self, change: Change, given: dict[str, Any]) -> Saved | None:
         """Why a save went nowhere: raises, or says that it is stale. None: what stood in its way is gone, so try again."""
-        row = await self._run.row(LOOK, **given)
+        row = await self._pool.row(LOOK, **given)
         if row is None:
             raise SurveyMoved
         if row["revision"] is None:
@@ -328,13 +327,13 @@ class PostgresResponses(Responses):
             await work.row(FORGET_HISTORY, id=response_id, kept=change.consent.field)
 
     async def by_token(self, project: str, token_hash: bytes) -> Response | None:
-        row = await self._run.row(BY_TOKEN, slug=project, token_hash=token_hash)
+        row = await self._pool.row(BY_TOKEN, slug=project, token_hash=token_hash)
         if row is None:
             raise NotFound
         return None if row["revision"] is None else _response(row)
 
     async def erase(self, project: str, token_hash: bytes) -> bool:
-        row = await self._run.row(ERASE, slug=project, token_hash=token_hash)
+        row = await self._pool.row(ERASE, slug=project, token_hash=token_hash)
         if row is None:
             raise NotFound
         return bool(row["erased"])

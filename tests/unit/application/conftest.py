@@ -19,6 +19,7 @@ from tests.fakes.project import FakeProjects
 from tests.fakes.resource import FakeResourceReader, FakeResources
 from tests.fakes.response import FakeResponses
 from tests.fakes.response_reader import FakeResponseReader
+from tests.fakes.results import FakeShared
 from tests.fakes.retention import FakeArchive
 from tests.fakes.session import FakeSessions, FakeSignInFailures
 from tests.fakes.store import Store
@@ -70,7 +71,7 @@ class World:
         self.list_projects = ListProjects(projects=self.projects)
         self.get_project = GetProject(projects=self.projects)
         self.update_project = UpdateProject(unit_of_work=work, clock=clock)
-        self.delete_project = DeleteProject(unit_of_work=work, clock=clock)
+        self.delete_project = DeleteProject(unit_of_work=work, clock=clock, shared=FakeShared())
 
         self.create_resource = CreateResource(resources=resources, clock=clock)
         self.update_resource = UpdateResource(unit_of_work=work, clock=clock)
@@ -79,7 +80,7 @@ class World:
         self.get_resource = GetResource(resources=reader)
         self.list_resources = ListResources(resources=reader)
 
-        self.publish = PublishSurvey(unit_of_work=work, clock=clock)
+        self.publish = PublishSurvey(unit_of_work=work, clock=clock, shared=FakeShared())
         self.get_survey = GetSurvey(surveys=self.surveys)
         self.switch = SwitchSurvey(unit_of_work=work)
         self.list_versions = ListVersions(surveys=self.surveys)
