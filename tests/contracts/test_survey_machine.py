@@ -209,7 +209,7 @@ class SurveyMachine(RuleBasedStateMachine):
 
     # --- saves ---------------------------------------------------------------------------------------------------------------
 
-    @rule(saves=st.lists(SAVES, min_size=1, max_size=6))
+    @rule(saves=st.lists(SAVES, min_size=4, max_size=6))
     def save(self, saves: list[Sent]) -> None:
         for each in saves:
             self._clock.advance(timedelta(seconds=1))
@@ -217,7 +217,7 @@ class SurveyMachine(RuleBasedStateMachine):
             self._sent.append(each)
 
     @precondition(lambda self: self._sent)
-    @rule(places=st.lists(st.integers(1, 12), min_size=1, max_size=6))
+    @rule(places=st.lists(st.integers(1, 8), min_size=3, max_size=5))
     def retry(self, places: list[int]) -> None:
         for place in places:
             self._clock.advance(timedelta(seconds=1))
@@ -379,12 +379,12 @@ def loop() -> Iterator[asyncio.AbstractEventLoop]:
 
 
 def test_any_life_in_memory(loop: asyncio.AbstractEventLoop) -> None:
-    live(stage_in_memory, loop, examples=100, steps=40)
+    live(stage_in_memory, loop, examples=150, steps=50)
 
 
 def test_any_life_in_postgres(loop: asyncio.AbstractEventLoop, database_url: str) -> None:
     pool = loop.run_until_complete(Pool(database_url, size=8).__aenter__())
     try:
-        live(lambda: stage_in_postgres(pool), loop, examples=100, steps=30)
+        live(lambda: stage_in_postgres(pool), loop, examples=80, steps=50)
     finally:
         loop.run_until_complete(pool.__aexit__())
