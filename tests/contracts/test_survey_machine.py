@@ -385,6 +385,6 @@ def test_any_life_in_memory(loop: asyncio.AbstractEventLoop) -> None:
 def test_any_life_in_postgres(loop: asyncio.AbstractEventLoop, database_url: str) -> None:
     pool = loop.run_until_complete(Pool(database_url, size=8).__aenter__())
     try:
-        live(lambda: stage_in_postgres(pool), loop, examples=80, steps=50)
+        live(lambda: stage_in_postgres(pool), loop, examples=60, steps=50)
     finally:
         loop.run_until_complete(pool.__aexit__())
