@@ -17,7 +17,7 @@ from uuid import uuid4
 import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invariant, precondition, rule, run_state_machine_as_test
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule, run_state_machine_as_test
 
 from adapters.postgres.database import Pool
 from adapters.security.respondents import HmacRespondents
@@ -41,9 +41,10 @@ VALUES: dict[str, st.SearchStrategy[Any]] = {
     "note": st.sampled_from(["", "a", "b\n\"'\\", None]),
     "many": st.sampled_from([[], ["x"], ["x", "y"], None]),
 } | {name: st.integers(0, 5) | st.none() for name in FIELDS if name[0] in "fg"}
-ONE = st.sampled_from(FIELDS).flatmap(lambda name: st.fixed_dictionaries({name: VALUES[name]}))
-SEVERAL = st.fixed_dictionaries({}, optional=VALUES).filter(bool)
-SEQS = st.none() | st.integers(0, 6)
+NAMES = st.sampled_from([*FIELDS[:-1], *FIELDS])
+ONE = NAMES.flatmap(lambda name: st.fixed_dictionaries({name: VALUES[name]}))
+SEVERAL = st.lists(NAMES, min_size=2, max_size=3, unique=True).flatmap(lambda names: st.fixed_dictionaries({n: VALUES[n] for n in names}))
+SEQS = st.sampled_from([None, 0, 1, 1, 2, 2, 3, 3])
 
 
 # --- the model ---------------------------------------------------------------------------------------------------------------
@@ -145,13 +146,14 @@ def declared(model: Model) -> Definition:
 class Sent:
     who: str
     answers: dict[str, Any]
-    seq: int
+    seq: int | None
+
+
+SAVES = st.builds(Sent, who=WHO, answers=ONE | SEVERAL, seq=SEQS)
 
 
 class SurveyMachine(RuleBasedStateMachine):
     """Two processes serve one survey, each with its own memory of it."""
-
-    sent = Bundle("sent")
 
     def __init__(self, stage: Stage, loop: asyncio.AbstractEventLoop) -> None:
         super().__init__()
@@ -162,6 +164,7 @@ class SurveyMachine(RuleBasedStateMachine):
         self._respondents = HmacRespondents(b"p" * 32)
         self._processes = [self._saving(stage.surveys), self._saving(stage.another_surveys())]
         self._turns = count()
+        self._sent: list[Sent] = []
         self._removed: dict[str, int | None] = {}
         self._acknowledged: dict[tuple[str, str], int] = {}
         self._model = Model(gated=False, limits={})
@@ -207,20 +210,24 @@ class SurveyMachine(RuleBasedStateMachine):
 
     # --- saves ---------------------------------------------------------------------------------------------------------------
 
-    @rule(target=sent, who=WHO, answers=ONE | SEVERAL, seq=SEQS)
-    def save(self, who: str, answers: dict[str, Any], seq: int | None) -> Sent:
-        self._clock.advance(timedelta(seconds=1))
-        self._save_and_compare(who, answers, seq)
-        return Sent(who=who, answers=answers, seq=seq or 0)
+    @rule(saves=st.lists(SAVES, min_size=4, max_size=6))
+    def save(self, saves: list[Sent]) -> None:
+        for each in saves:
+            self._clock.advance(timedelta(seconds=1))
+            self._save_and_compare(each.who, each.answers, each.seq)
+            self._sent.append(each)
 
-    @rule(earlier=sent)
-    def retry(self, earlier: Sent) -> None:
-        self._clock.advance(timedelta(seconds=1))
-        self._save_and_compare(earlier.who, earlier.answers, earlier.seq)
+    @precondition(lambda self: self._sent)
+    @rule(places=st.lists(st.integers(1, 8), min_size=3, max_size=5))
+    def retry(self, places: list[int]) -> None:
+        for place in places:
+            self._clock.advance(timedelta(seconds=1))
+            earlier = self._sent[-(place % len(self._sent))]
+            self._save_and_compare(earlier.who, earlier.answers, earlier.seq)
 
-    @rule(who=WHO, accepted=st.booleans())
-    def decide_on_consent(self, who: str, accepted: bool) -> None:  # noqa: FBT001
-        self._save_and_compare(who, {"consent": "accepted" if accepted else None}, None)
+    @rule(who=WHO, consent=st.sampled_from(["accepted", "accepted", "declined", None]))
+    def decide_on_consent(self, who: str, consent: str | None) -> None:
+        self._save_and_compare(who, {"consent": consent}, None)
 
     @precondition(lambda self: self._model.readers)
     @rule(data=st.data())
@@ -269,38 +276,21 @@ class SurveyMachine(RuleBasedStateMachine):
 
     # --- publications --------------------------------------------------------------------------------------------------------
 
-    @precondition(lambda self: self._removed or "g0" not in self._model.limits)
-    @rule()
-    def publish_an_addition(self) -> None:
-        name, limit = next(iter(self._removed.items()), ("g0", 5))
-        self._removed.pop(name, None)
-        self._published({**self._model.limits, name: limit}, [(name, "added", len(self._model.stored(name)))])
-
-    @rule(name=st.sampled_from(["f0", "f1", "f2"]))
-    def publish_a_wider_range(self, name: str) -> None:
-        limit = self._model.limits.get(name)
-        if limit is not None:
-            self._published({**self._model.limits, name: limit + 1}, [(name, "widened", len(self._model.stored(name)))])
-
-    @rule(name=st.sampled_from(["f0", "f1", "f2"]), by=st.integers(1, 3))
-    def publish_a_narrower_range(self, name: str, by: int) -> None:
-        limit = self._model.limits.get(name)
-        if limit is not None and limit > by:
-            touched = sum(value > limit - by for value in self._model.stored(name))
-            self._break({**self._model.limits, name: limit - by}, name, "narrowed", touched)
-
-    @rule(name=st.sampled_from(["f1", "f2", "note", "many", "g0"]))
-    def publish_without_a_question(self, name: str) -> None:
-        if name in self._model.limits:
-            limits = {other: limit for other, limit in self._model.limits.items() if other != name}
-            removed = {name: self._model.limits[name]}
-            self._break(limits, name, "removed", len(self._model.stored(name)))
-            self._removed |= removed
-
-    @rule()
-    def publish_the_same_again(self) -> None:
-        published = self._run(self._publish())
-        assert (published.is_new, published.survey.version, published.changes) == (False, self._model.version, ())
+    @rule(kind=st.sampled_from(["added", "widened", "narrowed", "removed", "same"]), name=st.sampled_from(FIELDS[1:]), by=st.integers(1, 3))
+    def publish(self, kind: str, name: str, by: int) -> None:
+        limits, limit, stored = self._model.limits, self._model.limits.get(name), self._model.stored(name)
+        if kind == "added" and name not in limits:
+            self._published({**limits, name: self._removed.pop(name, 5)}, [(name, kind, len(stored))])
+        elif kind == "widened" and limit is not None:
+            self._published({**limits, name: limit + by}, [(name, kind, len(stored))])
+        elif kind == "narrowed" and limit is not None and limit > by:
+            self._break({**limits, name: limit - by}, name, kind, sum(value > limit - by for value in stored))
+        elif kind == "removed" and name in limits and name != "f0":
+            self._removed[name] = limits[name]
+            self._break({other: limits[other] for other in limits if other != name}, name, kind, len(stored))
+        else:
+            published = self._run(self._publish())
+            assert (published.is_new, published.survey.version, published.changes) == (False, self._model.version, ())
 
     @rule(who=WHO, value=st.integers(0, 2))
     def save_while_a_version_is_published(self, who: str, value: int) -> None:
@@ -390,12 +380,12 @@ def loop() -> Iterator[asyncio.AbstractEventLoop]:
 
 
 def test_any_life_in_memory(loop: asyncio.AbstractEventLoop) -> None:
-    live(stage_in_memory, loop, examples=100, steps=40)
+    live(stage_in_memory, loop, examples=150, steps=50)
 
 
 def test_any_life_in_postgres(loop: asyncio.AbstractEventLoop, database_url: str) -> None:
     pool = loop.run_until_complete(Pool(database_url, size=8).__aenter__())
     try:
-        live(lambda: stage_in_postgres(pool), loop, examples=50, steps=30)
+        live(lambda: stage_in_postgres(pool), loop, examples=60, steps=50)
     finally:
         loop.run_until_complete(pool.__aexit__())

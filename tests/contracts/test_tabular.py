@@ -2,7 +2,7 @@
 
 import io
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from itertools import pairwise
@@ -20,8 +20,8 @@ from application.ports import Tables
 from domain.export import Column, ColumnType, Format
 from tests.examples import NOW
 from tests.fakes.tabular import FakeTables
+from tests.tabular import READERS, Row, csv_records, read_csv, read_ndjson, typed
 
-Row = Sequence[Any]
 COLUMNS = [Column(name=kind.name.lower(), type=kind) for kind in ColumnType]
 TEXTUAL = [ColumnType.TEXT, ColumnType.CATEGORY, ColumnType.TEXTS]
 FORMULAS = ["=1+1", "+1", "-1", "@sum", "\t=1", "\r=1", "＝1", "＋1", "－1", "＠x"]
@@ -36,98 +36,6 @@ def write(
 ) -> bytes:
     writer = tables.writer(kind, columns, guarded=guarded, codebook=codebook or {})
     return b"".join([writer.begin(), *(writer.rows(batch) for batch in batches), writer.end()])
-
-
-# --- reading, independently of how it was written ------------------------------------------------------------------------------
-
-
-def csv_records(text: str) -> Iterator[list[str | None]]:
-    """The records of RFC 4180, strictly: lines end with CR LF, quotes are doubled within quotes. An empty cell is None, `""` is ""."""
-    place, record = 0, list[str | None]()
-    while place < len(text):
-        if text[place] == '"':
-            cell, place = "", place + 1
-            while True:
-                end = text.index('"', place)
-                cell += text[place:end]
-                if text[end + 1 : end + 2] != '"':
-                    break
-                cell, place = cell + '"', end + 2
-            record.append(cell)
-            place = end + 1
-        else:
-            end = min(at for at in (text.find(",", place), text.find("\r\n", place)) if at != -1)
-            cell = text[place:end]
-            assert not set(cell) & set('"\r\n'), "a bare cell holds what needs quotes"
-            record.append(cell or None)
-            place = end
-        if text[place] == ",":
-            place += 1
-            continue
-        assert text[place : place + 2] == "\r\n", "a record ends with CR LF"
-        place += 2
-        yield record
-        record = []
-    assert not record, "the last record ends with CR LF"
-
-
-def read_csv(content: bytes, columns: Sequence[Column]) -> list[tuple[Any, ...]]:
-    header, *records = csv_records(content.decode())
-    assert header == [column.name for column in columns]
-    return [tuple(map(_from_csv, columns, record)) for record in records]
-
-
-def _from_csv(column: Column, cell: str | None) -> Any:
-    if cell is None:
-        return None
-    match column.type:
-        case ColumnType.INTEGER:
-            return int(cell)
-        case ColumnType.NUMBER:
-            return float(cell)
-        case ColumnType.BOOLEAN:
-            return {"true": True, "false": False}[cell]
-        case ColumnType.TIME:
-            return _time(cell)
-        case ColumnType.TEXTS:
-            return cell.split("|") if cell else []
-        case _:
-            return cell
-
-
-def _time(text: str) -> datetime:
-    return datetime.strptime(text, "%Y-%m-%dT%H:%M:%S.%fZ").replace(tzinfo=UTC)
-
-
-def read_json(content: bytes, columns: Sequence[Column]) -> list[tuple[Any, ...]]:
-    return [_from_object(row, columns) for row in json.loads(content, object_pairs_hook=list)]
-
-
-def read_ndjson(content: bytes, columns: Sequence[Column]) -> list[tuple[Any, ...]]:
-    *lines, last = content.split(b"\n")
-    assert last == b"", "each row ends its line"
-    return [_from_object(json.loads(line, object_pairs_hook=list), columns) for line in lines]
-
-
-def _from_object(pairs: list[tuple[str, Any]], columns: Sequence[Column]) -> tuple[Any, ...]:
-    assert [name for name, _ in pairs] == [column.name for column in columns]
-    times = [column.type is ColumnType.TIME for column in columns]
-    return tuple(_time(value) if is_time and value is not None else value for (_, value), is_time in zip(pairs, times, strict=True))
-
-
-def read_parquet(content: bytes, columns: Sequence[Column]) -> list[tuple[Any, ...]]:
-    table = pq.ParquetFile(io.BytesIO(content)).read()
-    assert table.column_names == [column.name for column in columns]
-    cells = [column.to_pylist() for column in table.columns]
-    return [tuple(cell.isoformat() if type(cell) is date else cell for cell in row) for row in zip(*cells, strict=True)]
-
-
-READERS = {Format.CSV: read_csv, Format.JSON: read_json, Format.NDJSON: read_ndjson, Format.PARQUET: read_parquet}
-
-
-def typed(rows: Iterable[Row]) -> list[list[tuple[type, Any]]]:
-    """The cells with their types: to Python, 1, 1.0 and true are equal."""
-    return [[(type(cell), cell) for cell in row] for row in rows]
 
 
 # --- rows ----------------------------------------------------------------------------------------------------------------------
