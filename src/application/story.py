@@ -1,5 +1,6 @@
 """A whole story declared in one place: a project, its survey and its resources."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -7,10 +8,11 @@ from typing import Any
 from application.ports import Clock, UnitOfWork, UnitOfWorkFactory
 from application.survey import publish_in
 from domain.access import Action, require
-from domain.errors import NotFound
+from domain.errors import Fault, NotFound
 from domain.project import new_project
 from domain.resource import new_resource
 from domain.survey import Definition, FieldChange
+from domain.text import canonical, refuse
 from domain.user import User
 
 
@@ -49,6 +51,7 @@ class ApplyStory:
     """Bring a project, its survey and its resources to what is declared, all or nothing; a second time changes nothing.
 
     A survey's breaking changes are refused like in `PublishSurvey`. Resources are known by name; what is not declared stays.
+    Raises `Invalid`, also when two resources have one name.
     """
 
     unit_of_work: UnitOfWorkFactory
@@ -56,6 +59,7 @@ class ApplyStory:
 
     async def __call__(self, story: Story, *, accept_breaking: frozenset[str] = frozenset(), dry_run: bool = False, by: User) -> Applied:
         require(by, Action.PROJECT_CREATE)
+        refuse(_duplicates(story))
         async with self.unit_of_work() as work:
             project = await self._project(work, story)
             survey, version, changes = await self._survey(work, story, accept_breaking, by)
@@ -106,3 +110,12 @@ class ApplyStory:
             return Effect.UNCHANGED
         await work.resources.save(revised)
         return Effect.UPDATED
+
+
+def _duplicates(story: Story) -> Iterator[Fault]:
+    known: set[str] = set()
+    for index, fields in enumerate(story.resources):
+        name = canonical(fields["name"])
+        if name in known:
+            yield Fault(pointer=f"/resources/{index}/name", code="duplicate-name", detail="Another resource of the story has this name.")
+        known.add(name)

@@ -1,5 +1,6 @@
 """A story declared in a file, in YAML or JSON, read as strictly as a request."""
 
+from dataclasses import replace
 from typing import Any
 
 import yaml
@@ -8,7 +9,9 @@ from pydantic import Field
 from application.story import Story
 from domain.errors import Fault, Invalid
 from domain.resource import Status
-from domain.survey import definition_from
+from domain.survey import Definition, definition_from
+from entrypoints.http.json_body import parse_json
+from entrypoints.http.problems import EdgeRefusal
 from entrypoints.http.project import ProjectIn
 from entrypoints.http.resource import ResourceIn
 from entrypoints.http.route import validated
@@ -24,20 +27,33 @@ class StoryFile(ProjectIn):
 
 def story_from(text: bytes) -> Story:
     """The story that a file declares. Raises `Invalid` with a pointer to each fault."""
-    try:
-        # JSON is YAML too.
-        given = yaml.load(text, Loader=_StrictLoader)  # noqa: S506 - a safe loader, made stricter
-    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
-        line = f" near line {mark.line + 1}" if (mark := getattr(error, "problem_mark", None)) else ""
-        raise Invalid(Fault(pointer="", code="malformed", detail=f"This is neither YAML nor JSON{line}.")) from None
-    file: StoryFile = validated(StoryFile, given)
+    file: StoryFile = validated(StoryFile, _parsed(text))
     return Story(
         slug=file.slug,
         title=file.title,
         description=file.description,
-        definition=None if file.survey is None else definition_from(file.survey.model_dump(exclude={"accept_breaking"})),
+        definition=None if file.survey is None else _definition(file.survey),
         resources=tuple(_fields(resource) for resource in file.resources),
     )
+
+
+def _parsed(text: bytes) -> Any:
+    try:
+        return parse_json(text)
+    except EdgeRefusal:
+        pass  # not JSON: it may be YAML
+    try:
+        return yaml.load(text, Loader=_StrictLoader)  # noqa: S506 - a safe loader, made stricter
+    except (yaml.YAMLError, ValueError, TypeError, LookupError, AttributeError, RecursionError) as error:
+        line = f" near line {mark.line + 1}" if (mark := getattr(error, "problem_mark", None)) else ""
+        raise Invalid(Fault(pointer="", code="malformed", detail=f"This is neither YAML nor JSON{line}.")) from None
+
+
+def _definition(body: DefinitionBody) -> Definition:
+    try:
+        return definition_from(body.model_dump())
+    except Invalid as error:
+        raise Invalid(*(replace(fault, pointer=f"/survey{fault.pointer}") for fault in error.faults)) from None
 
 
 def _fields(resource: ResourceIn) -> dict[str, Any]:

@@ -34,6 +34,7 @@ from domain.project import new_project
 from domain.survey import definition_from
 from domain.user import User
 from tests.examples import NOW, user
+from tests.fakes.results import FakeShared
 from tests.fakes.system import FakeClock
 from tests.postgres import connected, make_database, postgres_server
 from tests.tabular import READERS, Row, typed
@@ -164,7 +165,7 @@ async def fill(pool: Pool, *, responses: int, seed: int) -> tuple[int, User]:
         project = await work.projects.add(new_project(slug=PROJECT, title="Dark data", at=NOW))
         admin = await work.users.add(user("grace", role=Role.ADMIN))
         await work.commit()
-    publish = PublishSurvey(unit_of_work=partial(PostgresUnitOfWork, pool), clock=clock)
+    publish = PublishSurvey(unit_of_work=partial(PostgresUnitOfWork, pool), clock=clock, shared=FakeShared())
     for document in (first_version(), second_version()):
         await publish(project=PROJECT, definition=definition_from(document), by=admin)
     async with pool.connections.acquire() as connection:

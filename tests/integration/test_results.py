@@ -173,7 +173,7 @@ async def test_a_save_under_way_while_results_are_published_counts_for_the_next(
     async with Transaction(story.pool) as under_way:
         given = {"project_id": story.survey.project_id, "pseudonym": who, "token_hash": who, "by_token": False, "seq": None, "at": NOW}
         patch = {"patch": {"side": "right"}, "seqs": {}, "versions": {"side": 1}, "field": "side"}
-        await under_way.row(SAVE, **given, **patch, survey_version=1, save="00000000-0000-7000-8000-000000000000")
+        await under_way.row(SAVE, **given, **patch, survey_version=1, save="00000000-0000-7000-8000-000000000000", turn=1)
         later = await story.answers(MINIMUM - 1, side="right")
         first = await story.bytes()
         assert json.loads(first)["n"] == 5 + MINIMUM - 1
@@ -239,7 +239,7 @@ async def test_a_larger_minimum_hides_what_was_published_under_a_smaller_one(sto
     assert (await story.results())["n"] == 15
 
 
-@pytest.mark.parametrize("minimum", [1, 10**30])
+@pytest.mark.parametrize("minimum", [1, 1_000_000])
 async def test_any_minimum_works(pool: Pool, minimum: int) -> None:
     story = await story_of(pool, SIDE, results=PUBLIC | {"minimum_cell": minimum})
     assert (await story.results())["n"] is None

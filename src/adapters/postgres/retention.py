@@ -12,6 +12,7 @@ from adapters.postgres.tables import (
     resources,
     responses,
     sessions,
+    setup_tokens,
     survey_results,
     survey_versions,
     surveys,
@@ -50,6 +51,7 @@ RESPONSES = Statement(select(func.count().label("n")).select_from(_expired).add_
 RESOURCES = _counting(delete(resources).where(or_(resources.c.deleted_at < _before, resources.c.project_id.in_(_old_projects))))
 REST_OF_PROJECTS = [_of_old_projects(table) for table in (erasures, survey_results, survey_versions, surveys)]
 PROJECTS = _counting(delete(projects).where(projects.c.deleted_at < _before))
+TOKENS = Statement(delete(setup_tokens).where(setup_tokens.c.expires_at < _before))
 SESSIONS = _counting(delete(sessions).where(or_(sessions.c.ended_at < _before, sessions.c.expires_at < _before)))
 
 
@@ -66,6 +68,7 @@ class PostgresArchive(Archive):
             for statement in REST_OF_PROJECTS:
                 await work.row(statement, before=before)
             counts["projects"] = (await work.one(PROJECTS, before=before))["n"]
+            await work.row(TOKENS, before=before)
             counts["sessions"] = (await work.one(SESSIONS, before=before))["n"]
             if not dry_run:
                 await work.commit()

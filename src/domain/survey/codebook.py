@@ -5,8 +5,7 @@ from typing import Any
 
 from domain.survey.definition import Definition
 from domain.survey.question import Question
-from domain.survey.survey import ever_asked
-from domain.survey.table import choices_of
+from domain.survey.survey import Asked, ever_asked
 
 _TYPES: dict[str, dict[str, Any]] = {
     "choice": {"type": "string"},
@@ -38,27 +37,27 @@ def codebook(definitions: Sequence[Definition]) -> dict[str, Any]:
     return {
         "$schema": "https://datapackage.org/profiles/2.0/tableschema.json",
         "title": newest.title,
-        "fields": [*_FIXED, *(_field(question, definitions) for question in ever_asked(definitions).values())],
+        "fields": [*_FIXED, *(_field(asked, definitions) for asked in ever_asked(definitions).values())],
         "primaryKey": ["respondent"],
         "missingValues": [""],
     }
 
 
-def _field(question: Question, definitions: Sequence[Definition]) -> dict[str, Any]:
+def _field(known: Asked, definitions: Sequence[Definition]) -> dict[str, Any]:
+    question, choices = known.question, known.choices
     asked = [(number, q) for number, d in enumerate(definitions, start=1) if (q := d.question(question.field)) is not None]
     field: dict[str, Any] = {"name": question.field, **_TYPES[question.type]}
     if question.label is not None:
         field["title"] = question.label
     field["versions"] = [number for number, _ in asked]
     constraints = _constraints([q for _, q in asked if q.type == question.type])
+    if question.type == "choice":
+        constraints["enum"] = [choice.value for choice in choices]
     if constraints:
         field["constraints"] = constraints
-    choices = choices_of(question.field, definitions)
     if choices:
         labelled = [{"value": c.value, "label": c.label or c.value} | ({} if c.code is None else {"code": c.code}) for c in choices]
         field["categories" if question.type == "choice" else "choices"] = labelled
-        if question.type == "choice":
-            field["constraints"] = {"enum": [choice.value for choice in choices]}
     return field
 
 

@@ -103,7 +103,7 @@ def _faults(definition: Definition) -> Iterator[Fault]:
 def _columns(question: Question) -> Iterator[str]:
     """The names that a question takes in exports."""
     yield question.field
-    if question.has_codes:
+    if question.type == "choice" and question.has_codes:
         yield f"{question.field}_code"
 
 

@@ -7,7 +7,7 @@ those of section 5 of the contract: for instance `3` and `"3"` are the integer 3
 import math
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields
 from datetime import date
 from typing import Any, ClassVar, Self, TypeGuard
@@ -95,17 +95,22 @@ class Question(ABC):
             return False
         return True
 
-    def keeps(self, answer: object, before: "Question") -> bool:
-        """Whether a stored answer to `before`, an earlier form of this question, still means here what it meant there."""
-        return self.accepts(answer)
+    def recoded(self, offered: Iterable[Choice]) -> frozenset[str]:
+        """The values of this question that had another code when they were offered before."""
+        return frozenset()
 
     def covers(self, other: Self) -> bool:
         """Whether every answer that `other`, of the same type, accepts is accepted here too."""
         return True
 
     @property
+    def choices_offered(self) -> tuple[Choice, ...]:
+        """The answers to choose from, where there are such."""
+        return ()
+
+    @property
     def has_codes(self) -> bool:
-        """Whether any answer has a code, so that exports give codes beside the values."""
+        """Whether an answer has a code, so that exports give codes beside the values."""
         return False
 
     def code_of(self, answer: object) -> int | None:
@@ -125,17 +130,20 @@ class _Choosing(Question):
     def values(self) -> list[str]:
         return [choice.value for choice in self.choices]
 
+    @property
+    def choices_offered(self) -> tuple[Choice, ...]:
+        return self.choices
+
     def covers(self, other: Self) -> bool:
         return all(self.means_the_same(choice) for choice in other.choices)
-
-    def keeps(self, answer: object, before: Question) -> bool:
-        chosen = answer if isinstance(answer, list) else [answer]
-        offered = [choice for choice in before.choices if choice.value in chosen] if isinstance(before, _Choosing) else []
-        return self.accepts(answer) and all(map(self.means_the_same, offered))
 
     def means_the_same(self, choice: Choice) -> bool:
         """Whether a choice of an earlier version is still there, under the code that it had."""
         return any(c.value == choice.value and choice.code in (None, c.code) for c in self.choices)
+
+    def recoded(self, offered: Iterable[Choice]) -> frozenset[str]:
+        """The values of this question that had another code when they were offered before."""
+        return frozenset(c.value for c in offered if c.value in self.values and not self.means_the_same(c))
 
     def faults(self, at: str) -> Iterator[Fault]:
         yield from super(_Choosing, self).faults(at)
@@ -281,7 +289,7 @@ class NumberQuestion(Question):
             raise self.refusal() from None
         if not math.isfinite(number) or not _within(number, self.min, self.max):
             raise self.refusal()
-        return number
+        return number + 0.0  # one zero: minus zero is not stored apart
 
     def covers(self, other: Self) -> bool:
         return _contains(self.min, self.max, other.min, other.max)

@@ -10,7 +10,7 @@ from domain.access import Action, require
 from domain.errors import Conflict, expect_version
 from domain.survey.change import Change
 from domain.survey.definition import Definition
-from domain.survey.question import InvalidAnswer, Question, is_field
+from domain.survey.question import Choice, InvalidAnswer, Question, is_field
 from domain.user import User
 
 
@@ -144,15 +144,27 @@ def first_survey(
     return survey, tuple(FieldChange(field=question.field, change=Kind.ADDED) for question in definition.questions)
 
 
-def ever_asked(definitions: Iterable[Definition]) -> dict[str, Question]:
-    """Every question of all versions, oldest first, each as it was last asked, in order of appearance."""
-    asked: dict[str, Question] = {}
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """A question of all versions so far: as it was last asked, with every choice that it ever offered, each as last offered."""
+
+    question: Question
+    choices: tuple[Choice, ...] = ()
+
+
+def ever_asked(definitions: Iterable[Definition]) -> dict[str, Asked]:
+    """Every question of all versions, oldest first, in order of appearance. What it offered under another type is forgotten."""
+    asked: dict[str, Asked] = {}
     for definition in definitions:
-        asked |= {question.field: question for question in definition.questions}
+        for question in definition.questions:
+            before = asked.get(question.field)
+            kept = before.choices if before is not None and before.question.type == question.type else ()
+            choices = {choice.value: choice for choice in (*kept, *question.choices_offered)}
+            asked[question.field] = Asked(question=question, choices=tuple(choices.values()))
     return asked
 
 
-def changes_between(old: Definition, new: Definition, asked: Mapping[str, Question]) -> Iterator[FieldChange]:
+def changes_between(old: Definition, new: Definition, asked: Mapping[str, Asked]) -> Iterator[FieldChange]:
     """What `new` does to the questions of `old`: removals last, the rest in the order of `new`.
 
     `asked` holds every question of all versions so far: one that comes back is held against its last form.
@@ -169,18 +181,27 @@ def changes_between(old: Definition, new: Definition, asked: Mapping[str, Questi
             yield FieldChange(field=question.field, change=Kind.REMOVED)
 
 
-def counted(change: FieldChange, answers: Iterable[tuple[Any, int]], *, before: Question | None, after: Question | None) -> FieldChange:
+def counted(change: FieldChange, answers: Iterable[tuple[Any, int]], *, before: Asked | None, after: Question | None) -> FieldChange:
     """The change with the stored answers that it concerns; `answers` are the field's values with how often each is stored."""
     if change.change is not Kind.NARROWED or before is None or after is None:
         return replace(change, touched=sum(number for _, number in answers))
-    return replace(change, touched=sum(number for value, number in answers if not after.keeps(value, before)))
+    recoded = after.recoded(before.choices)
+
+    def is_concerned(answer: Any) -> bool:
+        chosen = answer if isinstance(answer, list) else [answer]
+        is_given_up = before.question.accepts(answer) and not after.accepts(answer)
+        return is_given_up or not recoded.isdisjoint(map(str, chosen))
+
+    return replace(change, touched=sum(number for answer, number in answers if is_concerned(answer)))
 
 
-def _kinds(old: Question, new: Question) -> list[Kind]:
+def _kinds(before: Asked, new: Question) -> list[Kind]:
+    old = before.question
     if old.type != new.type:
         return [Kind.RETYPED]
-    if old == new:
+    recoded = new.recoded(before.choices)
+    if old == new and not recoded:
         return []
     kinds = [Kind.WIDENED] if not old.covers(new) else []
-    kinds += [Kind.NARROWED] if not new.covers(old) else []
+    kinds += [Kind.NARROWED] if recoded or not new.covers(old) else []
     return kinds or [Kind.RELABELLED]

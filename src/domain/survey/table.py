@@ -9,8 +9,8 @@ from typing import Any
 from domain.errors import Fault, Invalid
 from domain.export import Column, ColumnType
 from domain.survey.definition import Definition
-from domain.survey.question import Choice, Question
-from domain.survey.survey import ever_asked
+from domain.survey.question import Question
+from domain.survey.survey import Asked, ever_asked
 
 PSEUDONYM_BYTES = 16
 
@@ -72,17 +72,20 @@ def response_filter(
         raise Invalid(Fault(pointer="/version", code="unknown-version", detail=f"Versions run from 1 to {len(definitions)}."))
     if (field is None) != (value is None):
         raise Invalid(Fault(pointer="/value", code="missing", detail="Give field and value together."))
-    answer = None if field is None or value is None else _answer_filter(ever_asked(definitions).get(field), value)
+    answer = None if field is None or value is None else _answer_filter(field, value, definitions)
     return ResponseFilter(answer=answer, version=version, since=since, until=until)
 
 
-def _answer_filter(question: Question | None, value: str) -> dict[str, Any]:
-    if question is None:
+def _answer_filter(field: str, value: str, definitions: Sequence[Definition]) -> dict[str, Any]:
+    """The answer that any version of the question takes `value` for, the newest first."""
+    forms = [question for definition in reversed(definitions) if (question := definition.question(field)) is not None]
+    if not forms:
         raise Invalid(Fault(pointer="/field", code="unknown-field", detail="No version of this survey has this field."))
-    for candidate in (value, _as_json(value)):
-        if question.accepts(candidate):
-            return {question.field: question.accept(candidate)}
-    raise Invalid(Fault(pointer="/value", code="invalid-answer", detail=question.refusal().detail))
+    for question in forms:
+        for candidate in (value, _as_json(value)):
+            if question.accepts(candidate):
+                return {field: question.accept(candidate)}
+    raise Invalid(Fault(pointer="/value", code="invalid-answer", detail=forms[0].refusal().detail))
 
 
 def _as_json(text: str) -> object:
@@ -97,14 +100,15 @@ class ResponseTable:
     """The columns of a survey's responses and how a response fills them.
 
     Without `version`, every field ever published has its column, in order of appearance: a removed question keeps it. With one,
-    only the fields of that version, and only answers given under it. `with_codes` puts `<field>_code` beside coded choices.
+    only the fields of that version, and only answers given under it. `with_codes` puts `<field>_code` beside coded choices, unless a
+    field has that name.
     """
 
     def __init__(self, definitions: Sequence[Definition], *, version: int | None = None, with_codes: bool = False) -> None:
         shown = definitions if version is None else definitions[version - 1 : version]
-        self.questions: dict[str, Question] = ever_asked(shown)
+        self.questions = {field: asked.question for field, asked in ever_asked(shown).items()}
         self._version = version
-        self._codes = {f: codes for f in self.questions if with_codes and (codes := _codes(f, definitions))}
+        self._codes = _codes(ever_asked(definitions), self.questions) if with_codes else {}
 
     @property
     def columns(self) -> list[Column]:
@@ -113,7 +117,7 @@ class ResponseTable:
         for field, question in self.questions.items():
             columns.append(Column(name=field, type=_TYPES[question.type]))
             if field in self._codes:
-                columns.append(Column(name=f"{field}_code", type=ColumnType.INTEGER))
+                columns.append(Column(name=_code_column(field), type=ColumnType.INTEGER))
         return columns
 
     def cells(self, row: ResponseRow) -> tuple[Any, ...]:
@@ -137,15 +141,15 @@ def respondent(pseudonym: bytes) -> str:
     return pseudonym[:PSEUDONYM_BYTES].hex()
 
 
-def _codes(field: str, definitions: Sequence[Definition]) -> dict[str, int]:
-    """Every code that a choice of this field ever had, the newest counting."""
-    return {choice.value: choice.code for choice in choices_of(field, definitions) if choice.code is not None}
+def _codes(asked: Mapping[str, Asked], shown: Mapping[str, Question]) -> dict[str, dict[str, int]]:
+    """For each coded choice question that is shown, the code of every choice that it ever offered, as it was last offered."""
+    codes = {
+        field: {choice.value: choice.code for choice in asked[field].choices if choice.code is not None}
+        for field, question in shown.items()
+        if question.type == "choice" and _code_column(field) not in shown
+    }
+    return {field: known for field, known in codes.items() if known}
 
 
-def choices_of(field: str, definitions: Sequence[Definition]) -> list[Choice]:
-    """Every choice that this field ever offered, in order of appearance, each as it was last offered."""
-    choices: dict[str, Choice] = {}
-    for definition in definitions:
-        question = definition.question(field)
-        choices |= {choice.value: choice for choice in getattr(question, "choices", ())}
-    return list(choices.values())
+def _code_column(field: str) -> str:
+    return f"{field}_code"

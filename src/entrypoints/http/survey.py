@@ -107,6 +107,9 @@ class DefinitionBody(Body):
     consent: ConsentBody | None = None
     results: ResultsBody = ResultsBody()
     questions: list[QuestionBody]
+
+
+class PublicationBody(DefinitionBody):
     accept_breaking: list[str] = Field(default=[], description="Fields whose removal or narrowing may touch stored answers.")
 
 
@@ -210,7 +213,7 @@ def signed_in_survey(use: Container, limits: Limits, guard: Guard) -> APIRouter:
     )
     @limits.signed_in
     async def put_survey(
-        request: Request, project: str, body: DefinitionBody, by: Annotated[User, Depends(guard(Action.SURVEY_PUBLISH))]
+        request: Request, project: str, body: PublicationBody, by: Annotated[User, Depends(guard(Action.SURVEY_PUBLISH))]
     ) -> Response:
         published = await publish(
             project=project,

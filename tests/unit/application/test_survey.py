@@ -113,7 +113,6 @@ async def test_a_code_that_was_answered_with_keeps_its_meaning(world: World, adm
     assert told(refused.value) == [("consent", "widened", 3), ("consent", "narrowed", 3)]
 
 
-@pytest.mark.xfail(strict=True, reason="a choice that comes back is not held against the code that it was answered with")
 async def test_a_choice_that_comes_back_keeps_the_code_that_it_was_answered_with(world: World, admin: User) -> None:
     def coded(**codes: int) -> Definition:
         return definition(choices(*({"value": value, "code": code} for value, code in codes.items())))
@@ -125,7 +124,6 @@ async def test_a_choice_that_comes_back_keeps_the_code_that_it_was_answered_with
         await publish(world, coded(a=1, b=3), admin)
 
 
-@pytest.mark.xfail(strict=True, reason="answers that an earlier version gave up are counted again")
 async def test_a_narrowing_is_not_blamed_for_answers_that_an_earlier_one_gave_up(world: World, admin: User) -> None:
     await publish(world, definition(choices("a", "b", "c")), admin)
     await answer(world, {"c": "b"})

@@ -24,6 +24,7 @@ from domain.survey import (
     first_survey,
 )
 from domain.survey.question import question_from
+from domain.survey.survey import Asked
 from tests.examples import ADMIN, AGE, CONSENT, GATE, INTEGER, MANY, MEMBER, NOTE, NOW, NUMBER, OTHER, choices, definition, gated, survey
 
 LATER = NOW + timedelta(hours=1)
@@ -130,7 +131,8 @@ def test_a_question_that_comes_back_is_held_against_its_last_form(again: dict[st
 
 def touched(kind: Kind, before: dict[str, Any] | None, after: dict[str, Any] | None, *answers: tuple[Any, int]) -> int:
     old, new = (None if asked is None else question_from(asked) for asked in (before, after))
-    return counted(FieldChange(field="x", change=kind), answers, before=old, after=new).touched
+    asked = None if old is None else Asked(question=old, choices=old.choices_offered)
+    return counted(FieldChange(field="x", change=kind), answers, before=asked, after=new).touched
 
 
 def test_all_but_a_narrowing_touches_every_answer_of_the_field() -> None:
@@ -208,10 +210,10 @@ def test_each_field_is_accepted_by_its_own_name() -> None:
 
 def follow(before: Survey, new: Definition, *answers: tuple[Any, int]) -> Survey:
     """The survey that `new` makes of `before`, when these answers to `c` are stored."""
-    asked = before.definition.question("c")
+    asked = ever_asked([before.definition])
     found = [
-        counted(change, answers, before=asked, after=new.question("c"))
-        for change in changes_between(before.definition, new, ever_asked([before.definition]))
+        counted(change, answers, before=asked.get("c"), after=new.question("c"))
+        for change in changes_between(before.definition, new, asked)
     ]
     return before.publish(new, tuple(found), by=ADMIN, at=LATER)
 
@@ -304,5 +306,5 @@ def test_a_version_leaves_a_closed_survey_closed() -> None:
 def test_every_question_ever_asked_is_known_in_its_last_form_and_first_place() -> None:
     asked = ever_asked([definition(AGE, NOTE), definition(NOTE | {"label": "?"}, INTEGER), definition(INTEGER, AGE | {"max": 9})])
     assert list(asked) == ["age", "note", "n"]
-    assert asked["age"].document() == AGE | {"max": 9}
-    assert asked["note"].label == "?"
+    assert asked["age"].question.document() == AGE | {"max": 9}
+    assert asked["note"].question.label == "?"
