@@ -91,6 +91,7 @@ class Service:
 
     def __init__(self, folder: Path, *options: str, **settings: str) -> None:
         self.folder = folder
+        self.database_url = settings.get("DATABASE_URL")
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         with (folder / "out").open("a") as out, (folder / "err").open("a") as err:
