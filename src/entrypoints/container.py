@@ -9,8 +9,7 @@ from adapters.postgres.database import Pool
 from adapters.postgres.embedded import EmbeddedPostgres, EmbeddedPostgresError
 from adapters.postgres.project import PostgresProjects
 from adapters.postgres.resource import PostgresResourceReader, PostgresResources
-from adapters.postgres.response import PostgresResponses
-from adapters.postgres.response_reader import PostgresResponseReader
+from adapters.postgres.response import PostgresResponseReader, PostgresResponses
 from adapters.postgres.results import PostgresResults
 from adapters.postgres.retention import PostgresArchive
 from adapters.postgres.schema import SchemaError, migrate, pending

@@ -10,8 +10,7 @@ import pytest
 from adapters.postgres.database import Pool
 from adapters.postgres.project import PostgresProjects
 from adapters.postgres.resource import PostgresResourceReader, PostgresResources
-from adapters.postgres.response import PostgresResponses
-from adapters.postgres.response_reader import PostgresResponseReader
+from adapters.postgres.response import PostgresResponseReader, PostgresResponses
 from adapters.postgres.retention import PostgresArchive
 from adapters.postgres.session import PostgresSessions, PostgresSignInFailures
 from adapters.postgres.survey import PostgresSurveys

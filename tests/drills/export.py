@@ -22,7 +22,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from adapters.postgres.database import Pool
-from adapters.postgres.response_reader import PostgresResponseReader
+from adapters.postgres.response.reader import PostgresResponseReader
 from adapters.postgres.schema import migrate
 from adapters.postgres.unit_of_work import PostgresUnitOfWork
 from adapters.tabular.tables import TabularTables

@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from adapters.postgres.database import Pool
-from adapters.postgres.response_reader import BATCH, PostgresResponseReader
+from adapters.postgres.response.reader import BATCH, PostgresResponseReader
 from adapters.postgres.survey import PostgresSurveys
 from adapters.tabular.tables import TabularTables
 from application.response import ExportResponses, GetCodebook, ListResponses

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from adapters.postgres.database import Pool, Transaction
-from adapters.postgres.response import SAVE, PostgresResponses
+from adapters.postgres.response import PostgresResponses
+from adapters.postgres.response.statements import SAVE
 from adapters.postgres.results import PostgresResults
 from adapters.postgres.unit_of_work import PostgresUnitOfWork
 from adapters.system import SystemClock

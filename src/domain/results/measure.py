@@ -8,7 +8,8 @@ from itertools import pairwise
 from typing import Any
 
 from domain.survey import Definition, Question
-from domain.survey.question import ChoiceQuestion, IntegerQuestion, MultiChoiceQuestion, NumberQuestion, ScaleQuestion
+from domain.survey.choosing import ChoiceQuestion, MultiChoiceQuestion
+from domain.survey.measuring import IntegerQuestion, NumberQuestion, ScaleQuestion
 
 UNANSWERED = -1
 STEPS_MAX = 20

@@ -6,7 +6,8 @@ from enum import StrEnum
 from typing import Any
 
 from domain.errors import Fault
-from domain.survey.question import InvalidAnswer, Question, question_from
+from domain.survey.question import InvalidAnswer, Question
+from domain.survey.question_types import question_from
 from domain.text import refuse, text_faults
 
 TITLE_MAX = 255

@@ -11,7 +11,7 @@ from domain.results import OVERALL, Tally, crossed_by, may_advance, may_show, no
 from domain.results.measure import UNANSWERED, measure
 from domain.results.suppression import crossed, shown
 from domain.survey import Survey
-from domain.survey.question import question_from
+from domain.survey.question_types import question_from
 from tests.examples import AGE, CONSENT, GATE, NOTE, PLATFORMS, SCALE, definition, survey
 
 SIDE: dict[str, Any] = {"field": "side", "type": "choice", "choices": [{"value": "left", "code": 1}, {"value": "right"}]}

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from domain.survey import InvalidAnswer
-from domain.survey.question import question_from
+from domain.survey.question_types import question_from
 from tests.examples import AGE, BOOLEAN, CONSENT, DATE, INTEGER, MANY, NOTE, NUMBER, PLATFORMS, SCALE
 
 NAN, INFINITY = float("nan"), float("inf")

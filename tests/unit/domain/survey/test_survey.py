@@ -23,7 +23,7 @@ from domain.survey import (
     ever_asked,
     first_survey,
 )
-from domain.survey.question import question_from
+from domain.survey.question_types import question_from
 from domain.survey.survey import Asked
 from tests.examples import ADMIN, AGE, CONSENT, GATE, INTEGER, MANY, MEMBER, NOTE, NOW, NUMBER, OTHER, choices, definition, gated, survey
 

@@ -1,0 +1,180 @@
+"""Responses in PostgreSQL: a save of one answer is one statement; what takes more to decide is one transaction."""
+
+from dataclasses import fields
+from datetime import datetime
+from typing import Any
+from uuid import uuid4
+
+from asyncpg import Record
+
+from adapters.postgres.database import Pool, Transaction
+from adapters.postgres.response.statements import (
+    BEGIN,
+    BY_TOKEN,
+    ERASE,
+    FORGET_HISTORY,
+    HOLD_SURVEY,
+    LOCK,
+    LOG,
+    LOOK,
+    ONE_AT_A_TIME,
+    SAVE,
+    SAVE_BEHIND_GATE,
+    STORE,
+)
+from application.ports import Responses, Saved, SurveyMoved
+from domain.errors import NotFound, Unavailable
+from domain.response import ConsentRequired, Outcome, Response, Save, TokenRequired, new_response
+from domain.survey import Change, Identity
+
+_ATTEMPTS = 5
+
+
+class PostgresResponses(Responses):
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
+
+    async def save(
+        self,
+        change: Change,
+        *,
+        project_id: int,
+        pseudonym: bytes,
+        token_hash: bytes,
+        identity: Identity,
+        seq: int | None,
+        at: datetime,
+    ) -> Saved:
+        given = {
+            "project_id": project_id,
+            "pseudonym": pseudonym,
+            "turn": int.from_bytes(pseudonym[:8], signed=True),
+            "token_hash": token_hash,
+            "by_token": identity is Identity.TOKEN,
+            "seq": seq,
+            "survey_version": change.survey_version,
+            "save": uuid4(),
+            "at": at,
+        }
+        is_single = len(change.answers) == 1 and not change.withdraws_consent
+        for _ in range(_ATTEMPTS):
+            saved = await (self._save_one(change, given) if is_single else self._save_together(change, given))
+            if saved is not None:
+                return saved
+        raise Unavailable
+
+    async def _save_one(self, change: Change, given: dict[str, Any]) -> Saved | None:
+        ((field, value),) = change.answers.items()
+        patch = {} if value is None else {field: value}
+        given |= {
+            "field": field,
+            "patch": patch,
+            "seqs": {} if given["seq"] is None else {field: given["seq"]},
+            "versions": dict.fromkeys(patch, change.survey_version),
+        }
+        if change.gated and change.consent is not None:
+            gate = {"gate_field": change.consent.field, "gate_accept": change.consent.accept}
+            row = await self._pool.row(SAVE_BEHIND_GATE, **given, **gate)
+        else:
+            row = await self._pool.row(SAVE, **given)
+        if row is None:
+            return await self._why_not(change, given)
+        return Saved(
+            outcome=Outcome.CREATED if row["created"] else Outcome.UPDATED,
+            answers=change.answers,
+            stale=frozenset(),
+            revision=row["revision"],
+            saved_at=row["saved_at"],
+        )
+
+    async def _why_not(self, change: Change, given: dict[str, Any]) -> Saved | None:
+        """Why a save went nowhere: raises, or says that it is stale. None: what stood in its way is gone, so try again."""
+        row = await self._pool.row(LOOK, **given)
+        if row is None:
+            raise SurveyMoved
+        if row["revision"] is None:
+            if change.gated:
+                raise ConsentRequired
+            return None
+        _check_owner(row, given)
+        if given["seq"] is not None and given["seq"] <= row["seqs"].get(given["field"], -1):
+            return Saved(
+                outcome=Outcome.STALE,
+                answers={field: row["answers"].get(field) for field in change.answers},
+                stale=frozenset(change.answers),
+                revision=row["revision"],
+                saved_at=row["saved_at"],
+            )
+        if change.gated and change.consent and row["answers"].get(change.consent.field) != change.consent.accept:
+            raise ConsentRequired
+        return None
+
+    async def _save_together(self, change: Change, given: dict[str, Any]) -> Saved | None:
+        """Let the domain decide on the locked response. None: another made it at the same time, so try again."""
+        async with Transaction(self._pool) as work:
+            await work.row(ONE_AT_A_TIME, **given)
+            if await work.row(HOLD_SURVEY, **given) is None:
+                raise SurveyMoved
+            row = await work.row(LOCK, **given)
+            if row is None:
+                owner = {name: given[name] for name in ("project_id", "pseudonym", "token_hash")}
+                save = new_response(change, seq=given["seq"], at=given["at"], **owner)
+                made = await work.row(BEGIN, **_columns_of(save.response), last_save=given["save"])
+                if made is None:
+                    return None
+                response_id = made["id"]
+            else:
+                _check_owner(row, given)
+                save = _response(row).save(change, seq=given["seq"], at=given["at"])
+                response_id = row["id"]
+                await work.row(STORE, id=response_id, **_columns_of(save.response))
+            await self._log(work, response_id, change, save, given)
+            await work.commit()
+        return Saved(
+            outcome=save.outcome,
+            answers={field: save.response.answers.get(field) for field in change.answers},
+            stale=save.stale,
+            revision=save.response.revision,
+            saved_at=save.response.saved_at,
+        )
+
+    async def _log(self, work: Transaction, response_id: int, change: Change, save: Save, given: dict[str, Any]) -> None:
+        for field, value in save.changed.items():
+            entry = {
+                "response_id": response_id,
+                "revision": save.response.revision,
+                "field": field,
+                "value": value,
+                "survey_version": change.survey_version,
+                "seq": given["seq"],
+                "changed_at": given["at"],
+                "project_id": given["project_id"],
+            }
+            await work.row(LOG, **entry)
+        if change.consent and save.response.answers.get(change.consent.field) != change.consent.accept:
+            await work.row(FORGET_HISTORY, id=response_id, kept=change.consent.field)
+
+    async def by_token(self, project: str, token_hash: bytes) -> Response | None:
+        row = await self._pool.row(BY_TOKEN, slug=project, token_hash=token_hash)
+        if row is None:
+            raise NotFound
+        return None if row["revision"] is None else _response(row)
+
+    async def erase(self, project: str, token_hash: bytes) -> bool:
+        row = await self._pool.row(ERASE, slug=project, token_hash=token_hash)
+        if row is None:
+            raise NotFound
+        return bool(row["erased"])
+
+
+def _response(row: Record) -> Response:
+    return Response(**{field.name: row[field.name] for field in fields(Response)})
+
+
+def _columns_of(response: Response) -> dict[str, Any]:
+    return {field.name: getattr(response, field.name) for field in fields(Response)}
+
+
+def _check_owner(row: Record, given: dict[str, Any]) -> None:
+    if given["by_token"] and row["token_hash"] != given["token_hash"]:
+        raise TokenRequired
