@@ -47,6 +47,9 @@ class PasswordHasher(Protocol):
     async def verify(self, password: str, hashed: str | None) -> bool:
         """Whether this is the password; without a hash it takes just as long, and is False. Raises `Unavailable`."""
 
+    def is_outdated(self, hashed: str) -> bool:
+        """Whether `hash` would make a stronger one today: tells at once, from how the hash was made."""
+
 
 class CommonPasswords(Protocol):
     """The most used passwords."""
@@ -140,8 +143,8 @@ class Sessions(Protocol):
     async def end(self, session_id: UUID, *, at: datetime) -> None:
         """End a session; one that has ended stays as it is."""
 
-    async def end_all(self, user_id: int, *, at: datetime) -> None:
-        """End every session of a user."""
+    async def end_all(self, user_id: int, *, at: datetime, but: UUID | None = None) -> None:
+        """End every session of a user, `but` one."""
 
 
 class SignInFailures(Protocol):

@@ -66,6 +66,17 @@ class CheckPassword:
             await self.failures.forgive(number)
         return user
 
+    async def confirm(self, work: UnitOfWork, checked: User, password: str) -> User:
+        """The user whom a check has named, locked, if the check still holds. Raises `InvalidCredentials`.
+
+        Between a check, which is slow, and what it allows the password may have changed: what was right then opens nothing now.
+        """
+        user = await work.users.lock(checked.id)
+        is_same = user.password_hash == checked.password_hash or await self.hasher.verify(password, user.password_hash)
+        if not is_same or not user.is_active:
+            raise InvalidCredentials
+        return user
+
     async def _count(self, name: str, network: str) -> int:
         now = self.clock.now()
         number, blocked_until = await self.failures.begin(username=name, network=network, at=now)
@@ -88,11 +99,22 @@ class LogIn:
     unit_of_work: UnitOfWorkFactory
 
     async def __call__(self, *, username: str, password: str, network: str) -> SignedIn:
-        user = await self.check_password(username=username, password=password, network=network)
+        checked = await self.check_password(username=username, password=password, network=network)
+        stronger = await self._stronger_hash(checked, password)
         async with self.unit_of_work() as work:
+            user = await self.check_password.confirm(work, checked, password)
+            if stronger is not None:
+                await work.users.save(user.strengthen_hash(stronger))
             signed_in = await self.open_session(work, user)
             await work.commit()
         return signed_in
+
+    async def _stronger_hash(self, user: User, password: str) -> str | None:
+        """A hash as they are made today, where the stored one is of an older making: only now is the password at hand."""
+        hasher = self.check_password.hasher
+        if user.password_hash is None or not hasher.is_outdated(user.password_hash):
+            return None
+        return await hasher.hash(password)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -27,6 +27,7 @@ class Action(StrEnum):
     """Everything that a signed-in person can ask for, as `noun.verb`."""
 
     SELF_READ = "self.read"
+    PASSWORD_CHANGE = "password.change"  # noqa: S105 - the name of an action
     DOCS_READ = "docs.read"
     USER_LIST = "user.list"
     USER_CREATE = "user.create"
@@ -54,6 +55,7 @@ def _from(role: Role) -> Permission:
 
 PERMISSIONS: Mapping[Action, Permission] = {
     Action.SELF_READ: _from(Role.MEMBER),
+    Action.PASSWORD_CHANGE: _from(Role.MEMBER),
     Action.DOCS_READ: _from(Role.ADMIN),
     Action.USER_LIST: _from(Role.ADMIN),
     Action.USER_CREATE: _from(Role.ADMIN),

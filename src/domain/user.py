@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from domain.access import Role
-from domain.errors import Conflict, Fault, expect_version
+from domain.errors import Conflict, Fault, Forbidden, expect_version
 from domain.text import refuse, text_faults
 
 USERNAME_PATTERN = r"[a-z0-9][a-z0-9._-]{2,49}"
@@ -29,6 +29,13 @@ class UsernameTaken(Conflict):
 
     code = "username-taken"
     detail = "This username is taken."
+
+
+class WrongPassword(Forbidden):
+    """The current password that came along is not yours: nothing was changed."""
+
+    code = "wrong-password"
+    detail = "The current password is wrong."
 
 
 class LastAdmin(Conflict):
@@ -79,6 +86,15 @@ class User:
         if not changed.is_active_admin and active_admins <= {self.id}:
             raise LastAdmin
         return replace(changed, updated_at=at, version=self.version + 1)
+
+    def change_password(self, password_hash: str, *, expected: frozenset[int] | None = None, at: datetime) -> "User":
+        """This user with another password. Raises `Stale`."""
+        expect_version(self.version, expected)
+        return replace(self, password_hash=password_hash, updated_at=at, version=self.version + 1)
+
+    def strengthen_hash(self, password_hash: str) -> "User":
+        """This user with a stronger hash of the same password: nothing that anybody can see has changed, hence the same version."""
+        return replace(self, password_hash=password_hash)
 
 
 def canonical_username(username: str) -> str:

@@ -75,6 +75,9 @@ class Container(containers.DeclarativeContainer):
 
     register = providers.Singleton(user.Register, hash_new=hash_new, open_session=open_session, unit_of_work=unit_of_work)
     set_password = providers.Singleton(user.SetPassword, unit_of_work=unit_of_work, hash_new=hash_new, clock=clock)
+    change_password = providers.Singleton(
+        user.ChangePassword, check_password=check_password, hash_new=hash_new, unit_of_work=unit_of_work, clock=clock
+    )
     create_admin = providers.Singleton(user.CreateAdmin, hash_new=hash_new, unit_of_work=unit_of_work, clock=clock)
     create_user = providers.Singleton(user.CreateUser, unit_of_work=unit_of_work, random=random, clock=clock)
     list_users = providers.Singleton(user.ListUsers, users=users)

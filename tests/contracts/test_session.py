@@ -101,6 +101,12 @@ class SessionsContract:
         assert [await is_open(stage, session) for session in mine] == [False, False]
         assert await is_open(stage, other)
 
+    async def test_one_session_can_be_kept_while_the_others_end(self, stage: Stage) -> None:
+        ada = await stage.user()
+        kept, other = await signed_in(stage, ada), await signed_in(stage, ada, SECOND)
+        await stage.sessions.end_all(ada.id, at=NOW, but=kept.id)
+        assert [await is_open(stage, session) for session in (kept, other)] == [True, False]
+
 
 class SignInFailuresContract:
     async def fail(self, stage: Stage, times: int, *, network: str = "home", username: str = "ada", at: datetime = NOW) -> None:

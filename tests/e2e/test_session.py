@@ -12,6 +12,7 @@ from jose import jwt
 
 from tests.e2e.client import PASSWORD, Service, at_once, client, log_in, pointers, problem, register, unique
 
+NEW_PASSWORD = "seven-tall-green-pines"
 TOKEN_ANSWER = {"access_token", "token_type", "expires_in", "refresh_token", "user"}
 USER = {"id", "username", "email", "role", "is_active", "orcid_id", "openalex_id", "created_at", "updated_at", "version"}
 
@@ -359,3 +360,44 @@ def test_a_deactivation_holds_from_the_next_request_on(
     problem(log_in(service.url, newcomer, PASSWORD), 401, "invalid-credentials")
     admin.patch(f"/admin/users/{user['id']}", json={"is_active": True})
     assert log_in(service.url, newcomer, PASSWORD).status_code == 200
+
+
+# --- changing one's password --------------------------------------------------------------------------------------------------
+
+
+def change_password(url: str, token: str, current: str = PASSWORD, new: str = NEW_PASSWORD, **headers: str) -> httpx.Response:
+    body = {"current_password": current, "new_password": new}
+    return httpx.put(f"{url}/auth/change-password", json=body, headers={"authorization": f"Bearer {token}"} | headers, timeout=60)
+
+
+def test_a_changed_password_ends_every_other_session(service: Service, newcomer: str, newcomers_tokens: dict[str, str]) -> None:
+    other = log_in(service.url, newcomer, PASSWORD).json()
+    changed = change_password(service.url, newcomers_tokens["access_token"])
+    assert changed.status_code == 200
+    assert set(changed.json()) == USER
+    assert (changed.json()["version"], changed.headers["etag"]) == (2, '"2"')
+    assert me(service.url, newcomers_tokens["access_token"]).json() == changed.json()
+    assert refresh(service.url, newcomers_tokens["refresh_token"]).status_code == 200
+    problem(me(service.url, other["access_token"]), 401, "invalid-token")
+    problem(refresh(service.url, other["refresh_token"]), 401, "invalid-token")
+    problem(log_in(service.url, newcomer, PASSWORD), 401, "invalid-credentials")
+    assert log_in(service.url, newcomer, NEW_PASSWORD).status_code == 200
+
+
+def test_a_password_is_not_changed_by_who_does_not_know_it(service: Service, newcomer: str, newcomers_tokens: dict[str, str]) -> None:
+    token = newcomers_tokens["access_token"]
+    problem(change_password(service.url, token, current=PASSWORD + "!"), 403, "wrong-password")
+    assert pointers(change_password(service.url, token, new="short")) == {"/new_password"}
+    assert pointers(change_password(service.url, token, current="wrong", new=f"xx-{newcomer}-xx")) == {"/new_password"}
+    stale = change_password(service.url, token, **{"if-match": '"7"'})
+    problem(stale, 412, "stale-version")
+    assert stale.headers["etag"] == '"1"'
+    problem(httpx.put(f"{service.url}/auth/change-password", json={}, timeout=30), 401, "unauthenticated")
+    assert log_in(service.url, newcomer, PASSWORD).status_code == 200
+
+
+def test_of_many_changes_by_one_password_one_succeeds(service: Service, newcomers_tokens: dict[str, str]) -> None:
+    def change(number: int) -> int:
+        return change_password(service.url, newcomers_tokens["access_token"], new=f"{NEW_PASSWORD}-{number}").status_code
+
+    assert sorted(at_once(change, 6)) == [200] + [403] * 5

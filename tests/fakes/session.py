@@ -37,9 +37,9 @@ class FakeSessions(Sessions):
             if session is not None and session.ended_at is None:
                 tables.sessions[session_id] = replace(session, ended_at=at)
 
-    async def end_all(self, user_id: int, *, at: datetime) -> None:
+    async def end_all(self, user_id: int, *, at: datetime, but: UUID | None = None) -> None:
         for session in list(self._access.read.sessions.values()):
-            if session.user_id == user_id:
+            if session.user_id == user_id and session.id != but:
                 await self.end(session.id, at=at)
 
 

@@ -36,7 +36,15 @@ USER_OF = Statement(
     )
 )
 END = Statement(update(sessions).where(sessions.c.id == bindparam("session_id"), sessions.c.ended_at.is_(None)).values(ended_at=_at))
-END_ALL = Statement(update(sessions).where(sessions.c.user_id == bindparam("user_id"), sessions.c.ended_at.is_(None)).values(ended_at=_at))
+END_ALL = Statement(
+    update(sessions)
+    .where(
+        sessions.c.user_id == bindparam("user_id"),
+        sessions.c.ended_at.is_(None),
+        sessions.c.id.is_distinct_from(bindparam("but", type_=sessions.c.id.type)),
+    )
+    .values(ended_at=_at)
+)
 
 
 class PostgresSessions(Sessions):
@@ -60,8 +68,8 @@ class PostgresSessions(Sessions):
     async def end(self, session_id: UUID, *, at: datetime) -> None:
         await self._run.row(END, session_id=session_id, at=at)
 
-    async def end_all(self, user_id: int, *, at: datetime) -> None:
-        await self._run.row(END_ALL, user_id=user_id, at=at)
+    async def end_all(self, user_id: int, *, at: datetime, but: UUID | None = None) -> None:
+        await self._run.row(END_ALL, user_id=user_id, at=at, but=but)
 
 
 # So that a try sees every earlier one of its name, also those that were being counted at the same time.

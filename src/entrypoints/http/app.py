@@ -81,7 +81,7 @@ def routes_of(use: Container, limits: Limits, *, with_docs: bool = True, with_re
     signed_in = [
         *([registration_routes(use, limits)] if with_registration else []),
         session_routes(use, limits, guard),
-        account_routes(use, limits),
+        account_routes(use, limits, guard),
         admin_user_routes(use, limits, guard),
         signed_in_projects(use, limits, guard),
         signed_in_resources(use, limits, guard),

@@ -1,6 +1,7 @@
 """Accounts over HTTP."""
 
 from typing import Annotated, Any, Literal
+from uuid import UUID
 
 from fastapi import APIRouter, Depends, Query
 from pydantic import Field, TypeAdapter
@@ -16,7 +17,7 @@ from entrypoints.http.query import PageQuery, bad_cursor, decode_cursor, encode_
 from entrypoints.http.rate_limit import Limits
 from entrypoints.http.reply import Body, Json, Out, Time, entity, expected_versions, json_list, without_default
 from entrypoints.http.route import INT64_MAX, router_of
-from entrypoints.http.signed_in import Guard
+from entrypoints.http.signed_in import Guard, HoldsToken
 
 RoleName = Literal["member", "annotator", "admin"]
 Username = Annotated[str, Field(max_length=255, examples=["ada"])]
@@ -27,6 +28,11 @@ Identifier = Annotated[str, Field(max_length=255)]
 
 class SetPasswordBody(Body):
     token: Annotated[str, Field(max_length=1024)]
+    new_password: NewPassword
+
+
+class ChangePasswordBody(Body):
+    current_password: Annotated[str, Field(max_length=1024)]
     new_password: NewPassword
 
 
@@ -76,8 +82,8 @@ class UserList(PageQuery):
 _LIST = TypeAdapter(list[UserOut])
 
 
-def account_routes(use: Container, limits: Limits) -> APIRouter:
-    set_password = use.set_password()
+def account_routes(use: Container, limits: Limits, guard: Guard) -> APIRouter:
+    set_password, change_password = use.set_password(), use.change_password()
     router = router_of("Users", limits)
 
     @router.post(
@@ -87,6 +93,24 @@ def account_routes(use: Container, limits: Limits) -> APIRouter:
     async def post_set_password(request: Request, body: SetPasswordBody) -> Response:
         await set_password(token=body.token, new_password=body.new_password)
         return Response(status_code=204)
+
+    @router.put("/auth/change-password", response_model=UserOut, responses=problem_responses(412), description=change_password.__doc__)
+    @limits.login
+    async def put_password(
+        request: Request,
+        body: ChangePasswordBody,
+        by: Annotated[User, Depends(guard(Action.PASSWORD_CHANGE))],
+        session_id: Annotated[UUID, Depends(HoldsToken(use.authenticate()))],
+    ) -> Response:
+        changed = await change_password(
+            current_password=body.current_password,
+            new_password=body.new_password,
+            network=request.scope["network"],
+            session_id=session_id,
+            expected=expected_versions(request.headers),
+            by=by,
+        )
+        return _tagged(changed)
 
     return router
 
@@ -132,9 +156,13 @@ def admin_user_routes(use: Container, limits: Limits, guard: Guard) -> APIRouter
         request: Request, user_id: int, body: UserChanges, by: Annotated[User, Depends(guard(Action.USER_UPDATE))]
     ) -> Response:
         changed = await administer(user_id=user_id, expected=expected_versions(request.headers), by=by, **body.changes())
-        return Json(UserOut.of(changed), headers={"etag": f'"{changed.version}"'})
+        return _tagged(changed)
 
     return router
+
+
+def _tagged(user: User) -> Json:
+    return Json(UserOut.of(user), headers={"etag": f'"{user.version}"'})
 
 
 def _after(cursor: str | None) -> int:

@@ -9,7 +9,17 @@ from application.resource import CreateResource, DeleteResource, GetResource, Li
 from application.response import GetResponse, UpsertAnswer
 from application.session import Authenticate, CheckPassword, LogIn, LogOut, OpenSession, RefreshSession, SignedIn
 from application.survey import GetSurvey, PublishSurvey
-from application.user import AdministerUser, CreateAdmin, CreateUser, GetUser, HashNewPassword, ListUsers, Register, SetPassword
+from application.user import (
+    AdministerUser,
+    ChangePassword,
+    CreateAdmin,
+    CreateUser,
+    GetUser,
+    HashNewPassword,
+    ListUsers,
+    Register,
+    SetPassword,
+)
 from domain.access import Role
 from domain.user import User
 from tests.examples import user
@@ -55,6 +65,7 @@ class World:
         self.create_admin = CreateAdmin(hash_new=hash_new, unit_of_work=work, clock=clock)
         self.create_user = CreateUser(unit_of_work=work, random=random, clock=clock)
         self.set_password = SetPassword(unit_of_work=work, hash_new=hash_new, clock=clock)
+        self.change_password = ChangePassword(check_password=check, hash_new=hash_new, unit_of_work=work, clock=clock)
         self.list_users = ListUsers(users=self.users)
         self.get_user = GetUser(users=self.users)
         self.administer = AdministerUser(unit_of_work=work, clock=clock)

@@ -191,3 +191,49 @@ async def test_without_limits_failures_do_not_count(world: World) -> None:
     for _ in range(30):
         with pytest.raises(InvalidCredentials):
             await unlimited(username="nobody", password="a wrong password", network="home")
+
+
+async def test_a_sign_in_strengthens_an_outdated_hash_and_changes_nothing_else(world: World) -> None:
+    signed_up = await world.signed_up()
+    world.hasher.get_stronger()
+    signed_in = await world.signed_in()
+    stored = await world.users.get(signed_up.user.id)
+    assert stored.password_hash != signed_up.user.password_hash
+    assert replace(stored, password_hash=signed_up.user.password_hash) == signed_up.user
+    assert await world.authenticate(access_token=signed_in.access_token) == stored
+    await world.signed_in()
+    assert await world.users.get(stored.id) == stored
+
+
+async def test_a_wrong_password_strengthens_nothing(world: World) -> None:
+    signed_up = await world.signed_up()
+    world.hasher.get_stronger()
+    with pytest.raises(InvalidCredentials):
+        await world.signed_in(password=WRONG)
+    assert await world.users.get(signed_up.user.id) == signed_up.user
+
+
+async def test_a_password_that_was_changed_after_its_check_opens_nothing(world: World) -> None:
+    checked = (await world.signed_up()).user
+    async with world.unit_of_work() as work:
+        await work.users.save(checked.change_password(await world.hasher.hash(WRONG), at=world.clock.now()))
+        await work.commit()
+    async with world.unit_of_work() as work:
+        with pytest.raises(InvalidCredentials):
+            await world.log_in.check_password.confirm(work, checked, PASSWORD)
+
+
+async def test_a_hash_that_was_strengthened_after_its_check_opens_all_the_same(world: World) -> None:
+    checked = (await world.signed_up()).user
+    stronger = checked.strengthen_hash(await world.hasher.hash(PASSWORD))
+    async with world.unit_of_work() as work:
+        await work.users.save(stronger)
+        assert await world.log_in.check_password.confirm(work, checked, PASSWORD) == stronger
+
+
+async def test_who_was_deactivated_after_the_check_stays_out(world: World) -> None:
+    checked = (await world.signed_up()).user
+    await deactivate(world, checked)
+    async with world.unit_of_work() as work:
+        with pytest.raises(InvalidCredentials):
+            await world.log_in.check_password.confirm(work, checked, PASSWORD)
