@@ -140,8 +140,14 @@ class Sessions(Protocol):
     async def user_of(self, *, session_id: UUID, user_id: int, at: datetime) -> User | None:
         """The user, when active, of this session, when live: both as they are now."""
 
+    async def page(self, user_id: int, *, at: datetime, after: UUID, limit: int) -> list[Session]:
+        """Up to `limit` live sessions of a user by id, from after this id on: as they began."""
+
     async def end(self, session_id: UUID, *, at: datetime) -> None:
         """End a session; one that has ended stays as it is."""
+
+    async def end_own(self, session_id: UUID, *, user_id: int, at: datetime) -> None:
+        """End a live session of this user. Raises `NotFound` when there is none of this id: of two that end it, one is told so."""
 
     async def end_all(self, user_id: int, *, at: datetime, but: UUID | None = None) -> None:
         """End every session of a user, `but` one."""

@@ -4,7 +4,8 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from application.ports import Clock, PasswordHasher, Random, Sessions, SignInFailures, Tokens, UnitOfWork, UnitOfWorkFactory, Users
-from domain.session import InvalidCredentials, InvalidToken, Refresh, TooManyAttempts, new_session
+from domain.access import Action, require
+from domain.session import InvalidCredentials, InvalidToken, Refresh, Session, TooManyAttempts, new_session
 from domain.user import User, canonical_username
 
 
@@ -155,6 +156,42 @@ class LogOut:
 
     async def __call__(self, *, session_id: UUID) -> None:
         await self.sessions.end(session_id, at=self.clock.now())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListSessions:
+    """One's own live sessions, in the order in which they began. `last_used_at` is the last refresh, or else the sign-in."""
+
+    sessions: Sessions
+    clock: Clock
+
+    async def __call__(self, *, after: UUID, limit: int, by: User) -> list[Session]:
+        require(by, Action.SESSION_LIST)
+        return await self.sessions.page(by.id, at=self.clock.now(), after=after, limit=limit)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EndOtherSessions:
+    """Sign out everywhere else: every other session of one's own ends, the one that asks goes on."""
+
+    sessions: Sessions
+    clock: Clock
+
+    async def __call__(self, *, session_id: UUID, by: User) -> None:
+        require(by, Action.SESSION_END)
+        await self.sessions.end_all(by.id, at=self.clock.now(), but=session_id)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EndSession:
+    """End one of one's own live sessions, be it the one that asks. Another's is as absent as one that has ended."""
+
+    sessions: Sessions
+    clock: Clock
+
+    async def __call__(self, *, session_id: UUID, by: User) -> None:
+        require(by, Action.SESSION_END)
+        await self.sessions.end_own(session_id, user_id=by.id, at=self.clock.now())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -27,6 +27,8 @@ class Action(StrEnum):
     """Everything that a signed-in person can ask for, as `noun.verb`."""
 
     SELF_READ = "self.read"
+    SESSION_LIST = "session.list"
+    SESSION_END = "session.end"
     PASSWORD_CHANGE = "password.change"  # noqa: S105 - the name of an action
     DOCS_READ = "docs.read"
     USER_LIST = "user.list"
@@ -55,6 +57,8 @@ def _from(role: Role) -> Permission:
 
 PERMISSIONS: Mapping[Action, Permission] = {
     Action.SELF_READ: _from(Role.MEMBER),
+    Action.SESSION_LIST: _from(Role.MEMBER),
+    Action.SESSION_END: _from(Role.MEMBER),
     Action.PASSWORD_CHANGE: _from(Role.MEMBER),
     Action.DOCS_READ: _from(Role.ADMIN),
     Action.USER_LIST: _from(Role.ADMIN),

@@ -71,6 +71,9 @@ class Container(containers.DeclarativeContainer):
         session.RefreshSession, unit_of_work=unit_of_work, tokens=tokens, open_session=open_session, clock=clock
     )
     log_out = providers.Singleton(session.LogOut, sessions=sessions, clock=clock)
+    list_sessions = providers.Singleton(session.ListSessions, sessions=sessions, clock=clock)
+    end_other_sessions = providers.Singleton(session.EndOtherSessions, sessions=sessions, clock=clock)
+    end_session = providers.Singleton(session.EndSession, sessions=sessions, clock=clock)
     authenticate = providers.Singleton(session.Authenticate, sessions=sessions, tokens=tokens, clock=clock)
 
     register = providers.Singleton(user.Register, hash_new=hash_new, open_session=open_session, unit_of_work=unit_of_work)

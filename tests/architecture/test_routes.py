@@ -43,6 +43,7 @@ def example(route: Route) -> str:
     for parameter, value in EXAMPLES.items():
         path = path.replace(parameter, value)
     path = re.sub(r"{[a-z_]+:id}", "7", path)
+    path = re.sub(r"{[a-z_]+:uuid}", "019aa000-0000-7000-8000-000000000001", path)
     assert "{" not in path
     return path
 

@@ -6,6 +6,7 @@ import re
 from datetime import datetime
 from typing import Annotated, Any
 from urllib.parse import quote, unquote_to_bytes, urlencode
+from uuid import UUID
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
@@ -15,6 +16,7 @@ from entrypoints.http.problems import Malformed
 
 LIMIT_DEFAULT, LIMIT_MAX = 100, 1000
 
+_NIL = UUID(int=0)
 _RFC3339 = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt][0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]{1,6})?(?:[Zz]|[+-][0-9]{2}:[0-9]{2})")
 _WHOLE = re.compile(r"-?(?:0|[1-9][0-9]{0,18})")
 
@@ -89,6 +91,16 @@ def decode_cursor(cursor: str) -> list[Any]:
     if not isinstance(place, list) or not all(isinstance(part, str | int | None) and not isinstance(part, bool) for part in place):
         raise bad_cursor()
     return place
+
+
+def uuid_after(cursor: str | None) -> UUID:
+    """The UUID that a cursor over such ids names, the least of all without one. Raises `Invalid`."""
+    place = decode_cursor(cursor) if cursor is not None else [str(_NIL)]
+    try:
+        (text,) = place
+        return UUID(text)
+    except (ValueError, AttributeError, TypeError):
+        raise bad_cursor() from None
 
 
 def bad_cursor() -> Invalid:

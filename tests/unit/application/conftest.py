@@ -7,7 +7,18 @@ import pytest
 from application.project import CreateProject, CreateStory, DeleteProject, GetProject, ListProjects, UpdateProject
 from application.resource import CreateResource, DeleteResource, GetResource, ListResources, RestoreResource, UpdateResource
 from application.response import GetResponse, UpsertAnswer
-from application.session import Authenticate, CheckPassword, LogIn, LogOut, OpenSession, RefreshSession, SignedIn
+from application.session import (
+    Authenticate,
+    CheckPassword,
+    EndOtherSessions,
+    EndSession,
+    ListSessions,
+    LogIn,
+    LogOut,
+    OpenSession,
+    RefreshSession,
+    SignedIn,
+)
 from application.survey import GetSurvey, PublishSurvey
 from application.user import (
     AdministerUser,
@@ -60,6 +71,9 @@ class World:
         self.log_in = LogIn(check_password=check, open_session=open_session, unit_of_work=work)
         self.refresh = RefreshSession(unit_of_work=work, tokens=tokens, open_session=open_session, clock=clock)
         self.log_out = LogOut(sessions=self.sessions, clock=clock)
+        self.list_sessions = ListSessions(sessions=self.sessions, clock=clock)
+        self.end_other_sessions = EndOtherSessions(sessions=self.sessions, clock=clock)
+        self.end_session = EndSession(sessions=self.sessions, clock=clock)
         self.authenticate = Authenticate(sessions=self.sessions, tokens=tokens, clock=clock)
         self.register = Register(hash_new=hash_new, open_session=open_session, unit_of_work=work)
         self.create_admin = CreateAdmin(hash_new=hash_new, unit_of_work=work, clock=clock)

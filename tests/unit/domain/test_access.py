@@ -5,7 +5,14 @@ import pytest
 from domain.access import PERMISSIONS, Action, NotAllowed, NotTheOwner, Role, require, require_on
 from tests.examples import user
 
-MEMBERS = {Action.SELF_READ, Action.PASSWORD_CHANGE, Action.RESOURCE_CREATE, Action.RESOURCE_UPDATE}
+MEMBERS = {
+    Action.SELF_READ,
+    Action.PASSWORD_CHANGE,
+    Action.SESSION_LIST,
+    Action.SESSION_END,
+    Action.RESOURCE_CREATE,
+    Action.RESOURCE_UPDATE,
+}
 
 
 def test_every_action_has_a_permission() -> None:
