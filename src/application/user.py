@@ -171,6 +171,31 @@ class ChangePassword:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class UpdateProfile:
+    """Change one's own details: only the fields sent change. An empty identifier, or null, clears it; there is always an e-mail address."""
+
+    unit_of_work: UnitOfWorkFactory
+    clock: Clock
+
+    async def __call__(
+        self,
+        *,
+        email: str | None = None,
+        orcid_id: str | None = None,
+        openalex_id: str | None = None,
+        expected: frozenset[int] | None,
+        by: User,
+    ) -> User:
+        require(by, Action.SELF_UPDATE)
+        async with self.unit_of_work() as work:
+            user = await work.users.lock(by.id)
+            changed = user.revise_profile(email=email, orcid_id=orcid_id, openalex_id=openalex_id, expected=expected, at=self.clock.now())
+            await work.users.save(changed)
+            await work.commit()
+        return changed
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ListUsers:
     """Users by id; `search` is a literal part of the username or the e-mail address, in any case."""
 

@@ -27,6 +27,7 @@ class Action(StrEnum):
     """Everything that a signed-in person can ask for, as `noun.verb`."""
 
     SELF_READ = "self.read"
+    SELF_UPDATE = "self.update"
     SESSION_LIST = "session.list"
     SESSION_END = "session.end"
     PASSWORD_CHANGE = "password.change"  # noqa: S105 - the name of an action
@@ -57,6 +58,7 @@ def _from(role: Role) -> Permission:
 
 PERMISSIONS: Mapping[Action, Permission] = {
     Action.SELF_READ: _from(Role.MEMBER),
+    Action.SELF_UPDATE: _from(Role.MEMBER),
     Action.SESSION_LIST: _from(Role.MEMBER),
     Action.SESSION_END: _from(Role.MEMBER),
     Action.PASSWORD_CHANGE: _from(Role.MEMBER),

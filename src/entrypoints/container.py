@@ -81,6 +81,7 @@ class Container(containers.DeclarativeContainer):
     change_password = providers.Singleton(
         user.ChangePassword, check_password=check_password, hash_new=hash_new, unit_of_work=unit_of_work, clock=clock
     )
+    update_profile = providers.Singleton(user.UpdateProfile, unit_of_work=unit_of_work, clock=clock)
     create_admin = providers.Singleton(user.CreateAdmin, hash_new=hash_new, unit_of_work=unit_of_work, clock=clock)
     create_user = providers.Singleton(user.CreateUser, unit_of_work=unit_of_work, random=random, clock=clock)
     list_users = providers.Singleton(user.ListUsers, users=users)

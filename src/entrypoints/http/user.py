@@ -36,6 +36,18 @@ class ChangePasswordBody(Body):
     new_password: NewPassword
 
 
+class ProfileChanges(Body):
+    """Only the fields sent change."""
+
+    orcid_id: Identifier | None = Field(default=None, examples=["0000-0002-1825-0097"], json_schema_extra=without_default)
+    openalex_id: Identifier | None = Field(default=None, examples=["A5023888391"], json_schema_extra=without_default)
+    email: Email = Field(default="", json_schema_extra=without_default)
+
+    def changes(self) -> dict[str, str]:
+        """What was sent; null clears as the empty text does."""
+        return {name: value or "" for name, value in self.model_dump(exclude_unset=True).items()}
+
+
 class UserIn(Body):
     username: Username
     email: Email
@@ -83,7 +95,7 @@ _LIST = TypeAdapter(list[UserOut])
 
 
 def account_routes(use: Container, limits: Limits, guard: Guard) -> APIRouter:
-    set_password, change_password = use.set_password(), use.change_password()
+    set_password, change_password, update_profile = use.set_password(), use.change_password(), use.update_profile()
     router = router_of("Users", limits)
 
     @router.post(
@@ -111,6 +123,11 @@ def account_routes(use: Container, limits: Limits, guard: Guard) -> APIRouter:
             by=by,
         )
         return _tagged(changed)
+
+    @router.put("/auth/profile", response_model=UserOut, responses=problem_responses(412), description=update_profile.__doc__)
+    @limits.signed_in
+    async def put_profile(request: Request, body: ProfileChanges, by: Annotated[User, Depends(guard(Action.SELF_UPDATE))]) -> Response:
+        return _tagged(await update_profile(**body.changes(), expected=expected_versions(request.headers), by=by))
 
     return router
 

@@ -30,6 +30,7 @@ from application.user import (
     ListUsers,
     Register,
     SetPassword,
+    UpdateProfile,
 )
 from domain.access import Role
 from domain.user import User
@@ -80,6 +81,7 @@ class World:
         self.create_user = CreateUser(unit_of_work=work, random=random, clock=clock)
         self.set_password = SetPassword(unit_of_work=work, hash_new=hash_new, clock=clock)
         self.change_password = ChangePassword(check_password=check, hash_new=hash_new, unit_of_work=work, clock=clock)
+        self.update_profile = UpdateProfile(unit_of_work=work, clock=clock)
         self.list_users = ListUsers(users=self.users)
         self.get_user = GetUser(users=self.users)
         self.administer = AdministerUser(unit_of_work=work, clock=clock)

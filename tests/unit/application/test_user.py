@@ -205,3 +205,27 @@ async def test_a_password_is_not_changed_on_a_version_that_has_passed(world: Wor
     with pytest.raises(Stale):
         await change_password(world, here, expected=frozenset({7}))
     assert await world.authenticate(access_token=there.access_token) == here.user
+
+
+async def test_of_a_profile_only_what_was_sent_changes(world: World, member: User) -> None:
+    first = await world.update_profile(
+        orcid_id="https://orcid.org/0000-0002-1825-0097", openalex_id="a5023888391", expected=None, by=member
+    )
+    assert (first.orcid_id, first.openalex_id, first.email, first.version) == ("0000-0002-1825-0097", "A5023888391", member.email, 2)
+    second = await world.update_profile(openalex_id="", expected=frozenset({2}), by=member)
+    assert (second.orcid_id, second.openalex_id, second.version) == ("0000-0002-1825-0097", None, 3)
+    third = await world.update_profile(email="new@example.org", expected=None, by=member)
+    assert (third.orcid_id, third.email) == ("0000-0002-1825-0097", "new@example.org")
+    assert await world.update_profile(expected=None, by=member) == third == await world.users.get(member.id)
+    with pytest.raises(Stale):
+        await world.update_profile(email="newer@example.org", expected=frozenset({1}), by=member)
+
+
+@pytest.mark.parametrize(
+    "changes", [{"orcid_id": "0000-0002-1825-0098"}, {"openalex_id": "W1"}, {"email": ""}, {"email": "nobody"}, {"email": "a\x00@b.c"}]
+)
+async def test_a_bad_detail_changes_nothing_of_a_profile(world: World, member: User, changes: dict[str, str]) -> None:
+    with pytest.raises(Invalid) as refused:
+        await world.update_profile(**({"email": "ok@example.org"} | changes), expected=None, by=member)
+    assert {fault.pointer for fault in refused.value.faults} == {f"/{name}" for name in changes}
+    assert await world.users.get(member.id) == member

@@ -6,7 +6,9 @@ from domain.access import PERMISSIONS, Action, NotAllowed, NotTheOwner, Role, re
 from tests.examples import user
 
 MEMBERS = {
+    Action.SELF_UPDATE,
     Action.SELF_READ,
+    Action.SELF_UPDATE,
     Action.PASSWORD_CHANGE,
     Action.SESSION_LIST,
     Action.SESSION_END,
