@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import Any, Protocol
 from uuid import UUID
 
+from domain.api_key import ApiKey
 from domain.project import Project
 from domain.resource import Filter, Resource, Sort
 from domain.response import Outcome, Response
@@ -165,6 +166,28 @@ class SignInFailures(Protocol):
 
     async def forgive(self, number: int) -> None:
         """Uncount a try: it succeeded, or was not judged."""
+
+
+class ApiKeys(Protocol):
+    """API keys. Only the hashes of their secrets are kept."""
+
+    async def add(self, key: ApiKey, *, secret: str) -> ApiKey:
+        """The key with its id."""
+
+    async def count(self, user_id: int, *, at: datetime) -> int:
+        """How many live keys a user has."""
+
+    async def page(self, user_id: int, *, at: datetime, after: int, limit: int) -> list[ApiKey]:
+        """Up to `limit` live keys of a user by id, from after this id on."""
+
+    async def holder(self, secret: str, *, at: datetime) -> tuple[User, ApiKey] | None:
+        """The user, when active, whom a live key of this secret is for, and the key: both as they are now."""
+
+    async def note_use(self, key_id: int, *, at: datetime) -> None:
+        """Store when a key was used, unless a use less than a minute before is stored already."""
+
+    async def revoke(self, key_id: int, *, user_id: int, at: datetime) -> None:
+        """Revoke a live key of this user. Raises `NotFound` when there is none of this id: of two that revoke it, one is told so."""
 
 
 class Projects(Protocol):
@@ -323,6 +346,7 @@ class UnitOfWork(Protocol):
     users: Users
     setup_tokens: SetupTokens
     sessions: Sessions
+    api_keys: ApiKeys
     projects: Projects
     resources: Resources
     surveys: Surveys

@@ -203,11 +203,16 @@ class Authenticate:
     clock: Clock
 
     async def __call__(self, *, access_token: str) -> User:
+        user, _ = await self.in_session(access_token=access_token)
+        return user
+
+    async def in_session(self, *, access_token: str) -> tuple[User, UUID]:
+        """The user and in which session. Raises `InvalidToken`."""
         user_id, session_id = self.holder(access_token=access_token)
         user = await self.sessions.user_of(session_id=session_id, user_id=user_id, at=self.clock.now())
         if user is None:
             raise InvalidToken
-        return user
+        return user, session_id
 
     def holder(self, *, access_token: str) -> tuple[int, UUID]:
         """The user and the session of a genuine token, also when they have ended since. Raises `InvalidToken`."""

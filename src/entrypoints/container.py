@@ -5,6 +5,7 @@ from functools import partial
 
 from dependency_injector import containers, providers
 
+from adapters.postgres.api_key import PostgresApiKeys
 from adapters.postgres.database import Pool
 from adapters.postgres.embedded import EmbeddedPostgres, EmbeddedPostgresError
 from adapters.postgres.project import PostgresProjects
@@ -20,7 +21,7 @@ from adapters.security.password_hasher import PasslibHasher
 from adapters.security.respondents import HmacRespondents
 from adapters.security.tokens import JoseTokens
 from adapters.system import SystemClock, SystemRandom
-from application import project, resource, response, session, survey, user
+from application import api_key, project, resource, response, session, survey, user
 
 __all__ = ["Container", "EmbeddedPostgres", "EmbeddedPostgresError", "SchemaError", "migrate", "pending"]
 
@@ -47,6 +48,7 @@ class Container(containers.DeclarativeContainer):
 
     users = providers.Singleton(PostgresUsers, pool)
     sessions = providers.Singleton(PostgresSessions, pool)
+    api_keys = providers.Singleton(PostgresApiKeys, pool)
     sign_in_failures = providers.Singleton(PostgresSignInFailures, pool)
     projects = providers.Singleton(PostgresProjects, pool)
     resources = providers.Singleton(PostgresResources, pool)
@@ -75,6 +77,12 @@ class Container(containers.DeclarativeContainer):
     end_other_sessions = providers.Singleton(session.EndOtherSessions, sessions=sessions, clock=clock)
     end_session = providers.Singleton(session.EndSession, sessions=sessions, clock=clock)
     authenticate = providers.Singleton(session.Authenticate, sessions=sessions, tokens=tokens, clock=clock)
+
+    create_api_key = providers.Singleton(api_key.CreateApiKey, unit_of_work=unit_of_work, random=random, clock=clock)
+    list_api_keys = providers.Singleton(api_key.ListApiKeys, api_keys=api_keys, clock=clock)
+    revoke_api_key = providers.Singleton(api_key.RevokeApiKey, api_keys=api_keys, clock=clock)
+    authenticate_key = providers.Singleton(api_key.AuthenticateKey, api_keys=api_keys, clock=clock)
+    note_key_use = providers.Singleton(api_key.NoteKeyUse, api_keys=api_keys, clock=clock)
 
     register = providers.Singleton(user.Register, hash_new=hash_new, open_session=open_session, unit_of_work=unit_of_work)
     set_password = providers.Singleton(user.SetPassword, unit_of_work=unit_of_work, hash_new=hash_new, clock=clock)

@@ -143,3 +143,10 @@ def test_what_is_listed_here_exists() -> None:
     assert known >= PAGES
     assert known >= WITHOUT_SIGN_IN
     assert known >= BY_PASSWORD
+
+
+@by_name
+def test_an_api_key_opens_nothing_under_auth_but_who_one_is(route: Route) -> None:
+    for guard in guards(route):
+        in_person = template(route).startswith("/auth/") and template(route) != "/auth/me"
+        assert PERMISSIONS[guard.action].by_key is not in_person

@@ -11,6 +11,7 @@ from starlette.types import Receive, Scope, Send
 
 from domain.access import Action
 from entrypoints.container import Container
+from entrypoints.http.api_key import api_key_routes
 from entrypoints.http.docs import admin_document, docs_routes, public_document
 from entrypoints.http.edge import Edge, methods_by_path
 from entrypoints.http.network import Networks
@@ -20,7 +21,7 @@ from entrypoints.http.resource import public_resources, signed_in_resources
 from entrypoints.http.response import public_responses
 from entrypoints.http.service import NAME, VERSION, service_routes
 from entrypoints.http.session import registration_routes, session_routes
-from entrypoints.http.signed_in import MayAsk
+from entrypoints.http.signed_in import Credentials, MayAsk
 from entrypoints.http.survey import public_survey, signed_in_survey
 from entrypoints.http.user import account_routes, admin_user_routes
 from entrypoints.logs import AccessLog
@@ -65,10 +66,10 @@ class Routes:
 
 def routes_of(use: Container, limits: Limits, *, with_docs: bool = True, with_registration: bool = True) -> Routes:
     """Every route, over the use cases of a container."""
-    authenticate = use.authenticate()
+    credentials = Credentials(use)
 
     def guard(action: Action) -> MayAsk:
-        return MayAsk(authenticate, action)
+        return MayAsk(credentials, action)
 
     projects, project = public_projects(use, limits)
     public = [
@@ -81,6 +82,7 @@ def routes_of(use: Container, limits: Limits, *, with_docs: bool = True, with_re
     signed_in = [
         *([registration_routes(use, limits)] if with_registration else []),
         session_routes(use, limits, guard),
+        api_key_routes(use, limits, guard),
         account_routes(use, limits, guard),
         admin_user_routes(use, limits, guard),
         signed_in_projects(use, limits, guard),

@@ -14,6 +14,7 @@ from domain.errors import Fault, Invalid
 from domain.text import is_clean
 from entrypoints.http.problems import Malformed
 
+INT64_MAX = 2**63 - 1
 LIMIT_DEFAULT, LIMIT_MAX = 100, 1000
 
 _NIL = UUID(int=0)
@@ -91,6 +92,14 @@ def decode_cursor(cursor: str) -> list[Any]:
     if not isinstance(place, list) or not all(isinstance(part, str | int | None) and not isinstance(part, bool) for part in place):
         raise bad_cursor()
     return place
+
+
+def id_after(cursor: str | None) -> int:
+    """The id that a cursor over ids names; 0 without one. Raises `Invalid`."""
+    place = decode_cursor(cursor) if cursor is not None else [0]
+    if len(place) != 1 or type(place[0]) is not int or not 0 <= place[0] <= INT64_MAX:
+        raise bad_cursor()
+    return place[0]
 
 
 def uuid_after(cursor: str | None) -> UUID:

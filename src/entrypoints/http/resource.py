@@ -16,11 +16,11 @@ from domain.user import User
 from entrypoints.container import Container
 from entrypoints.http.lookups import lookups_of
 from entrypoints.http.problems import problem_responses
-from entrypoints.http.query import PageQuery, Whole, bad_cursor, decode_cursor, encode_cursor, is_moment, next_link, pairs
+from entrypoints.http.query import INT64_MAX, PageQuery, Whole, bad_cursor, decode_cursor, encode_cursor, is_moment, next_link, pairs
 from entrypoints.http.query import Query as QueryModel
 from entrypoints.http.rate_limit import Limits
 from entrypoints.http.reply import Body, Json, Out, Time, entity, expected_versions, without_default
-from entrypoints.http.route import INT64_MAX, router_of
+from entrypoints.http.route import router_of
 from entrypoints.http.signed_in import Guard
 
 StatusName = Literal["active", "inactive", "pending"]

@@ -11,9 +11,10 @@ from application.response import SavedAnswer
 from domain.response import FINGERPRINT_MAX, FINGERPRINT_MIN, Outcome, Response
 from entrypoints.container import Container
 from entrypoints.http.problems import problem_responses
+from entrypoints.http.query import INT64_MAX
 from entrypoints.http.rate_limit import Limits
 from entrypoints.http.reply import Body, Json, Out, Time
-from entrypoints.http.route import INT64_MAX, router_of
+from entrypoints.http.route import router_of
 
 TOKEN_HEADER = "x-respondent-token"  # noqa: S105 - a header's name
 

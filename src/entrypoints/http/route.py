@@ -21,10 +21,8 @@ from domain.errors import Fault, Invalid, NotFound, Stale
 from domain.project import SLUG_PATTERN
 from entrypoints.http.json_body import read_json
 from entrypoints.http.problems import EdgeRefusal, problem_responses
-from entrypoints.http.query import pairs
+from entrypoints.http.query import INT64_MAX, pairs
 from entrypoints.http.rate_limit import Limits, Policy, network, respondent, user
-
-INT64_MAX = 2**63 - 1
 
 Lookup = Callable[[Mapping[str, Any]], Awaitable[Any]]
 TagOf = Callable[[Mapping[str, Any]], Awaitable[str]]
@@ -32,9 +30,9 @@ TagOf = Callable[[Mapping[str, Any]], Awaitable[str]]
 
 @runtime_checkable
 class Admits(Protocol):
-    """A dependency that, once its user was counted, decides whether that user may ask at all."""
+    """A dependency that, once its user was counted, decides whether that user may ask at all, with these credentials."""
 
-    def admit(self, user: Any) -> None: ...
+    def admit(self, request: Request, user: Any) -> None: ...
 
 
 class _SlugConvertor(Convertor[str]):
@@ -143,7 +141,7 @@ class Route(APIRoute):
         limits.count(request, self.path, plan.by_user)
         for name, call in plan.dependencies:
             if isinstance(call, Admits):
-                call.admit(given[name])
+                call.admit(request, given[name])
         try:
             await self._read(request, given)
             response = await self.endpoint(**given)

@@ -75,7 +75,6 @@ _LIST = TypeAdapter(list[SessionOut])
 def session_routes(use: Container, limits: Limits, guard: Guard) -> APIRouter:
     log_in, refresh, log_out = use.log_in(), use.refresh_session(), use.log_out()
     list_them, end_others, end_one = use.list_sessions(), use.end_other_sessions(), use.end_session()
-    holds_token = HoldsToken(use.authenticate())
     router = router_of("Sessions", limits)
 
     @router.post("/auth/login", response_model=TokenAnswer, responses=problem_responses(401), description=log_in.__doc__)
@@ -91,7 +90,7 @@ def session_routes(use: Container, limits: Limits, guard: Guard) -> APIRouter:
 
     @router.post("/auth/logout", status_code=204, response_model=None, responses=problem_responses(401), description=log_out.__doc__)
     @limits.signed_in
-    async def post_logout(request: Request, session_id: Annotated[UUID, Depends(holds_token)]) -> Response:
+    async def post_logout(request: Request, session_id: Annotated[UUID, Depends(HoldsToken(use.authenticate()))]) -> Response:
         await log_out(session_id=session_id)
         return Response(status_code=204)
 
@@ -107,23 +106,21 @@ def session_routes(use: Container, limits: Limits, guard: Guard) -> APIRouter:
         request: Request,
         query: Annotated[PageQuery, Query()],
         by: Annotated[User, Depends(guard(Action.SESSION_LIST))],
-        session_id: Annotated[UUID, Depends(holds_token)],
     ) -> Response:
         found = await list_them(after=uuid_after(query.cursor), limit=query.limit + 1, by=by)
         page = found[: query.limit]
         headers = {}
         if len(found) > query.limit:
             headers["link"] = next_link(request.url.path, pairs(request.scope["query_string"]), encode_cursor(str(page[-1].id)))
-        return json_list(_LIST, [SessionOut.of(session, session_id) for session in page], headers)
+        return json_list(_LIST, [SessionOut.of(session, request.scope["session_id"]) for session in page], headers)
 
     @router.delete("/auth/sessions", status_code=204, response_model=None, description=end_others.__doc__)
     @limits.signed_in
     async def delete_sessions(
         request: Request,
         by: Annotated[User, Depends(guard(Action.SESSION_END))],
-        session_id: Annotated[UUID, Depends(holds_token)],
     ) -> Response:
-        await end_others(session_id=session_id, by=by)
+        await end_others(session_id=request.scope["session_id"], by=by)
         return Response(status_code=204)
 
     @router.delete(

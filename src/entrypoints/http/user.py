@@ -1,7 +1,6 @@
 """Accounts over HTTP."""
 
 from typing import Annotated, Any, Literal
-from uuid import UUID
 
 from fastapi import APIRouter, Depends, Query
 from pydantic import Field, TypeAdapter
@@ -13,11 +12,11 @@ from domain.user import EMAIL_MAX, PASSWORD_MAX, PASSWORD_MIN, User
 from entrypoints.container import Container
 from entrypoints.http.lookups import lookups_of
 from entrypoints.http.problems import problem_responses
-from entrypoints.http.query import PageQuery, bad_cursor, decode_cursor, encode_cursor, next_link, pairs
+from entrypoints.http.query import PageQuery, encode_cursor, id_after, next_link, pairs
 from entrypoints.http.rate_limit import Limits
 from entrypoints.http.reply import Body, Json, Out, Time, entity, expected_versions, json_list, without_default
-from entrypoints.http.route import INT64_MAX, router_of
-from entrypoints.http.signed_in import Guard, HoldsToken
+from entrypoints.http.route import router_of
+from entrypoints.http.signed_in import Guard
 
 RoleName = Literal["member", "annotator", "admin"]
 Username = Annotated[str, Field(max_length=255, examples=["ada"])]
@@ -112,13 +111,12 @@ def account_routes(use: Container, limits: Limits, guard: Guard) -> APIRouter:
         request: Request,
         body: ChangePasswordBody,
         by: Annotated[User, Depends(guard(Action.PASSWORD_CHANGE))],
-        session_id: Annotated[UUID, Depends(HoldsToken(use.authenticate()))],
     ) -> Response:
         changed = await change_password(
             current_password=body.current_password,
             new_password=body.new_password,
             network=request.scope["network"],
-            session_id=session_id,
+            session_id=request.scope["session_id"],
             expected=expected_versions(request.headers),
             by=by,
         )
@@ -142,7 +140,7 @@ def admin_user_routes(use: Container, limits: Limits, guard: Guard) -> APIRouter
     async def get_users(
         request: Request, query: Annotated[UserList, Query()], by: Annotated[User, Depends(guard(Action.USER_LIST))]
     ) -> Response:
-        found = await list_them(search=query.search, after=_after(query.cursor), limit=query.limit + 1, by=by)
+        found = await list_them(search=query.search, after=id_after(query.cursor), limit=query.limit + 1, by=by)
         page = found[: query.limit]
         headers = {}
         if len(found) > query.limit:
@@ -180,10 +178,3 @@ def admin_user_routes(use: Container, limits: Limits, guard: Guard) -> APIRouter
 
 def _tagged(user: User) -> Json:
     return Json(UserOut.of(user), headers={"etag": f'"{user.version}"'})
-
-
-def _after(cursor: str | None) -> int:
-    place = decode_cursor(cursor) if cursor is not None else [0]
-    if len(place) != 1 or type(place[0]) is not int or not 0 <= place[0] <= INT64_MAX:
-        raise bad_cursor()
-    return place[0]

@@ -4,6 +4,7 @@ from functools import partial
 
 import pytest
 
+from application.api_key import AuthenticateKey, CreateApiKey, ListApiKeys, NoteKeyUse, RevokeApiKey
 from application.project import CreateProject, CreateStory, DeleteProject, GetProject, ListProjects, UpdateProject
 from application.resource import CreateResource, DeleteResource, GetResource, ListResources, RestoreResource, UpdateResource
 from application.response import GetResponse, UpsertAnswer
@@ -35,6 +36,7 @@ from application.user import (
 from domain.access import Role
 from domain.user import User
 from tests.examples import user
+from tests.fakes.api_key import FakeApiKeys
 from tests.fakes.project import FakeProjects
 from tests.fakes.resource import FakeResourceReader, FakeResources
 from tests.fakes.response import FakeResponses
@@ -76,6 +78,12 @@ class World:
         self.end_other_sessions = EndOtherSessions(sessions=self.sessions, clock=clock)
         self.end_session = EndSession(sessions=self.sessions, clock=clock)
         self.authenticate = Authenticate(sessions=self.sessions, tokens=tokens, clock=clock)
+        keys = FakeApiKeys(store)
+        self.create_key = CreateApiKey(unit_of_work=work, random=random, clock=clock)
+        self.list_keys = ListApiKeys(api_keys=keys, clock=clock)
+        self.revoke_key = RevokeApiKey(api_keys=keys, clock=clock)
+        self.authenticate_key = AuthenticateKey(api_keys=keys, clock=clock)
+        self.note_key_use = NoteKeyUse(api_keys=keys, clock=clock)
         self.register = Register(hash_new=hash_new, open_session=open_session, unit_of_work=work)
         self.create_admin = CreateAdmin(hash_new=hash_new, unit_of_work=work, clock=clock)
         self.create_user = CreateUser(unit_of_work=work, random=random, clock=clock)
