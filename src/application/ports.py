@@ -4,7 +4,7 @@
 a decision taken on it stands. What the store alone can decide between two writers, it decides while writing.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import datetime
@@ -101,6 +101,9 @@ class Users(Protocol):
     async def add(self, user: User) -> User:
         """The user with its id. Raises `UsernameTaken`."""
 
+    async def add_free(self, users: Sequence[User]) -> list[User]:
+        """Those users whose usernames were free, with their ids; the others are not added."""
+
     async def get(self, user_id: int) -> User: ...
 
     async def lock(self, user_id: int) -> User: ...
@@ -123,6 +126,9 @@ class SetupTokens(Protocol):
 
     async def add(self, *, token: str, user_id: int, expires_at: datetime) -> None:
         """From now on only this token is good for this user."""
+
+    async def add_all(self, tokens: Mapping[int, str], *, expires_at: datetime) -> None:
+        """The same for many users at once: their tokens by their ids."""
 
     async def redeem(self, token: str, *, at: datetime) -> int | None:
         """The user whom an unexpired token is for, once: of two that redeem it, one gets None."""

@@ -112,6 +112,27 @@ class CreateUser:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ResetUser:
+    """Make a new one-time `setup_token` for somebody who lost the password; a former one is good no more.
+
+    Until it is redeemed the password stays, and so do the sessions; then they end.
+    """
+
+    unit_of_work: UnitOfWorkFactory
+    random: Random
+    clock: Clock
+
+    async def __call__(self, *, user_id: int, by: User) -> Setup:
+        require(by, Action.USER_RESET)
+        token, expires_at = self.random.token(), self.clock.now() + SETUP_LIFETIME
+        async with self.unit_of_work() as work:
+            user = await work.users.get(user_id)
+            await work.setup_tokens.add(token=token, user_id=user_id, expires_at=expires_at)
+            await work.commit()
+        return Setup(user=user, token=token, expires_at=expires_at)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SetPassword:
     """Redeem a one-time token: set the password of its user, whose sessions all end."""
 

@@ -35,6 +35,8 @@ class Action(StrEnum):
     USER_LIST = "user.list"
     USER_CREATE = "user.create"
     USER_UPDATE = "user.update"
+    USER_RESET = "user.reset"
+    USER_IMPORT = "user.import"
     API_KEY_CREATE = "api-key.create"
     API_KEY_LIST = "api-key.list"
     API_KEY_REVOKE = "api-key.revoke"
@@ -76,6 +78,8 @@ PERMISSIONS: Mapping[Action, Permission] = {
     Action.USER_LIST: _from(Role.ADMIN),
     Action.USER_CREATE: _from(Role.ADMIN),
     Action.USER_UPDATE: _from(Role.ADMIN),
+    Action.USER_RESET: _from(Role.ADMIN),
+    Action.USER_IMPORT: _from(Role.ADMIN),
     Action.API_KEY_CREATE: _IN_PERSON,
     Action.API_KEY_LIST: _IN_PERSON,
     Action.API_KEY_REVOKE: _IN_PERSON,

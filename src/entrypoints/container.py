@@ -21,7 +21,7 @@ from adapters.security.password_hasher import PasslibHasher
 from adapters.security.respondents import HmacRespondents
 from adapters.security.tokens import JoseTokens
 from adapters.system import SystemClock, SystemRandom
-from application import api_key, project, resource, response, session, survey, user
+from application import api_key, project, resource, response, session, survey, user, user_import
 
 __all__ = ["Container", "EmbeddedPostgres", "EmbeddedPostgresError", "SchemaError", "migrate", "pending"]
 
@@ -92,6 +92,8 @@ class Container(containers.DeclarativeContainer):
     update_profile = providers.Singleton(user.UpdateProfile, unit_of_work=unit_of_work, clock=clock)
     create_admin = providers.Singleton(user.CreateAdmin, hash_new=hash_new, unit_of_work=unit_of_work, clock=clock)
     create_user = providers.Singleton(user.CreateUser, unit_of_work=unit_of_work, random=random, clock=clock)
+    reset_user = providers.Singleton(user.ResetUser, unit_of_work=unit_of_work, random=random, clock=clock)
+    import_users = providers.Singleton(user_import.ImportUsers, unit_of_work=unit_of_work, random=random, clock=clock)
     list_users = providers.Singleton(user.ListUsers, users=users)
     get_user = providers.Singleton(user.GetUser, users=users)
     administer_user = providers.Singleton(user.AdministerUser, unit_of_work=unit_of_work, clock=clock)

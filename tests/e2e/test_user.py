@@ -219,3 +219,44 @@ def test_a_bad_detail_changes_nothing_of_a_profile(member: httpx.Client, body: d
 
 def test_a_profile_is_changed_by_who_is_signed_in(anonymous: httpx.Client) -> None:
     problem(anonymous.put("/auth/profile", json={"email": "x@example.org"}), 401, "unauthenticated")
+
+
+# --- resets -------------------------------------------------------------------------------------------------------------------
+
+
+def test_a_reset_ends_sessions_and_the_former_token_only_when_redeemed(
+    service: Service, admin: httpx.Client, anonymous: httpx.Client, newcomers_tokens: dict[str, str]
+) -> None:
+    user = httpx.get(f"{service.url}/auth/me", headers={"authorization": f"Bearer {newcomers_tokens['access_token']}"}, timeout=30).json()
+    first, second = (admin.post(f"/admin/users/{user['id']}/reset") for _ in range(2))
+    for reset in (first, second):
+        assert reset.status_code == 200
+        assert reset.headers["cache-control"] == "no-store"
+        assert {name: reset.json()[name] for name in USER} == user
+        assert set(reset.json()) == USER | {"setup_token", "setup_token_expires_at"}
+    with client(service.url, newcomers_tokens["access_token"]) as person:
+        assert person.get("/auth/me").json() == user
+        assert log_in(service.url, user["username"], PASSWORD).status_code == 200
+        redeem = {"token": first.json()["setup_token"], "new_password": "seven-tall-green-pines"}
+        problem(anonymous.post("/auth/set-password", json=redeem), 401, "invalid-token")
+        assert anonymous.post("/auth/set-password", json=redeem | {"token": second.json()["setup_token"]}).status_code == 204
+        problem(person.get("/auth/me"), 401, "invalid-token")
+    assert log_in(service.url, user["username"], "seven-tall-green-pines").status_code == 200
+
+
+def test_only_an_admin_resets_and_only_who_is_there(admin: httpx.Client, member: httpx.Client, anonymous: httpx.Client) -> None:
+    address = f"/admin/users/{make(admin)['id']}/reset"
+    problem(anonymous.post(address), 401)
+    problem(member.post(address), 403, "not-allowed")
+    problem(admin.post("/admin/users/999999/reset"), 404, "not-found")
+    problem(admin.post("/admin/users/999999/reset?x=1"), 404, "not-found")
+
+
+def test_what_answers_a_secret_is_never_replayed(admin: httpx.Client) -> None:
+    key = {"idempotency-key": "one"}
+    address = f"/admin/users/{make(admin)['id']}/reset"
+    assert pointers(admin.post(address, headers=key)) == {""}
+    assert pointers(admin.post("/admin/users", json={"username": unique("x"), "email": "x@example.org"}, headers=key)) == {""}
+    body = {"name": "import", "scopes": ["read"], "expires_in_days": 30}
+    assert pointers(admin.post("/auth/api-keys", json=body, headers=key)) == {""}
+    assert pointers(admin.post("/admin/users/import", content=b"username,email,role", headers=key | {"content-type": "text/csv"})) == {""}

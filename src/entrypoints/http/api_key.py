@@ -14,7 +14,7 @@ from entrypoints.container import Container
 from entrypoints.http.problems import problem_responses
 from entrypoints.http.query import PageQuery, encode_cursor, id_after, next_link, pairs
 from entrypoints.http.rate_limit import Limits
-from entrypoints.http.reply import Body, Json, Out, Time, json_list
+from entrypoints.http.reply import Body, Json, Out, Time, json_list, refuse_idempotency_key
 from entrypoints.http.route import router_of
 from entrypoints.http.signed_in import Guard
 
@@ -58,6 +58,7 @@ def api_key_routes(use: Container, limits: Limits, guard: Guard) -> APIRouter:
     )
     @limits.signed_in
     async def post_api_key(request: Request, body: ApiKeyIn, by: Annotated[User, Depends(guard(Action.API_KEY_CREATE))]) -> Response:
+        refuse_idempotency_key(request.headers)
         made = await create(name=body.name, scopes=[Scope(name) for name in body.scopes], expires_in_days=body.expires_in_days, by=by)
         return Json(CreatedApiKeyOut.model_construct(**vars(ApiKeyOut.of(made.key)), key=made.secret), status=201)
 

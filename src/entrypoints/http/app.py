@@ -24,6 +24,7 @@ from entrypoints.http.session import registration_routes, session_routes
 from entrypoints.http.signed_in import Credentials, MayAsk
 from entrypoints.http.survey import public_survey, signed_in_survey
 from entrypoints.http.user import account_routes, admin_user_routes
+from entrypoints.http.user_import import user_import_routes
 from entrypoints.logs import AccessLog
 from entrypoints.settings import RATES, Settings
 
@@ -85,6 +86,7 @@ def routes_of(use: Container, limits: Limits, *, with_docs: bool = True, with_re
         api_key_routes(use, limits, guard),
         account_routes(use, limits, guard),
         admin_user_routes(use, limits, guard),
+        user_import_routes(use, limits, guard),
         signed_in_projects(use, limits, guard),
         signed_in_resources(use, limits, guard),
         signed_in_survey(use, limits, guard),

@@ -9,6 +9,8 @@ from pydantic import BaseModel, ConfigDict, PlainSerializer, TypeAdapter, WithJs
 from starlette.datastructures import Headers
 from starlette.responses import Response
 
+from domain.errors import Fault, Invalid
+
 _ETAG = re.compile(r'(W/)?"([\x21\x23-\x7e\x80-\xff]*)"')
 _VERSIONED = re.compile(r"([1-9][0-9]{0,9})(?:-.*)?")
 
@@ -48,9 +50,15 @@ class Json(Response):
         super().__init__(raw, status, headers)
 
 
-def json_list(kind: TypeAdapter[Any], items: list[Any], headers: Mapping[str, str] | None = None) -> Json:
+def json_list(kind: TypeAdapter[Any], items: list[Any], headers: Mapping[str, str] | None = None, *, status: int = 200) -> Json:
     """A JSON array of models."""
-    return Json(kind.dump_json(items), headers=headers)
+    return Json(kind.dump_json(items), status, headers)
+
+
+def refuse_idempotency_key(headers: Headers) -> None:
+    """For what answers a secret, which must not be kept to be answered again. Raises `Invalid`."""
+    if "idempotency-key" in headers:
+        raise Invalid(Fault(pointer="", code="idempotency-key-refused", detail="This answers a secret and cannot be replayed."))
 
 
 def entity(headers: Headers, content: BaseModel | bytes, *, tag: str) -> Response:

@@ -7,6 +7,7 @@ from pydantic import Field, TypeAdapter
 from starlette.requests import Request
 from starlette.responses import Response
 
+from application.user import Setup
 from domain.access import Action, Role
 from domain.user import EMAIL_MAX, PASSWORD_MAX, PASSWORD_MIN, User
 from entrypoints.container import Container
@@ -14,7 +15,7 @@ from entrypoints.http.lookups import lookups_of
 from entrypoints.http.problems import problem_responses
 from entrypoints.http.query import PageQuery, encode_cursor, id_after, next_link, pairs
 from entrypoints.http.rate_limit import Limits
-from entrypoints.http.reply import Body, Json, Out, Time, entity, expected_versions, json_list, without_default
+from entrypoints.http.reply import Body, Json, Out, Time, entity, expected_versions, json_list, refuse_idempotency_key, without_default
 from entrypoints.http.route import router_of
 from entrypoints.http.signed_in import Guard
 
@@ -85,6 +86,11 @@ class CreatedUserOut(UserOut):
     setup_token: str = Field(description="Sets the password, once; shown only here.")
     setup_token_expires_at: Time
 
+    @classmethod
+    def of_setup(cls, setup: Setup) -> "CreatedUserOut":
+        fields = vars(UserOut.of(setup.user))
+        return cls.model_construct(**fields, setup_token=setup.token, setup_token_expires_at=setup.expires_at)
+
 
 class UserList(PageQuery):
     search: str | None = Field(None, max_length=200, description="A literal part of the username or the address, in any case.")
@@ -132,6 +138,7 @@ def account_routes(use: Container, limits: Limits, guard: Guard) -> APIRouter:
 
 def admin_user_routes(use: Container, limits: Limits, guard: Guard) -> APIRouter:
     list_them, get_one, create, administer = use.list_users(), use.get_user(), use.create_user(), use.administer_user()
+    reset = use.reset_user()
 
     router = router_of("Users", limits, lookups_of(use))
 
@@ -152,10 +159,10 @@ def admin_user_routes(use: Container, limits: Limits, guard: Guard) -> APIRouter
     )
     @limits.signed_in
     async def post_user(request: Request, body: UserIn, by: Annotated[User, Depends(guard(Action.USER_CREATE))]) -> Response:
+        refuse_idempotency_key(request.headers)
         setup = await create(username=body.username, email=body.email, role=Role(body.role), by=by)
-        fields = {name: getattr(setup.user, name) for name in UserOut.model_fields}
-        answer = CreatedUserOut.model_construct(**fields, setup_token=setup.token, setup_token_expires_at=setup.expires_at)
-        return Json(answer, status=201, headers={"location": f"/admin/users/{setup.user.id}", "etag": f'"{setup.user.version}"'})
+        headers = {"location": f"/admin/users/{setup.user.id}", "etag": f'"{setup.user.version}"'}
+        return Json(CreatedUserOut.of_setup(setup), status=201, headers=headers)
 
     @router.get("/admin/users/{user_id:id}", response_model=UserOut, responses=problem_responses(404), description=get_one.__doc__)
     @limits.signed_in
@@ -172,6 +179,15 @@ def admin_user_routes(use: Container, limits: Limits, guard: Guard) -> APIRouter
     ) -> Response:
         changed = await administer(user_id=user_id, expected=expected_versions(request.headers), by=by, **body.changes())
         return _tagged(changed)
+
+    @router.post(
+        "/admin/users/{user_id:id}/reset", response_model=CreatedUserOut, responses=problem_responses(404), description=reset.__doc__
+    )
+    @limits.signed_in
+    async def post_user_reset(request: Request, user_id: int, by: Annotated[User, Depends(guard(Action.USER_RESET))]) -> Response:
+        refuse_idempotency_key(request.headers)
+        setup = await reset(user_id=user_id, by=by)
+        return Json(CreatedUserOut.of_setup(setup), headers={"etag": f'"{setup.user.version}"'})
 
     return router
 

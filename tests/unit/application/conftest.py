@@ -30,9 +30,11 @@ from application.user import (
     HashNewPassword,
     ListUsers,
     Register,
+    ResetUser,
     SetPassword,
     UpdateProfile,
 )
+from application.user_import import ImportUsers
 from domain.access import Role
 from domain.user import User
 from tests.examples import user
@@ -90,6 +92,8 @@ class World:
         self.set_password = SetPassword(unit_of_work=work, hash_new=hash_new, clock=clock)
         self.change_password = ChangePassword(check_password=check, hash_new=hash_new, unit_of_work=work, clock=clock)
         self.update_profile = UpdateProfile(unit_of_work=work, clock=clock)
+        self.reset_user = ResetUser(unit_of_work=work, random=random, clock=clock)
+        self.import_users = ImportUsers(unit_of_work=work, random=random, clock=clock)
         self.list_users = ListUsers(users=self.users)
         self.get_user = GetUser(users=self.users)
         self.administer = AdministerUser(unit_of_work=work, clock=clock)

@@ -229,3 +229,30 @@ async def test_a_bad_detail_changes_nothing_of_a_profile(world: World, member: U
         await world.update_profile(**({"email": "ok@example.org"} | changes), expected=None, by=member)
     assert {fault.pointer for fault in refused.value.faults} == {f"/{name}" for name in changes}
     assert await world.users.get(member.id) == member
+
+
+async def test_a_reset_leads_to_a_new_password_and_changes_nothing_before(world: World, admin: User) -> None:
+    signed_up = await world.signed_up()
+    setup = await world.reset_user(user_id=signed_up.user.id, by=admin)
+    assert (setup.user, setup.expires_at) == (signed_up.user, world.clock.now() + SETUP_LIFETIME)
+    assert await world.authenticate(access_token=signed_up.access_token)
+    assert await world.signed_in()
+    await world.set_password(token=setup.token, new_password=ANOTHER)
+    with pytest.raises(InvalidToken):
+        await world.authenticate(access_token=signed_up.access_token)
+    assert await world.signed_in(password=ANOTHER)
+
+
+async def test_a_reset_makes_the_former_token_worthless(world: World, admin: User) -> None:
+    first = await world.create_user(username="lovelace", email="a@b.c", by=admin)
+    second = await world.reset_user(user_id=first.user.id, by=admin)
+    with pytest.raises(InvalidToken):
+        await world.set_password(token=first.token, new_password=PASSWORD)
+    await world.set_password(token=second.token, new_password=PASSWORD)
+
+
+async def test_only_an_admin_resets_and_only_who_is_there(world: World, admin: User, member: User) -> None:
+    with pytest.raises(NotAllowed):
+        await world.reset_user(user_id=member.id, by=member)
+    with pytest.raises(NotFound):
+        await world.reset_user(user_id=10**6, by=admin)
