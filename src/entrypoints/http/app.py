@@ -12,6 +12,7 @@ from starlette.types import Receive, Scope, Send
 from domain.access import Action
 from entrypoints.container import Container
 from entrypoints.http.api_key import api_key_routes
+from entrypoints.http.cross_origin import CrossOrigin
 from entrypoints.http.docs import admin_document, docs_routes, public_document
 from entrypoints.http.edge import Edge, methods_by_path
 from entrypoints.http.network import Networks
@@ -32,7 +33,9 @@ from entrypoints.settings import RATES, Settings
 class Application(FastAPI):
     """A FastAPI application whose whole middleware is the edge."""
 
-    def __init__(self, router: APIRouter, *, networks: Networks, access_log: AccessLog, use: Container) -> None:
+    def __init__(
+        self, router: APIRouter, *, networks: Networks, access_log: AccessLog, cross_origin: CrossOrigin | None, use: Container
+    ) -> None:
         @asynccontextmanager
         async def lifespan(_: FastAPI) -> AsyncIterator[None]:
             async with use.pool():
@@ -43,7 +46,13 @@ class Application(FastAPI):
             title=NAME, version=VERSION, openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False, lifespan=lifespan
         )
         self.router.routes.extend(router.routes)
-        self._edge = Edge(self.router, networks=networks, access_log=access_log, methods_of=methods_by_path(self.router.routes))
+        self._edge = Edge(
+            self.router,
+            networks=networks,
+            access_log=access_log,
+            methods_of=methods_by_path(self.router.routes),
+            cross_origin=cross_origin,
+        )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         scope["app"] = self
@@ -110,7 +119,13 @@ def make_app(settings: Settings, use: Container) -> Application:
     routes = routes_of(use, limits, with_docs=settings.docs == "on", with_registration=settings.registration == "open")
     router = APIRouter()
     router.routes.extend(routes.in_order)
-    return Application(router, networks=Networks(settings.trusted_proxies), access_log=AccessLog(settings.log_format), use=use)
+    return Application(
+        router,
+        networks=Networks(settings.trusted_proxies),
+        access_log=AccessLog(settings.log_format),
+        cross_origin=CrossOrigin(settings.allowed_origins) if settings.allowed_origins else None,
+        use=use,
+    )
 
 
 def _flat(routers: list[APIRouter]) -> list[BaseRoute]:
