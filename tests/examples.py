@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from domain.access import Role
+from domain.api_key import ApiKey, Scope, new_api_key
 from domain.resource import Resource, new_resource
 from domain.survey import Definition, Survey, definition_from, first_survey
 from domain.user import User, new_user
@@ -24,6 +25,18 @@ OTHER = user("emmy", id=3)
 
 def resource(name: str = "Figure 1", *, by: User = MEMBER, project: str = "story", **content: Any) -> Resource:
     return new_resource(project=project, name=name, by=by, at=NOW, attributes=content.pop("attributes", {}), **content)
+
+
+def api_key(of: User = MEMBER, **changes: Any) -> ApiKey:
+    content: dict[str, Any] = {
+        "name": "import",
+        "scopes": [Scope.READ],
+        "expires_in_days": 30,
+        "secret": f"cs_{'0' * 43}",
+        "live": 0,
+        "at": NOW,
+    }
+    return new_api_key(user_id=of.id, **content | changes)
 
 
 CONSENT: dict[str, Any] = {

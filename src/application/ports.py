@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import Any, Protocol, TypeVar
 from uuid import UUID
 
+from domain.api_key import ApiKey
 from domain.export import Column, Format
 from domain.project import Project
 from domain.resource import Filter, Resource, Sort
@@ -48,6 +49,9 @@ class PasswordHasher(Protocol):
 
     async def verify(self, password: str, hashed: str | None) -> bool:
         """Whether this is the password; without a hash it takes just as long, and is False. Raises `Unavailable`."""
+
+    def is_outdated(self, hashed: str) -> bool:
+        """Whether `hash` would make a stronger one today: tells at once, from how the hash was made."""
 
 
 class CommonPasswords(Protocol):
@@ -99,6 +103,9 @@ class Users(Protocol):
     async def add(self, user: User) -> User:
         """The user with its id. Raises `UsernameTaken`."""
 
+    async def add_free(self, users: Sequence[User]) -> list[User]:
+        """Those users whose usernames were free, with their ids; the others are not added."""
+
     async def get(self, user_id: int) -> User: ...
 
     async def lock(self, user_id: int) -> User: ...
@@ -122,6 +129,9 @@ class SetupTokens(Protocol):
     async def add(self, *, token: str, user_id: int, expires_at: datetime) -> None:
         """From now on only this token is good for this user."""
 
+    async def add_all(self, tokens: Mapping[int, str], *, expires_at: datetime) -> None:
+        """The same for many users at once: their tokens by their ids."""
+
     async def redeem(self, token: str, *, at: datetime) -> int | None:
         """The user whom an unexpired token is for, once: of two that redeem it, one gets None."""
 
@@ -139,11 +149,17 @@ class Sessions(Protocol):
     async def user_of(self, *, session_id: UUID, user_id: int, at: datetime) -> User | None:
         """The user, when active, of this session, when live: both as they are now."""
 
+    async def page(self, user_id: int, *, at: datetime, after: UUID, limit: int) -> list[Session]:
+        """Up to `limit` live sessions of a user by id, from after this id on: as they began."""
+
     async def end(self, session_id: UUID, *, at: datetime) -> None:
         """End a session; one that has ended stays as it is."""
 
-    async def end_all(self, user_id: int, *, at: datetime) -> None:
-        """End every session of a user."""
+    async def end_own(self, session_id: UUID, *, user_id: int, at: datetime) -> None:
+        """End a live session of this user. Raises `NotFound` when there is none of this id: of two that end it, one is told so."""
+
+    async def end_all(self, user_id: int, *, at: datetime, but: UUID | None = None) -> None:
+        """End every session of a user, `but` one."""
 
 
 class SignInFailures(Protocol):
@@ -158,6 +174,28 @@ class SignInFailures(Protocol):
 
     async def forgive(self, number: int) -> None:
         """Uncount a try: it succeeded, or was not judged."""
+
+
+class ApiKeys(Protocol):
+    """API keys. Only the hashes of their secrets are kept."""
+
+    async def add(self, key: ApiKey, *, secret: str) -> ApiKey:
+        """The key with its id."""
+
+    async def count(self, user_id: int, *, at: datetime) -> int:
+        """How many live keys a user has."""
+
+    async def page(self, user_id: int, *, at: datetime, after: int, limit: int) -> list[ApiKey]:
+        """Up to `limit` live keys of a user by id, from after this id on."""
+
+    async def holder(self, secret: str, *, at: datetime) -> tuple[User, ApiKey] | None:
+        """The user, when active, whom a live key of this secret is for, and the key: both as they are now."""
+
+    async def note_use(self, key_id: int, *, at: datetime) -> None:
+        """Store when a key was used, unless a use less than a minute before is stored already."""
+
+    async def revoke(self, key_id: int, *, user_id: int, at: datetime) -> None:
+        """Revoke a live key of this user. Raises `NotFound` when there is none of this id: of two that revoke it, one is told so."""
 
 
 class Projects(Protocol):
@@ -442,6 +480,7 @@ class UnitOfWork(Protocol):
     users: Users
     setup_tokens: SetupTokens
     sessions: Sessions
+    api_keys: ApiKeys
     projects: Projects
     resources: Resources
     surveys: Surveys

@@ -4,7 +4,8 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from application.ports import Clock, PasswordHasher, Random, Sessions, SignInFailures, Tokens, UnitOfWork, UnitOfWorkFactory, Users
-from domain.session import InvalidCredentials, InvalidToken, Refresh, TooManyAttempts, new_session
+from domain.access import Action, require
+from domain.session import InvalidCredentials, InvalidToken, Refresh, Session, TooManyAttempts, new_session
 from domain.user import User, canonical_username
 
 
@@ -66,6 +67,17 @@ class CheckPassword:
             await self.failures.forgive(number)
         return user
 
+    async def confirm(self, work: UnitOfWork, checked: User, password: str) -> User:
+        """The user whom a check has named, locked, if the check still holds. Raises `InvalidCredentials`.
+
+        Between a check, which is slow, and what it allows the password may have changed: what was right then opens nothing now.
+        """
+        user = await work.users.lock(checked.id)
+        is_same = user.password_hash == checked.password_hash or await self.hasher.verify(password, user.password_hash)
+        if not is_same or not user.is_active:
+            raise InvalidCredentials
+        return user
+
     async def _count(self, name: str, network: str) -> int:
         now = self.clock.now()
         number, blocked_until = await self.failures.begin(username=name, network=network, at=now)
@@ -88,11 +100,22 @@ class LogIn:
     unit_of_work: UnitOfWorkFactory
 
     async def __call__(self, *, username: str, password: str, network: str) -> SignedIn:
-        user = await self.check_password(username=username, password=password, network=network)
+        checked = await self.check_password(username=username, password=password, network=network)
+        stronger = await self._stronger_hash(checked, password)
         async with self.unit_of_work() as work:
+            user = await self.check_password.confirm(work, checked, password)
+            if stronger is not None:
+                await work.users.save(user.strengthen_hash(stronger))
             signed_in = await self.open_session(work, user)
             await work.commit()
         return signed_in
+
+    async def _stronger_hash(self, user: User, password: str) -> str | None:
+        """A hash as they are made today, where the stored one is of an older making: only now is the password at hand."""
+        hasher = self.check_password.hasher
+        if user.password_hash is None or not hasher.is_outdated(user.password_hash):
+            return None
+        return await hasher.hash(password)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -136,6 +159,42 @@ class LogOut:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ListSessions:
+    """One's own live sessions, in the order in which they began. `last_used_at` is the last refresh, or else the sign-in."""
+
+    sessions: Sessions
+    clock: Clock
+
+    async def __call__(self, *, after: UUID, limit: int, by: User) -> list[Session]:
+        require(by, Action.SESSION_LIST)
+        return await self.sessions.page(by.id, at=self.clock.now(), after=after, limit=limit)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EndOtherSessions:
+    """Sign out everywhere else: every other session of one's own ends, the one that asks goes on."""
+
+    sessions: Sessions
+    clock: Clock
+
+    async def __call__(self, *, session_id: UUID, by: User) -> None:
+        require(by, Action.SESSION_END)
+        await self.sessions.end_all(by.id, at=self.clock.now(), but=session_id)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EndSession:
+    """End one of one's own live sessions, be it the one that asks. Another's is as absent as one that has ended."""
+
+    sessions: Sessions
+    clock: Clock
+
+    async def __call__(self, *, session_id: UUID, by: User) -> None:
+        require(by, Action.SESSION_END)
+        await self.sessions.end_own(session_id, user_id=by.id, at=self.clock.now())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Authenticate:
     """Whom an access token speaks for, by the user and the session as they are now. Raises `InvalidToken`."""
 
@@ -144,11 +203,16 @@ class Authenticate:
     clock: Clock
 
     async def __call__(self, *, access_token: str) -> User:
+        user, _ = await self.in_session(access_token=access_token)
+        return user
+
+    async def in_session(self, *, access_token: str) -> tuple[User, UUID]:
+        """The user and in which session. Raises `InvalidToken`."""
         user_id, session_id = self.holder(access_token=access_token)
         user = await self.sessions.user_of(session_id=session_id, user_id=user_id, at=self.clock.now())
         if user is None:
             raise InvalidToken
-        return user
+        return user, session_id
 
     def holder(self, *, access_token: str) -> tuple[int, UUID]:
         """The user and the session of a genuine token, also when they have ended since. Raises `InvalidToken`."""

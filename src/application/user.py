@@ -1,17 +1,18 @@
 """Accounts: register, set a password, and what admins do with them."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import chain
+from uuid import UUID
 
 from application.ports import Clock, CommonPasswords, PasswordHasher, Random, UnitOfWorkFactory, Users
-from application.session import OpenSession, SignedIn
+from application.session import CheckPassword, OpenSession, SignedIn
 from domain.access import Action, Role, require
 from domain.errors import Fault
-from domain.session import InvalidToken
+from domain.session import InvalidCredentials, InvalidToken
 from domain.text import refuse
-from domain.user import User, account_faults, canonical_username, new_user, password_faults
+from domain.user import User, WrongPassword, account_faults, canonical_username, new_user, password_faults
 
 SETUP_LIFETIME = timedelta(days=7)
 
@@ -24,9 +25,13 @@ class HashNewPassword:
     common: CommonPasswords
 
     async def __call__(self, password: str, *, username: str, pointer: str = "/password", also: Iterable[Fault] = ()) -> str:
+        self.check(password, username=username, pointer=pointer, also=also)
+        return await self.hasher.hash(password)
+
+    def check(self, password: str, *, username: str, pointer: str = "/password", also: Iterable[Fault] = ()) -> None:
+        """Raise `Invalid` unless this may become the password."""
         faults = password_faults(password, username=username, is_common=self.common.__contains__, pointer=pointer)
         refuse(chain(also, faults))
-        return await self.hasher.hash(password)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,6 +112,27 @@ class CreateUser:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ResetUser:
+    """Make a new one-time `setup_token` for somebody who lost the password; a former one is good no more.
+
+    Until it is redeemed the password stays, and so do the sessions; then they end.
+    """
+
+    unit_of_work: UnitOfWorkFactory
+    random: Random
+    clock: Clock
+
+    async def __call__(self, *, user_id: int, by: User) -> Setup:
+        require(by, Action.USER_RESET)
+        token, expires_at = self.random.token(), self.clock.now() + SETUP_LIFETIME
+        async with self.unit_of_work() as work:
+            user = await work.users.get(user_id)
+            await work.setup_tokens.add(token=token, user_id=user_id, expires_at=expires_at)
+            await work.commit()
+        return Setup(user=user, token=token, expires_at=expires_at)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SetPassword:
     """Redeem a one-time token: set the password of its user, whose sessions all end."""
 
@@ -122,9 +148,72 @@ class SetPassword:
                 raise InvalidToken
             user = await work.users.lock(user_id)
             hashed = await self.hash_new(new_password, username=user.username, pointer="/new_password")
-            await work.users.save(replace(user, password_hash=hashed, updated_at=now, version=user.version + 1))
+            await work.users.save(user.change_password(hashed, at=now))
             await work.sessions.end_all(user_id, at=now)
             await work.commit()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChangePassword:
+    """Change one's own password, by the current one. Every other session ends with it; the one that asks goes on.
+
+    Wrong current passwords count as failed sign-ins.
+    """
+
+    check_password: CheckPassword
+    hash_new: HashNewPassword
+    unit_of_work: UnitOfWorkFactory
+    clock: Clock
+
+    async def __call__(
+        self,
+        *,
+        current_password: str,
+        new_password: str,
+        network: str,
+        session_id: UUID,
+        expected: frozenset[int] | None = None,
+        by: User,
+    ) -> User:
+        require(by, Action.PASSWORD_CHANGE)
+        self.hash_new.check(new_password, username=by.username, pointer="/new_password")
+        try:
+            checked = await self.check_password(username=by.username, password=current_password, network=network)
+            hashed = await self.hash_new(new_password, username=by.username, pointer="/new_password")
+            async with self.unit_of_work() as work:
+                user = await self.check_password.confirm(work, checked, current_password)
+                changed = user.change_password(hashed, expected=expected, at=self.clock.now())
+                await work.users.save(changed)
+                await work.sessions.end_all(user.id, at=self.clock.now(), but=session_id)
+                await work.commit()
+        except InvalidCredentials:
+            raise WrongPassword from None
+        return changed
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UpdateProfile:
+    """Change one's own details: only the fields sent change. An empty identifier, or null, clears it; there is always an e-mail address."""
+
+    unit_of_work: UnitOfWorkFactory
+    clock: Clock
+
+    async def __call__(
+        self,
+        *,
+        email: str | None = None,
+        orcid_id: str | None = None,
+        openalex_id: str | None = None,
+        expected: frozenset[int] | None,
+        by: User,
+    ) -> User:
+        require(by, Action.SELF_UPDATE)
+        async with self.unit_of_work() as work:
+            user = await work.users.lock(by.id)
+            changed = user.revise_profile(email=email, orcid_id=orcid_id, openalex_id=openalex_id, expected=expected, at=self.clock.now())
+            await work.users.save(changed)
+            await work.commit()
+        return changed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -27,10 +27,19 @@ class Action(StrEnum):
     """Everything that a signed-in person can ask for, as `noun.verb`."""
 
     SELF_READ = "self.read"
+    SELF_UPDATE = "self.update"
+    SESSION_LIST = "session.list"
+    SESSION_END = "session.end"
+    PASSWORD_CHANGE = "password.change"  # noqa: S105 - the name of an action
     DOCS_READ = "docs.read"
     USER_LIST = "user.list"
     USER_CREATE = "user.create"
     USER_UPDATE = "user.update"
+    USER_RESET = "user.reset"
+    USER_IMPORT = "user.import"
+    API_KEY_CREATE = "api-key.create"
+    API_KEY_LIST = "api-key.list"
+    API_KEY_REVOKE = "api-key.revoke"
     PROJECT_CREATE = "project.create"
     PROJECT_UPDATE = "project.update"
     PROJECT_DELETE = "project.delete"
@@ -45,22 +54,38 @@ class Action(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Permission:
-    """The least role that may do a thing to anything, and the least that may do it to what is its own."""
+    """The least role that may do a thing to anything, and the least that may do it to what is its own.
+
+    `by_key` tells whether an API key may do it for its user, who otherwise has to be signed in.
+    """
 
     anyones: Role
     own: Role
+    by_key: bool = True
 
 
 def _from(role: Role) -> Permission:
     return Permission(anyones=role, own=role)
 
 
+_IN_PERSON = Permission(anyones=Role.MEMBER, own=Role.MEMBER, by_key=False)
+
+
 PERMISSIONS: Mapping[Action, Permission] = {
     Action.SELF_READ: _from(Role.MEMBER),
+    Action.SELF_UPDATE: _IN_PERSON,
+    Action.SESSION_LIST: _IN_PERSON,
+    Action.SESSION_END: _IN_PERSON,
+    Action.PASSWORD_CHANGE: _IN_PERSON,
     Action.DOCS_READ: _from(Role.ADMIN),
     Action.USER_LIST: _from(Role.ADMIN),
     Action.USER_CREATE: _from(Role.ADMIN),
     Action.USER_UPDATE: _from(Role.ADMIN),
+    Action.USER_RESET: _from(Role.ADMIN),
+    Action.USER_IMPORT: _from(Role.ADMIN),
+    Action.API_KEY_CREATE: _IN_PERSON,
+    Action.API_KEY_LIST: _IN_PERSON,
+    Action.API_KEY_REVOKE: _IN_PERSON,
     Action.PROJECT_CREATE: _from(Role.ADMIN),
     Action.PROJECT_UPDATE: _from(Role.ADMIN),
     Action.PROJECT_DELETE: _from(Role.ADMIN),

@@ -73,6 +73,11 @@ class Session:
             return self, Refresh.REPEATED
         return replace(self, ended_at=at), Refresh.ENDED
 
+    @property
+    def last_used_at(self) -> datetime:
+        """When this session was last refreshed, or else begun."""
+        return self.rotated_at
+
     def is_live(self, at: datetime) -> bool:
         """Whether this session still opens anything."""
         return self.ended_at is None and at < min(self.expires_at, self.rotated_at + IDLE_LIFETIME)

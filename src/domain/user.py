@@ -5,9 +5,10 @@ import unicodedata
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from itertools import chain
 
 from domain.access import Role
-from domain.errors import Conflict, Fault, expect_version
+from domain.errors import Conflict, Fault, Forbidden, expect_version
 from domain.text import refuse, text_faults
 
 USERNAME_PATTERN = r"[a-z0-9][a-z0-9._-]{2,49}"
@@ -29,6 +30,13 @@ class UsernameTaken(Conflict):
 
     code = "username-taken"
     detail = "This username is taken."
+
+
+class WrongPassword(Forbidden):
+    """The current password that came along is not yours: nothing was changed."""
+
+    code = "wrong-password"
+    detail = "The current password is wrong."
 
 
 class LastAdmin(Conflict):
@@ -80,6 +88,36 @@ class User:
             raise LastAdmin
         return replace(changed, updated_at=at, version=self.version + 1)
 
+    def revise_profile(
+        self,
+        *,
+        email: str | None = None,
+        orcid_id: str | None = None,
+        openalex_id: str | None = None,
+        expected: frozenset[int] | None = None,
+        at: datetime,
+    ) -> "User":
+        """This user with other details; None leaves one as it is, an empty identifier clears it. Raises `Invalid`, `Stale`."""
+        faults = identifier_faults(orcid_id=orcid_id, openalex_id=openalex_id)
+        refuse(chain(faults, email_faults(email) if email is not None else ()))
+        expect_version(self.version, expected)
+        changed = replace(
+            self,
+            email=self.email if email is None else email,
+            orcid_id=self.orcid_id if orcid_id is None else normal_orcid(orcid_id),
+            openalex_id=self.openalex_id if openalex_id is None else normal_openalex(openalex_id),
+        )
+        return self if changed == self else replace(changed, updated_at=at, version=self.version + 1)
+
+    def change_password(self, password_hash: str, *, expected: frozenset[int] | None = None, at: datetime) -> "User":
+        """This user with another password. Raises `Stale`."""
+        expect_version(self.version, expected)
+        return replace(self, password_hash=password_hash, updated_at=at, version=self.version + 1)
+
+    def strengthen_hash(self, password_hash: str) -> "User":
+        """This user with a stronger hash of the same password: nothing that anybody can see has changed, hence the same version."""
+        return replace(self, password_hash=password_hash)
+
 
 def canonical_username(username: str) -> str:
     """The form in which a username is stored, compared and looked up."""
@@ -120,6 +158,11 @@ def account_faults(
     """What is wrong with a canonical username, an e-mail address and the identifiers of a new account."""
     yield from username_faults(username, reserved_allowed=reserved_allowed)
     yield from email_faults(email)
+    yield from identifier_faults(orcid_id=orcid_id, openalex_id=openalex_id)
+
+
+def identifier_faults(*, orcid_id: str | None, openalex_id: str | None) -> Iterator[Fault]:
+    """What is wrong with identifiers, where there are any."""
     if orcid_id and normal_orcid(orcid_id) is None:
         yield Fault(pointer="/orcid_id", code="not-an-orcid", detail="An ORCID iD like 0000-0002-1825-0097, checksum included.")
     if openalex_id and normal_openalex(openalex_id) is None:

@@ -5,6 +5,7 @@ from functools import partial
 
 from dependency_injector import containers, providers
 
+from adapters.postgres.api_key import PostgresApiKeys
 from adapters.postgres.database import Pool
 from adapters.postgres.embedded import EmbeddedPostgres, EmbeddedPostgresError
 from adapters.postgres.project import PostgresProjects
@@ -24,7 +25,7 @@ from adapters.security.tokens import JoseTokens
 from adapters.shared import SharedInProcess
 from adapters.system import SystemClock, SystemRandom
 from adapters.tabular.tables import TabularTables
-from application import project, resource, response, results, retention, session, story, survey, user
+from application import api_key, project, resource, response, results, retention, session, story, survey, user, user_import
 
 __all__ = ["Container", "EmbeddedPostgres", "EmbeddedPostgresError", "SchemaError", "migrate", "pending"]
 
@@ -52,6 +53,7 @@ class Container(containers.DeclarativeContainer):
 
     users = providers.Singleton(PostgresUsers, pool)
     sessions = providers.Singleton(PostgresSessions, pool)
+    api_keys = providers.Singleton(PostgresApiKeys, pool)
     sign_in_failures = providers.Singleton(PostgresSignInFailures, pool)
     projects = providers.Singleton(PostgresProjects, pool)
     resources = providers.Singleton(PostgresResources, pool)
@@ -79,12 +81,27 @@ class Container(containers.DeclarativeContainer):
         session.RefreshSession, unit_of_work=unit_of_work, tokens=tokens, open_session=open_session, clock=clock
     )
     log_out = providers.Singleton(session.LogOut, sessions=sessions, clock=clock)
+    list_sessions = providers.Singleton(session.ListSessions, sessions=sessions, clock=clock)
+    end_other_sessions = providers.Singleton(session.EndOtherSessions, sessions=sessions, clock=clock)
+    end_session = providers.Singleton(session.EndSession, sessions=sessions, clock=clock)
     authenticate = providers.Singleton(session.Authenticate, sessions=sessions, tokens=tokens, clock=clock)
+
+    create_api_key = providers.Singleton(api_key.CreateApiKey, unit_of_work=unit_of_work, random=random, clock=clock)
+    list_api_keys = providers.Singleton(api_key.ListApiKeys, api_keys=api_keys, clock=clock)
+    revoke_api_key = providers.Singleton(api_key.RevokeApiKey, api_keys=api_keys, clock=clock)
+    authenticate_key = providers.Singleton(api_key.AuthenticateKey, api_keys=api_keys, clock=clock)
+    note_key_use = providers.Singleton(api_key.NoteKeyUse, api_keys=api_keys, clock=clock)
 
     register = providers.Singleton(user.Register, hash_new=hash_new, open_session=open_session, unit_of_work=unit_of_work)
     set_password = providers.Singleton(user.SetPassword, unit_of_work=unit_of_work, hash_new=hash_new, clock=clock)
+    change_password = providers.Singleton(
+        user.ChangePassword, check_password=check_password, hash_new=hash_new, unit_of_work=unit_of_work, clock=clock
+    )
+    update_profile = providers.Singleton(user.UpdateProfile, unit_of_work=unit_of_work, clock=clock)
     create_admin = providers.Singleton(user.CreateAdmin, hash_new=hash_new, unit_of_work=unit_of_work, clock=clock)
     create_user = providers.Singleton(user.CreateUser, unit_of_work=unit_of_work, random=random, clock=clock)
+    reset_user = providers.Singleton(user.ResetUser, unit_of_work=unit_of_work, random=random, clock=clock)
+    import_users = providers.Singleton(user_import.ImportUsers, unit_of_work=unit_of_work, random=random, clock=clock)
     list_users = providers.Singleton(user.ListUsers, users=users)
     get_user = providers.Singleton(user.GetUser, users=users)
     administer_user = providers.Singleton(user.AdministerUser, unit_of_work=unit_of_work, clock=clock)

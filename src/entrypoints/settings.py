@@ -1,6 +1,7 @@
 """Everything that can be set, read from the environment here and nowhere else."""
 
 import ipaddress
+import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
@@ -21,6 +22,10 @@ RATES = {
 NETWORK_SHARE = 10
 
 _WEAK = ("change", "secret", "password", "example")
+_ORIGIN = re.compile(
+    r"(?P<scheme>https?)://(?:[a-z0-9](?:[a-z0-9-]*[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]*[a-z0-9])?)*|\[[0-9a-f:.]+\])(?::(?P<port>[1-9][0-9]{0,4}))?"
+)
+_DEFAULT_PORTS = {"http": "80", "https": "443"}
 _UNITS = {"s": "second", "second": "second", "min": "minute", "minute": "minute", "h": "hour", "hour": "hour", "day": "day"}
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -45,6 +50,9 @@ class Settings(BaseSettings):
     registration: Literal["closed", "open"] = Field("closed", description="whether people may make their own accounts")
     trusted_proxies: Annotated[tuple[Network, ...], NoDecode] = Field(
         (), description="networks, comma-separated, whose `X-Forwarded-For` counts"
+    )
+    allowed_origins: Annotated[tuple[str, ...], NoDecode] = Field(
+        (), description="origins, comma-separated, whose pages may use the service: each exactly, such as `https://stories.example.org`"
     )
     rate_limits: Annotated[dict[str, str] | None, NoDecode] = Field(
         default_factory=lambda: dict(RATES), description="`on`, `off`, or changes such as `survey-write=60/min,login=5/min`"
@@ -87,6 +95,16 @@ class Settings(BaseSettings):
         except ValueError:
             raise ValueError("must be networks such as 10.0.0.0/8, comma-separated") from None
 
+    @field_validator("allowed_origins", mode="before")
+    @classmethod
+    def _exact_origins(cls, given: Any) -> Any:
+        if not isinstance(given, str):
+            return given
+        origins = tuple(part.strip() for part in given.split(",") if part.strip())
+        for origin in origins:
+            _check_origin(origin)
+        return origins
+
     @field_validator("rate_limits", mode="before")
     @classmethod
     def _limits(cls, given: Any) -> Any:
@@ -106,6 +124,16 @@ def _check_address(url: str) -> None:
         urlsplit(url).port  # noqa: B018 - raises for one that is no number or out of range
     except ValueError:
         raise ValueError("must be an address such as postgresql+asyncpg://user:password@host:5432/database") from None
+
+
+def _check_origin(origin: str) -> None:
+    match = _ORIGIN.fullmatch(origin)
+    port = match["port"] if match else None
+    if match is None or (port is not None and (int(port) > 65535 or port == _DEFAULT_PORTS[match["scheme"]])):
+        raise ValueError(
+            "must be origins as browsers write them, such as https://stories.example.org or http://localhost:3000: "
+            "in lower case, without a path, a default port or a wildcard"
+        )
 
 
 def _check_secret(secret: str) -> None:

@@ -21,6 +21,7 @@ NOWHERE = Deployment(database_url="postgresql+asyncpg://nowhere", secret_keys=("
 LIMITS = Limits(RATES, counting=False)
 PAGES = {"/openapi.json", "/admin/openapi.json", "/docs", "/admin/docs", "/docs/{name}"}
 WITHOUT_SIGN_IN = {"/auth/register", "/auth/login", "/auth/refresh", "/auth/logout", "/auth/set-password"}
+BY_PASSWORD = {"/auth/change-password"}  # guessing a password with a stolen token is limited like guessing it without
 EXAMPLES = {"{project:slug}": "some-story", "{code}": "invalid", "{name}": "start.js"}
 
 FOUND: Routes = routes_of(NOWHERE.container(Settings()), LIMITS)
@@ -42,6 +43,7 @@ def example(route: Route) -> str:
     for parameter, value in EXAMPLES.items():
         path = path.replace(parameter, value)
     path = re.sub(r"{[a-z_]+:id}", "7", path)
+    path = re.sub(r"{[a-z_]+:uuid}", "019aa000-0000-7000-8000-000000000001", path)
     assert "{" not in path
     return path
 
@@ -75,7 +77,9 @@ def test_a_route_has_a_rate_limit(route: Route) -> None:
 @by_name
 def test_a_route_is_limited_by_the_class_that_its_callers_are_of(route: Route) -> None:
     ways = {policy.by for policy in policies(route)}
-    if guards(route) or holds_token(route):
+    if template(route) in BY_PASSWORD:
+        assert {policy.name for policy in policies(route)} == {"login"}
+    elif guards(route) or holds_token(route):
         assert ways == {user}
     else:
         assert ways in ({network}, {network, respondent}, set())
@@ -138,3 +142,11 @@ def test_what_is_listed_here_exists() -> None:
     known = {template(route) for route in ROUTES}
     assert known >= PAGES
     assert known >= WITHOUT_SIGN_IN
+    assert known >= BY_PASSWORD
+
+
+@by_name
+def test_an_api_key_opens_nothing_under_auth_but_who_one_is(route: Route) -> None:
+    for guard in guards(route):
+        in_person = template(route).startswith("/auth/") and template(route) != "/auth/me"
+        assert PERMISSIONS[guard.action].by_key is not in_person

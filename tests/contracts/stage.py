@@ -7,6 +7,7 @@ from functools import partial
 
 import pytest
 
+from adapters.postgres.api_key import PostgresApiKeys
 from adapters.postgres.database import Pool
 from adapters.postgres.project import PostgresProjects
 from adapters.postgres.resource import PostgresResourceReader, PostgresResources
@@ -17,6 +18,7 @@ from adapters.postgres.survey import PostgresSurveys
 from adapters.postgres.unit_of_work import PostgresUnitOfWork
 from adapters.postgres.user import PostgresSetupTokens, PostgresUsers
 from application.ports import (
+    ApiKeys,
     Archive,
     Projects,
     ResourceReader,
@@ -35,6 +37,7 @@ from domain.project import Project, new_project
 from domain.survey import Definition, FieldChange, Survey, first_survey
 from domain.user import User
 from tests import examples
+from tests.fakes.api_key import FakeApiKeys
 from tests.fakes.project import FakeProjects
 from tests.fakes.resource import FakeResourceReader, FakeResources
 from tests.fakes.response import FakeResponses
@@ -52,6 +55,7 @@ class Stage:
     users: Users
     setup_tokens: SetupTokens
     sessions: Sessions
+    api_keys: ApiKeys
     failures: SignInFailures
     projects: Projects
     resources: Resources
@@ -105,6 +109,7 @@ def stage_in_memory() -> Stage:
         users=FakeUsers(store),
         setup_tokens=FakeSetupTokens(store),
         sessions=FakeSessions(store),
+        api_keys=FakeApiKeys(store),
         failures=FakeSignInFailures(store),
         projects=FakeProjects(store),
         resources=FakeResources(store),
@@ -123,6 +128,7 @@ def stage_in_postgres(pool: Pool) -> Stage:
         users=PostgresUsers(pool),
         setup_tokens=PostgresSetupTokens(pool),
         sessions=PostgresSessions(pool),
+        api_keys=PostgresApiKeys(pool),
         failures=PostgresSignInFailures(pool),
         projects=PostgresProjects(pool),
         resources=PostgresResources(pool),

@@ -7,6 +7,7 @@ from uuid import UUID
 
 import pytest
 
+from domain.errors import NotFound
 from domain.session import ABSOLUTE_LIFETIME, FAILED_SIGN_INS, FAILURE_WINDOW, IDLE_LIFETIME, Session, new_session
 from domain.user import User
 from tests.contracts.stage import InMemory, InPostgres, Stage
@@ -100,6 +101,40 @@ class SessionsContract:
         await stage.sessions.end_all(ada.id, at=NOW)
         assert [await is_open(stage, session) for session in mine] == [False, False]
         assert await is_open(stage, other)
+
+    async def test_one_session_can_be_kept_while_the_others_end(self, stage: Stage) -> None:
+        ada = await stage.user()
+        kept, other = await signed_in(stage, ada), await signed_in(stage, ada, SECOND)
+        await stage.sessions.end_all(ada.id, at=NOW, but=kept.id)
+        assert [await is_open(stage, session) for session in (kept, other)] == [True, False]
+
+    async def test_the_live_sessions_of_a_user_are_listed_by_id_and_lose_none(self, stage: Stage) -> None:
+        ada, emmy = await stage.user("ada"), await stage.user("emmy")
+        mine = [await signed_in(stage, ada, UUID(int=number)) for number in (9, 3, 7, 5)]
+        await signed_in(stage, emmy, UUID(int=4))
+        await stage.sessions.end(UUID(int=7), at=NOW)
+        found: list[Session] = []
+        while page := await stage.sessions.page(ada.id, at=NOW, after=found[-1].id if found else UUID(int=0), limit=2):
+            assert len(page) <= 2
+            found += page
+        assert found == [mine[1], mine[3], mine[0]]
+        assert await stage.sessions.page(ada.id, at=NOW + IDLE_LIFETIME, after=UUID(int=0), limit=9) == []
+
+    async def test_a_session_is_ended_by_its_own_user_once(self, stage: Stage) -> None:
+        ada, emmy = await stage.user("ada"), await stage.user("emmy")
+        session, other = await signed_in(stage, ada), await signed_in(stage, ada, SECOND)
+        with pytest.raises(NotFound):
+            await stage.sessions.end_own(session.id, user_id=emmy.id, at=NOW)
+        assert await is_open(stage, session)
+        ended = await asyncio.gather(
+            *(stage.sessions.end_own(session.id, user_id=ada.id, at=NOW) for _ in range(6)), return_exceptions=True
+        )
+        assert sorted(type(each).__name__ for each in ended) == ["NoneType"] + ["NotFound"] * 5
+        assert [await is_open(stage, each) for each in (session, other)] == [False, True]
+        with pytest.raises(NotFound):
+            await stage.sessions.end_own(other.id, user_id=ada.id, at=NOW + IDLE_LIFETIME)
+        with pytest.raises(NotFound):
+            await stage.sessions.end_own(UUID(int=99), user_id=ada.id, at=NOW)
 
 
 class SignInFailuresContract:

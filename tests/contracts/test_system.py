@@ -4,6 +4,7 @@ import asyncio
 from datetime import UTC, timedelta
 from uuid import UUID
 
+import argon2
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -63,6 +64,11 @@ class PasswordHasherContract:
 
     async def test_every_keyboard_types_the_same_password(self, hasher: PasswordHasher) -> None:
         assert await hasher.verify("pa\u0301ssword \ufb01ne", await hasher.hash("p\u00e1ssword fine"))
+
+    async def test_a_hash_is_outdated_once_stronger_ones_are_made(self, hasher: PasswordHasher, weaker_hash: str) -> None:
+        assert hasher.is_outdated(weaker_hash)
+        assert await hasher.verify(PASSWORD, weaker_hash)
+        assert not hasher.is_outdated(await hasher.hash(PASSWORD))
 
 
 class CommonPasswordsContract:
@@ -167,14 +173,24 @@ class TestSystemRandom(RandomContract):
 
 class TestFakeHasher(PasswordHasherContract):
     @pytest.fixture
-    def hasher(self) -> PasswordHasher:
+    def hasher(self) -> FakeHasher:
         return FakeHasher()
+
+    @pytest.fixture
+    async def weaker_hash(self, hasher: FakeHasher) -> str:
+        made = await hasher.hash(PASSWORD)
+        hasher.get_stronger()
+        return made
 
 
 class TestPasslibHasher(PasswordHasherContract):
     @pytest.fixture
     def hasher(self) -> PasswordHasher:
         return PasslibHasher()
+
+    @pytest.fixture
+    def weaker_hash(self) -> str:
+        return argon2.PasswordHasher(time_cost=1, memory_cost=1024, parallelism=1).hash(PASSWORD)
 
 
 class TestFakeCommonPasswords(CommonPasswordsContract):

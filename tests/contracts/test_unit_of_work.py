@@ -12,7 +12,7 @@ from domain.project import SlugTaken, new_project
 from domain.session import new_session
 from domain.survey import first_survey
 from tests.contracts.stage import InMemory, InPostgres, Stage
-from tests.examples import NOW, definition, resource, user
+from tests.examples import NOW, api_key, definition, resource, user
 from tests.fakes.unit_of_work import FakeDatabase
 
 
@@ -26,6 +26,7 @@ async def fill(stage: Stage, *, commit: bool, leave_by: Exception | None = None)
         ada = await work.users.add(user("ada"))
         await work.setup_tokens.add(token="token", user_id=ada.id, expires_at=NOW.replace(year=2030))
         await work.sessions.add(new_session(id=UUID(int=1), user_id=ada.id, at=NOW))
+        await work.api_keys.add(api_key(ada), secret="secret")
         story = await work.projects.add(new_project(slug="story", title="A story", at=NOW))
         await work.resources.add(resource(by=ada))
         admin = user("grace", id=ada.id, role=type(ada.role).ADMIN)
@@ -43,6 +44,7 @@ async def is_filled(stage: Stage) -> list[bool]:
         found.append(True)
     except NotFound:
         found.append(False)
+    found.append(await stage.api_keys.holder("secret", at=NOW) is not None)
     async with stage.unit_of_work() as work:
         found.append(await work.sessions.lock(UUID(int=1)) is not None)
         found.append(await work.setup_tokens.redeem("token", at=NOW) is not None)
@@ -52,22 +54,22 @@ async def is_filled(stage: Stage) -> list[bool]:
 class UnitOfWorkContract:
     async def test_a_commit_stores_everything(self, stage: Stage) -> None:
         await fill(stage, commit=True)
-        assert await is_filled(stage) == [True] * 5
+        assert await is_filled(stage) == [True] * 6
         assert (await stage.projects.overview("story"))[1].resources == 1
 
     async def test_leaving_without_a_commit_undoes_everything(self, stage: Stage) -> None:
         await fill(stage, commit=False)
-        assert await is_filled(stage) == [False] * 5
+        assert await is_filled(stage) == [False] * 6
 
     async def test_leaving_by_an_error_undoes_everything_and_raises_it(self, stage: Stage) -> None:
         with pytest.raises(OnPurpose):
             await fill(stage, commit=False, leave_by=OnPurpose())
-        assert await is_filled(stage) == [False] * 5
+        assert await is_filled(stage) == [False] * 6
 
     async def test_what_was_committed_stays_whatever_happens_after(self, stage: Stage) -> None:
         with pytest.raises(OnPurpose):
             await fill(stage, commit=True, leave_by=OnPurpose())
-        assert await is_filled(stage) == [True] * 5
+        assert await is_filled(stage) == [True] * 6
 
     async def test_a_refusal_by_the_store_undoes_what_came_before_it(self, stage: Stage) -> None:
         await stage.project("story")

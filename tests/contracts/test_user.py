@@ -43,6 +43,35 @@ class UsersContract:
         made = await asyncio.gather(*(stage.user("ada") for _ in range(8)), return_exceptions=True)
         assert sorted(type(each).__name__ for each in made) == ["User"] + ["UsernameTaken"] * 7
 
+    async def test_of_many_those_with_free_names_are_added_and_the_others_left_as_they_are(self, stage: Stage) -> None:
+        ada = await stage.user("ada")
+        wanted = [
+            user("zoe", role=Role.ADMIN),
+            replace(user("ada"), email="other@example.org"),
+            user("emmy", orcid_id="0000-0002-1825-0097"),
+        ]
+        added = {each.username: each for each in await stage.users.add_free(wanted)}
+        assert set(added) == {"zoe", "emmy"}
+        for each in (wanted[0], wanted[2]):
+            made = added[each.username]
+            assert made.id > ada.id
+            assert await stage.users.get(made.id) == made == replace(each, id=made.id)
+        assert await stage.users.by_username("ada") == ada
+        assert await stage.users.add_free([]) == []
+
+    async def test_of_many_who_add_the_same_names_at_once_each_name_goes_to_one(self, stage: Stage) -> None:
+        async def add(order: list[str]) -> list[str]:
+            async with stage.unit_of_work() as work:
+                added = await work.users.add_free([user(name) for name in order])
+                await work.commit()
+            return [each.username for each in added]
+
+        for round in range(6):  # in a circle they would wait for each other only now and then
+            names = [f"user-{round}-{number:03}" for number in range(600)]
+            orders = (names, names[::-1], names[300:] + names[:300], names[::-1])
+            added = await asyncio.gather(*(add(order) for order in orders))
+            assert sorted(name for each in added for name in each) == names
+
     async def test_what_was_saved_is_what_is_there(self, stage: Stage) -> None:
         ada = await stage.user()
         changed = replace(ada, role=Role.ANNOTATOR, is_active=False, email="a@b.c", password_hash="new", updated_at=LATER, version=2)
@@ -124,6 +153,16 @@ class SetupTokensContract:
         assert await stage.setup_tokens.redeem("t1", at=NOW) is None
         assert await stage.setup_tokens.redeem("t2", at=NOW) == ada.id
         assert await stage.setup_tokens.redeem("other", at=NOW) == emmy.id
+
+    async def test_many_get_tokens_at_once(self, stage: Stage) -> None:
+        people = [await stage.user(name) for name in ("ada", "emmy", "mary")]
+        await stage.setup_tokens.add(token="former", user_id=people[1].id, expires_at=LATER)
+        await stage.setup_tokens.add_all({person.id: f"token of {person.username}" for person in people}, expires_at=LATER)
+        await stage.setup_tokens.add_all({}, expires_at=LATER)
+        assert await stage.setup_tokens.redeem("former", at=NOW) is None
+        assert await stage.setup_tokens.redeem("token of mary", at=LATER) is None
+        for person in people[:2]:
+            assert await stage.setup_tokens.redeem(f"token of {person.username}", at=NOW) == person.id
 
     async def test_a_redemption_that_is_not_committed_never_was(self, stage: Stage) -> None:
         ada = await stage.user()

@@ -126,6 +126,18 @@ def test_a_port_in_use_is_told_in_one_line(folder: Path) -> None:
         ("RATE_LIMITS", "login=7"),
         ("TRUSTED_PROXIES", "zebra"),
         ("ACCESS_TOKEN_MINUTES", "0"),
+        ("ALLOWED_ORIGINS", "*"),
+        ("ALLOWED_ORIGINS", "null"),
+        ("ALLOWED_ORIGINS", "https://*.zebra.example"),
+        ("ALLOWED_ORIGINS", "zebra.example"),
+        ("ALLOWED_ORIGINS", "https://zebra.example/"),
+        ("ALLOWED_ORIGINS", "https://zebra.example/path"),
+        ("ALLOWED_ORIGINS", "https://Zebra.example"),
+        ("ALLOWED_ORIGINS", "https://zebra.example:443"),
+        ("ALLOWED_ORIGINS", "https://zebra.example:99999"),
+        ("ALLOWED_ORIGINS", "https://user@zebra.example"),
+        ("ALLOWED_ORIGINS", "ftp://zebra.example"),
+        ("ALLOWED_ORIGINS", "https://good.example,zebra"),
     ],
 )
 def test_a_bad_or_weak_setting_stops_the_start_in_one_line_without_its_value(folder: Path, name: str, value: str) -> None:

@@ -10,8 +10,9 @@ import httpx
 import pytest
 from jose import jwt
 
-from tests.e2e.client import PASSWORD, Service, at_once, client, log_in, pointers, problem, register, unique
+from tests.e2e.client import PASSWORD, Service, at_once, client, log_in, pointers, problem, register, unique, walk
 
+NEW_PASSWORD = "seven-tall-green-pines"
 TOKEN_ANSWER = {"access_token", "token_type", "expires_in", "refresh_token", "user"}
 USER = {"id", "username", "email", "role", "is_active", "orcid_id", "openalex_id", "created_at", "updated_at", "version"}
 
@@ -359,3 +360,97 @@ def test_a_deactivation_holds_from_the_next_request_on(
     problem(log_in(service.url, newcomer, PASSWORD), 401, "invalid-credentials")
     admin.patch(f"/admin/users/{user['id']}", json={"is_active": True})
     assert log_in(service.url, newcomer, PASSWORD).status_code == 200
+
+
+# --- changing one's password --------------------------------------------------------------------------------------------------
+
+
+def change_password(url: str, token: str, current: str = PASSWORD, new: str = NEW_PASSWORD, **headers: str) -> httpx.Response:
+    body = {"current_password": current, "new_password": new}
+    return httpx.put(f"{url}/auth/change-password", json=body, headers={"authorization": f"Bearer {token}"} | headers, timeout=60)
+
+
+def test_a_changed_password_ends_every_other_session(service: Service, newcomer: str, newcomers_tokens: dict[str, str]) -> None:
+    other = log_in(service.url, newcomer, PASSWORD).json()
+    changed = change_password(service.url, newcomers_tokens["access_token"])
+    assert changed.status_code == 200
+    assert set(changed.json()) == USER
+    assert (changed.json()["version"], changed.headers["etag"]) == (2, '"2"')
+    assert me(service.url, newcomers_tokens["access_token"]).json() == changed.json()
+    assert refresh(service.url, newcomers_tokens["refresh_token"]).status_code == 200
+    problem(me(service.url, other["access_token"]), 401, "invalid-token")
+    problem(refresh(service.url, other["refresh_token"]), 401, "invalid-token")
+    problem(log_in(service.url, newcomer, PASSWORD), 401, "invalid-credentials")
+    assert log_in(service.url, newcomer, NEW_PASSWORD).status_code == 200
+
+
+def test_a_password_is_not_changed_by_who_does_not_know_it(service: Service, newcomer: str, newcomers_tokens: dict[str, str]) -> None:
+    token = newcomers_tokens["access_token"]
+    problem(change_password(service.url, token, current=PASSWORD + "!"), 403, "wrong-password")
+    assert pointers(change_password(service.url, token, new="short")) == {"/new_password"}
+    assert pointers(change_password(service.url, token, current="wrong", new=f"xx-{newcomer}-xx")) == {"/new_password"}
+    stale = change_password(service.url, token, **{"if-match": '"7"'})
+    problem(stale, 412, "stale-version")
+    assert stale.headers["etag"] == '"1"'
+    problem(httpx.put(f"{service.url}/auth/change-password", json={}, timeout=30), 401, "unauthenticated")
+    assert log_in(service.url, newcomer, PASSWORD).status_code == 200
+
+
+def test_of_many_changes_by_one_password_one_succeeds(service: Service, newcomers_tokens: dict[str, str]) -> None:
+    def change(number: int) -> int:
+        return change_password(service.url, newcomers_tokens["access_token"], new=f"{NEW_PASSWORD}-{number}").status_code
+
+    assert sorted(at_once(change, 6)) == [200] + [403] * 5
+
+
+# --- one's sessions -----------------------------------------------------------------------------------------------------------
+
+SESSION = {"id", "created_at", "last_used_at", "expires_at", "current"}
+
+
+def test_one_sees_ones_own_sessions(service: Service, newcomer: str, newcomers_tokens: dict[str, str]) -> None:
+    with client(service.url, newcomers_tokens["access_token"]) as here:
+        first = here.get("/auth/sessions").json()
+        assert all(set(session) == SESSION for session in first)
+        assert [session["current"] for session in first] == [False, True]
+        own = first[1]
+        assert own["created_at"] == own["last_used_at"] < own["expires_at"]
+        there = log_in(service.url, newcomer, PASSWORD).json()
+        refresh(service.url, there["refresh_token"])
+        newest = here.get("/auth/sessions").json()
+        assert newest[:2] == first
+        assert newest[2]["last_used_at"] > newest[2]["created_at"]
+        assert list(walk(here, "/auth/sessions?limit=1")) == newest
+        for wrong in ("x", "WyJ4Il0", "WzFd", "W10"):
+            assert pointers(here.get(f"/auth/sessions?cursor={wrong}")) == {"/cursor"}
+
+
+def test_one_session_is_ended_by_its_own_user_once(
+    service: Service, stranger: httpx.Client, newcomer: str, newcomers_tokens: dict[str, str]
+) -> None:
+    there = log_in(service.url, newcomer, PASSWORD).json()
+    with client(service.url, newcomers_tokens["access_token"]) as here:
+        *_, own, other = here.get("/auth/sessions").json()
+        assert own["current"]
+        problem(stranger.delete(f"/auth/sessions/{other['id']}"), 404)
+        assert me(service.url, there["access_token"]).status_code == 200
+        gone = here.delete(f"/auth/sessions/{other['id'].upper()}")
+        assert (gone.status_code, gone.content) == (204, b"")
+        problem(me(service.url, there["access_token"]), 401, "invalid-token")
+        problem(refresh(service.url, there["refresh_token"]), 401, "invalid-token")
+        problem(here.delete(f"/auth/sessions/{other['id']}"), 404, "not-found")
+        for absent in (other["id"].replace("-", ""), "1", "x", other["id"] + "0", f"{{{other['id']}}}"):
+            problem(here.delete(f"/auth/sessions/{absent}"), 404, "not-found")
+        assert here.delete(f"/auth/sessions/{own['id']}").status_code == 204
+        problem(here.get("/auth/me"), 401, "invalid-token")
+
+
+def test_all_other_sessions_are_ended_at_once(service: Service, newcomer: str, newcomers_tokens: dict[str, str]) -> None:
+    others = [log_in(service.url, newcomer, PASSWORD).json() for _ in range(2)]
+    with client(service.url, newcomers_tokens["access_token"]) as here:
+        for _ in range(2):
+            gone = here.delete("/auth/sessions")
+            assert (gone.status_code, gone.content) == (204, b"")
+        assert [session["current"] for session in here.get("/auth/sessions").json()] == [True]
+        for other in others:
+            problem(refresh(service.url, other["refresh_token"]), 401, "invalid-token")

@@ -174,3 +174,89 @@ def test_only_admins_see_and_change_users(request: pytest.FixtureRequest, who: s
     problem(person.get("/admin/users/999999"), 403, "not-allowed")
     problem(person.post("/admin/users", json={"username": unique("x"), "email": "x@example.org"}), 403, "not-allowed")
     problem(person.patch(f"/admin/users/{mine}", json={"role": "admin"}), 403, "not-allowed")
+
+
+# --- one's own profile --------------------------------------------------------------------------------------------------------
+
+
+def test_of_a_profile_only_what_was_sent_changes(service: Service, newcomers_tokens: dict[str, str]) -> None:
+    with client(service.url, newcomers_tokens["access_token"]) as person:
+        before = person.get("/auth/me").json()
+        sent = {"orcid_id": "https://orcid.org/0000-0002-1694-233X", "openalex_id": "https://openalex.org/A5023888391"}
+        changed = person.put("/auth/profile", json=sent, headers={"if-match": '"1"'})
+        assert (changed.status_code, changed.headers["etag"]) == (200, '"2"')
+        known = {"orcid_id": "0000-0002-1694-233X", "openalex_id": "A5023888391"}
+        assert changed.json() == before | known | {"version": 2, "updated_at": changed.json()["updated_at"]}
+        assert person.get("/auth/me").json() == changed.json()
+        stale = person.put("/auth/profile", json={"email": "new@example.org"}, headers={"if-match": '"1"'})
+        problem(stale, 412, "stale-version")
+        assert stale.headers["etag"] == '"2"'
+        assert person.put("/auth/profile", json={"email": "new@example.org"}).json()["orcid_id"] == "0000-0002-1694-233X"
+        cleared = person.put("/auth/profile", json={"orcid_id": "", "openalex_id": None}).json()
+        assert (cleared["orcid_id"], cleared["openalex_id"], cleared["email"]) == (None, None, "new@example.org")
+        assert person.put("/auth/profile", json={}).json() == cleared
+
+
+@pytest.mark.parametrize(
+    ("body", "at"),
+    [
+        ({"orcid_id": "0000-0002-1825-0098"}, "/orcid_id"),
+        ({"openalex_id": "W1"}, "/openalex_id"),
+        ({"email": ""}, "/email"),
+        ({"email": None}, "/email"),
+        ({"email": "nobody"}, "/email"),
+        ({"orcid_id": 1}, "/orcid_id"),
+        ({"role": "admin"}, ""),
+        ({"username": "root"}, ""),
+        ({"is_active": True}, ""),
+    ],
+)
+def test_a_bad_detail_changes_nothing_of_a_profile(member: httpx.Client, body: dict[str, Any], at: str) -> None:
+    before = member.get("/auth/me").json()
+    assert pointers(member.put("/auth/profile", json={"openalex_id": "A77"} | body)) == {at}
+    assert member.get("/auth/me").json() == before
+
+
+def test_a_profile_is_changed_by_who_is_signed_in(anonymous: httpx.Client) -> None:
+    problem(anonymous.put("/auth/profile", json={"email": "x@example.org"}), 401, "unauthenticated")
+
+
+# --- resets -------------------------------------------------------------------------------------------------------------------
+
+
+def test_a_reset_ends_sessions_and_the_former_token_only_when_redeemed(
+    service: Service, admin: httpx.Client, anonymous: httpx.Client, newcomers_tokens: dict[str, str]
+) -> None:
+    user = httpx.get(f"{service.url}/auth/me", headers={"authorization": f"Bearer {newcomers_tokens['access_token']}"}, timeout=30).json()
+    first, second = (admin.post(f"/admin/users/{user['id']}/reset") for _ in range(2))
+    for reset in (first, second):
+        assert reset.status_code == 200
+        assert reset.headers["cache-control"] == "no-store"
+        assert {name: reset.json()[name] for name in USER} == user
+        assert set(reset.json()) == USER | {"setup_token", "setup_token_expires_at"}
+    with client(service.url, newcomers_tokens["access_token"]) as person:
+        assert person.get("/auth/me").json() == user
+        assert log_in(service.url, user["username"], PASSWORD).status_code == 200
+        redeem = {"token": first.json()["setup_token"], "new_password": "seven-tall-green-pines"}
+        problem(anonymous.post("/auth/set-password", json=redeem), 401, "invalid-token")
+        assert anonymous.post("/auth/set-password", json=redeem | {"token": second.json()["setup_token"]}).status_code == 204
+        problem(person.get("/auth/me"), 401, "invalid-token")
+    assert log_in(service.url, user["username"], "seven-tall-green-pines").status_code == 200
+
+
+def test_only_an_admin_resets_and_only_who_is_there(admin: httpx.Client, member: httpx.Client, anonymous: httpx.Client) -> None:
+    address = f"/admin/users/{make(admin)['id']}/reset"
+    problem(anonymous.post(address), 401)
+    problem(member.post(address), 403, "not-allowed")
+    problem(admin.post("/admin/users/999999/reset"), 404, "not-found")
+    problem(admin.post("/admin/users/999999/reset?x=1"), 404, "not-found")
+
+
+def test_what_answers_a_secret_is_never_replayed(admin: httpx.Client) -> None:
+    key = {"idempotency-key": "one"}
+    address = f"/admin/users/{make(admin)['id']}/reset"
+    assert pointers(admin.post(address, headers=key)) == {""}
+    assert pointers(admin.post("/admin/users", json={"username": unique("x"), "email": "x@example.org"}, headers=key)) == {""}
+    body = {"name": "import", "scopes": ["read"], "expires_in_days": 30}
+    assert pointers(admin.post("/auth/api-keys", json=body, headers=key)) == {""}
+    assert pointers(admin.post("/admin/users/import", content=b"username,email,role", headers=key | {"content-type": "text/csv"})) == {""}

@@ -5,6 +5,7 @@ from datetime import datetime
 from uuid import UUID
 
 from application.ports import Sessions, SignInFailures
+from domain.errors import NotFound
 from domain.session import FAILED_SIGN_INS, FAILURE_WINDOW, Session
 from domain.user import User
 from tests.fakes.store import Access, Failure
@@ -31,15 +32,26 @@ class FakeSessions(Sessions):
             return None
         return user if user.is_active else None
 
+    async def page(self, user_id: int, *, at: datetime, after: UUID, limit: int) -> list[Session]:
+        own = [each for each in self._access.read.sessions.values() if each.user_id == user_id and each.id > after and each.is_live(at)]
+        return sorted(own, key=lambda session: session.id)[:limit]
+
     async def end(self, session_id: UUID, *, at: datetime) -> None:
         async with self._access.write() as tables:
             session = tables.sessions.get(session_id)
             if session is not None and session.ended_at is None:
                 tables.sessions[session_id] = replace(session, ended_at=at)
 
-    async def end_all(self, user_id: int, *, at: datetime) -> None:
+    async def end_own(self, session_id: UUID, *, user_id: int, at: datetime) -> None:
+        async with self._access.write() as tables:
+            session = tables.sessions.get(session_id)
+            if session is None or session.user_id != user_id or not session.is_live(at):
+                raise NotFound
+            tables.sessions[session_id] = replace(session, ended_at=at)
+
+    async def end_all(self, user_id: int, *, at: datetime, but: UUID | None = None) -> None:
         for session in list(self._access.read.sessions.values()):
-            if session.user_id == user_id:
+            if session.user_id == user_id and session.id != but:
                 await self.end(session.id, at=at)
 
 

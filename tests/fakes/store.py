@@ -10,6 +10,7 @@ from itertools import count
 from typing import Protocol
 from uuid import UUID
 
+from domain.api_key import ApiKey
 from domain.project import Project
 from domain.resource import Resource
 from domain.response import Response
@@ -44,6 +45,8 @@ class Tables:
     users: dict[int, User] = field(default_factory=dict)
     setup_tokens: dict[str, SetupToken] = field(default_factory=dict)
     sessions: dict[UUID, Session] = field(default_factory=dict)
+    api_keys: dict[int, ApiKey] = field(default_factory=dict)
+    key_secrets: dict[str, int] = field(default_factory=dict)
     failures: dict[int, Failure] = field(default_factory=dict)
     projects: dict[int, Project] = field(default_factory=dict)
     resources: dict[int, tuple[int, Resource]] = field(default_factory=dict)

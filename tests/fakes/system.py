@@ -39,11 +39,21 @@ class FakeRandom(Random):
 
 
 class FakeHasher(PasswordHasher):
-    """Quick hashes. `verifications` counts the work done, which an answer must not depend on."""
+    """Quick hashes. `verifications` counts the work done, which an answer must not depend on.
+
+    Hashes made before `get_stronger` are outdated after it.
+    """
 
     def __init__(self) -> None:
         self.verifications = 0
         self._salts = count(1)
+        self._strong_from = 1
+
+    def get_stronger(self) -> None:
+        self._strong_from = next(self._salts) + 1
+
+    def is_outdated(self, hashed: str) -> bool:
+        return int(hashed.partition("$")[0]) < self._strong_from
 
     async def hash(self, password: str) -> str:
         return _salted(password, str(next(self._salts)))

@@ -3,8 +3,9 @@
 from types import TracebackType
 from typing import Self
 
-from application.ports import Database, Projects, Resources, Sessions, SetupTokens, Surveys, UnitOfWork, Users
+from application.ports import ApiKeys, Database, Projects, Resources, Sessions, SetupTokens, Surveys, UnitOfWork, Users
 from domain.errors import Unavailable
+from tests.fakes.api_key import FakeApiKeys
 from tests.fakes.project import FakeProjects
 from tests.fakes.resource import FakeResources
 from tests.fakes.session import FakeSessions
@@ -20,6 +21,7 @@ class FakeUnitOfWork(UnitOfWork):
         self.users: Users = FakeUsers(self._draft)
         self.setup_tokens: SetupTokens = FakeSetupTokens(self._draft)
         self.sessions: Sessions = FakeSessions(self._draft)
+        self.api_keys: ApiKeys = FakeApiKeys(self._draft)
         self.projects: Projects = FakeProjects(self._draft)
         self.resources: Resources = FakeResources(self._draft)
         self.surveys: Surveys = FakeSurveys(self._draft)

@@ -1,5 +1,7 @@
 """Accounts and set-up tokens in memory."""
 
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
 
@@ -19,6 +21,13 @@ class FakeUsers(Users):
                 raise UsernameTaken
             added = replace(user, id=self._access.new_id())
             tables.users[added.id] = added
+        return added
+
+    async def add_free(self, users: Sequence[User]) -> list[User]:
+        added = []
+        for user in sorted(users, key=lambda user: user.username):
+            with suppress(UsernameTaken):
+                added.append(await self.add(user))
         return added
 
     async def get(self, user_id: int) -> User:
@@ -55,6 +64,10 @@ class FakeSetupTokens(SetupTokens):
             for earlier in [key for key, value in tables.setup_tokens.items() if value.user_id == user_id]:
                 del tables.setup_tokens[earlier]
             tables.setup_tokens[token] = SetupToken(user_id=user_id, expires_at=expires_at)
+
+    async def add_all(self, tokens: Mapping[int, str], *, expires_at: datetime) -> None:
+        for user_id, token in tokens.items():
+            await self.add(token=token, user_id=user_id, expires_at=expires_at)
 
     async def redeem(self, token: str, *, at: datetime) -> int | None:
         async with self._access.write() as tables:

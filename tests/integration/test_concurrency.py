@@ -3,8 +3,10 @@
 import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Iterable
+from dataclasses import replace
 from functools import partial
 from typing import Any
+from uuid import UUID
 
 import pytest
 
@@ -19,19 +21,20 @@ from adapters.security.respondents import HmacRespondents
 from application.ports import SurveyMoved
 from application.resource import CreateResource, UpdateResource
 from application.response import GetResponse, SaveAnswers, SavedAnswers, UpsertAnswer
-from application.session import CheckPassword
+from application.session import CheckPassword, LogIn, OpenSession
 from application.survey import PublishSurvey
-from application.user import AdministerUser
+from application.user import AdministerUser, ChangePassword, HashNewPassword
 from domain.access import Role
 from domain.errors import DomainError, Unavailable
 from domain.response import Outcome
 from domain.session import FAILED_SIGN_INS
 from domain.survey import Identity, Survey
 from domain.user import User
+from tests import examples
 from tests.contracts.stage import Stage, stage_in_postgres
 from tests.examples import AGE, CONSENT, GATE, NOTE, NOW, definition, gated
 from tests.fakes.results import FakeShared
-from tests.fakes.system import FakeClock, FakeHasher
+from tests.fakes.system import FakeClock, FakeCommonPasswords, FakeHasher, FakeRandom, FakeTokens
 
 FINGERPRINT = "fingerprint-of-one"
 OWN = "o" * 43
@@ -271,3 +274,36 @@ async def test_a_guess_counts_those_before_it_that_are_still_being_committed(poo
         await slow.commit()
     _, blocked_until = await task
     assert blocked_until is not None
+
+
+async def test_no_session_by_an_old_password_outlives_its_change(pool: Pool, stage: Stage) -> None:
+    hasher, work, tokens = FakeHasher(), partial(PostgresUnitOfWork, pool), FakeTokens()
+    check = CheckPassword(users=stage.users, failures=stage.failures, hasher=hasher, clock=CLOCK, is_limited=False)
+    log_in = LogIn(check_password=check, open_session=OpenSession(tokens=tokens, random=FakeRandom(), clock=CLOCK), unit_of_work=work)
+    change = ChangePassword(
+        check_password=check, hash_new=HashNewPassword(hasher=hasher, common=FakeCommonPasswords()), unit_of_work=work, clock=CLOCK
+    )
+    for round in range(30):
+        old, new = f"the old password of {round}", f"the new password of {round}"
+        person = await stage.users.add(replace(examples.user(f"person-{round}"), password_hash=await hasher.hash(old)))
+        here = await log_in(username=person.username, password=old, network="home")
+        _, own = tokens.read_access(here.access_token, at=NOW)
+        enter = partial(log_in, username=person.username, password=old, network="home")
+        changing = change(current_password=old, new_password=new, network="home", session_id=own, by=person)
+        results = await asyncio.gather(enter(), enter(), changing, enter(), enter(), return_exceptions=True)
+        assert {type(each).__name__ for each in results} <= {"SignedIn", "User", "InvalidCredentials"}
+        async with pool.connections.acquire() as connection:
+            live = await connection.fetch("SELECT id FROM sessions WHERE user_id = $1 AND ended_at IS NULL", person.id)
+        assert [row["id"] for row in live] == [own]
+
+
+async def test_of_many_changes_by_one_password_one_stands(pool: Pool, stage: Stage) -> None:
+    hasher, work = FakeHasher(), partial(PostgresUnitOfWork, pool)
+    check = CheckPassword(users=stage.users, failures=stage.failures, hasher=hasher, clock=CLOCK, is_limited=False)
+    change = ChangePassword(
+        check_password=check, hash_new=HashNewPassword(hasher=hasher, common=FakeCommonPasswords()), unit_of_work=work, clock=CLOCK
+    )
+    person = await stage.users.add(replace(examples.user("ada"), password_hash=await hasher.hash("the old password")))
+    by = partial(change, current_password="the old password", network="home", session_id=UUID(int=1), by=person)
+    assert await outcomes(by(new_password=f"a new password {n}") for n in range(16)) == {"User": 1, "WrongPassword": 15}
+    assert (await stage.users.get(person.id)).version == 2

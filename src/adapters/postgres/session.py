@@ -5,12 +5,14 @@ from dataclasses import asdict, fields
 from datetime import datetime
 from uuid import UUID
 
+from asyncpg import Record
 from sqlalchemy import BigInteger, and_, bindparam, delete, func, insert, select, update
 
 from adapters.postgres.database import Executor, Pool, Statement, Transaction
 from adapters.postgres.tables import TIME, sessions, sign_in_failures, users
 from adapters.postgres.user import entity as user_entity
 from application.ports import Sessions, SignInFailures
+from domain.errors import NotFound
 from domain.session import FAILED_SIGN_INS, FAILURE_WINDOW, IDLE_LIFETIME, Session
 from domain.user import User
 
@@ -23,20 +25,35 @@ SAVE = Statement(
     .where(sessions.c.id == bindparam("id"))
     .values({name: bindparam(name, type_=sessions.c[name].type) for name in ("generation", "rotated_at", "ended_at")})
 )
-USER_OF = Statement(
-    select(users)
-    .join(sessions, sessions.c.user_id == users.c.id)
+_one = sessions.c.id == bindparam("session_id")
+_live_of_user = (
+    sessions.c.user_id == bindparam("user_id"),
+    sessions.c.ended_at.is_(None),
+    sessions.c.expires_at > _at,
+    sessions.c.rotated_at > bindparam("idle_since", type_=TIME),
+)
+USER_OF = Statement(select(users).join(sessions, sessions.c.user_id == users.c.id).where(_one, *_live_of_user, users.c.is_active))
+PAGE = Statement(
+    select(sessions)
+    .where(*_live_of_user, sessions.c.id > bindparam("after", type_=sessions.c.id.type))
+    .order_by(sessions.c.id)
+    .limit(bindparam("limit"))
+)
+END_OWN = Statement(update(sessions).where(_one, *_live_of_user).values(ended_at=_at).returning(sessions.c.id))
+END = Statement(update(sessions).where(sessions.c.id == bindparam("session_id"), sessions.c.ended_at.is_(None)).values(ended_at=_at))
+END_ALL = Statement(
+    update(sessions)
     .where(
-        sessions.c.id == bindparam("session_id"),
         sessions.c.user_id == bindparam("user_id"),
         sessions.c.ended_at.is_(None),
-        sessions.c.expires_at > _at,
-        sessions.c.rotated_at > bindparam("idle_since", type_=TIME),
-        users.c.is_active,
+        sessions.c.id.is_distinct_from(bindparam("but", type_=sessions.c.id.type)),
     )
+    .values(ended_at=_at)
 )
-END = Statement(update(sessions).where(sessions.c.id == bindparam("session_id"), sessions.c.ended_at.is_(None)).values(ended_at=_at))
-END_ALL = Statement(update(sessions).where(sessions.c.user_id == bindparam("user_id"), sessions.c.ended_at.is_(None)).values(ended_at=_at))
+
+
+def _entity(row: Record) -> Session:
+    return Session(**{field.name: row[field.name] for field in fields(Session)})
 
 
 class PostgresSessions(Sessions):
@@ -48,7 +65,7 @@ class PostgresSessions(Sessions):
 
     async def lock(self, session_id: UUID) -> Session | None:
         row = await self._run.row(LOCK, session_id=session_id)
-        return Session(**{field.name: row[field.name] for field in fields(Session)}) if row else None
+        return _entity(row) if row else None
 
     async def save(self, session: Session) -> None:
         await self._run.row(SAVE, **asdict(session))
@@ -57,11 +74,19 @@ class PostgresSessions(Sessions):
         row = await self._run.row(USER_OF, session_id=session_id, user_id=user_id, at=at, idle_since=at - IDLE_LIFETIME)
         return user_entity(row) if row else None
 
+    async def page(self, user_id: int, *, at: datetime, after: UUID, limit: int) -> list[Session]:
+        rows = await self._run.rows(PAGE, user_id=user_id, at=at, idle_since=at - IDLE_LIFETIME, after=after, limit=limit)
+        return [_entity(row) for row in rows]
+
     async def end(self, session_id: UUID, *, at: datetime) -> None:
         await self._run.row(END, session_id=session_id, at=at)
 
-    async def end_all(self, user_id: int, *, at: datetime) -> None:
-        await self._run.row(END_ALL, user_id=user_id, at=at)
+    async def end_own(self, session_id: UUID, *, user_id: int, at: datetime) -> None:
+        if await self._run.row(END_OWN, session_id=session_id, user_id=user_id, at=at, idle_since=at - IDLE_LIFETIME) is None:
+            raise NotFound
+
+    async def end_all(self, user_id: int, *, at: datetime, but: UUID | None = None) -> None:
+        await self._run.row(END_ALL, user_id=user_id, at=at, but=but)
 
 
 # So that a try sees every earlier one of its name, also those that were being counted at the same time.

@@ -24,7 +24,7 @@ from sqlalchemy import (
     literal_column,
     text,
 )
-from sqlalchemy.dialects.postgresql import JSONB, TIMESTAMP
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB, TIMESTAMP
 from sqlalchemy.types import UserDefinedType
 
 metadata = MetaData(
@@ -97,6 +97,23 @@ sessions = Table(
     Column("expires_at", TIME, nullable=False),
     Column("ended_at", TIME),
     Index("ix_sessions_live", "user_id", postgresql_where=text("ended_at IS NULL")),
+)
+
+api_keys = Table(
+    "api_keys",
+    metadata,
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    Column("user_id", ForeignKey("users.id"), nullable=False),
+    Column("name", Text, nullable=False),
+    Column("scopes", ARRAY(Text), nullable=False),
+    Column("prefix", Text, nullable=False),
+    Column("key_hash", LargeBinary, nullable=False),
+    Column("created_at", TIME, nullable=False),
+    Column("expires_at", TIME, nullable=False),
+    Column("last_used_at", TIME),
+    Column("revoked_at", TIME),
+    UniqueConstraint("key_hash"),
+    Index("ix_api_keys_live", "user_id", "id", postgresql_where=text("revoked_at IS NULL")),
 )
 
 sign_in_failures = Table(

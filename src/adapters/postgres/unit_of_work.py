@@ -3,13 +3,14 @@
 from types import TracebackType
 from typing import Self
 
+from adapters.postgres.api_key import PostgresApiKeys
 from adapters.postgres.database import Pool, Transaction
 from adapters.postgres.project import PostgresProjects
 from adapters.postgres.resource import PostgresResources
 from adapters.postgres.session import PostgresSessions
 from adapters.postgres.survey import PostgresSurveys
 from adapters.postgres.user import PostgresSetupTokens, PostgresUsers
-from application.ports import Projects, Resources, Sessions, SetupTokens, Surveys, UnitOfWork, Users
+from application.ports import ApiKeys, Projects, Resources, Sessions, SetupTokens, Surveys, UnitOfWork, Users
 
 
 class PostgresUnitOfWork(UnitOfWork):
@@ -20,6 +21,7 @@ class PostgresUnitOfWork(UnitOfWork):
         self.users: Users = PostgresUsers(self._transaction)
         self.setup_tokens: SetupTokens = PostgresSetupTokens(self._transaction)
         self.sessions: Sessions = PostgresSessions(self._transaction)
+        self.api_keys: ApiKeys = PostgresApiKeys(self._transaction)
         self.projects: Projects = PostgresProjects(self._transaction)
         self.resources: Resources = PostgresResources(self._transaction)
         self.surveys: Surveys = PostgresSurveys(self._transaction)

@@ -1,12 +1,14 @@
 """Accounts and their one-time set-up tokens in PostgreSQL."""
 
 import hashlib
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
 from asyncpg import Record
 from sqlalchemy import bindparam, delete, func, insert, or_, select, update
+from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.dialects.postgresql import insert as upsert
 
 from adapters.postgres.database import Executor, Statement
@@ -19,6 +21,14 @@ from domain.user import User
 _by_id = select(users).where(users.c.id == bindparam("user_id"))
 
 ADD = Statement(insert(users).values({c.name: bindparam(c.name, type_=c.type) for c in users.c if c.name != "id"}).returning(users.c.id))
+_given = [c for c in users.c if c.name != "id"]
+# unnest makes one row of the entries that stand at the same place in each array.
+ADD_FREE = Statement(
+    upsert(users)
+    .from_select(_given, select(*(func.unnest(bindparam(c.name, type_=ARRAY(c.type))) for c in _given)))
+    .on_conflict_do_nothing(index_elements=[users.c.username])
+    .returning(users)
+)
 GET = Statement(_by_id)
 LOCK = Statement(_by_id.with_for_update(key_share=True))
 BY_USERNAME = Statement(select(users).where(users.c.username == bindparam("username")))
@@ -60,6 +70,12 @@ class PostgresUsers(Users):
     async def add(self, user: User) -> User:
         return replace(user, id=(await self._run.one(ADD, **_row(user)))["id"])
 
+    async def add_free(self, users: Sequence[User]) -> list[User]:
+        # Always in one order, so that two who add the same names at once wait for each other and never in a circle.
+        rows = sorted(map(_row, users), key=lambda row: str(row["username"]))
+        added = await self._run.rows(ADD_FREE, **{c.name: [row[c.name] for row in rows] for c in _given})
+        return [entity(row) for row in added]
+
     async def get(self, user_id: int) -> User:
         return await self._found(GET, user_id)
 
@@ -87,13 +103,18 @@ class PostgresUsers(Users):
         return entity(row)
 
 
-_new_token = upsert(setup_tokens).values(
-    token_hash=bindparam("token_hash"), user_id=bindparam("user_id"), expires_at=bindparam("expires_at", type_=TIME)
+_new_tokens = upsert(setup_tokens).from_select(
+    [setup_tokens.c.token_hash, setup_tokens.c.user_id, setup_tokens.c.expires_at],
+    select(
+        func.unnest(bindparam("token_hashes", type_=ARRAY(setup_tokens.c.token_hash.type))),
+        func.unnest(bindparam("user_ids", type_=ARRAY(users.c.id.type))),
+        bindparam("expires_at", type_=TIME),
+    ),
 )
-ADD_TOKEN = Statement(
-    _new_token.on_conflict_do_update(
+ADD_TOKENS = Statement(
+    _new_tokens.on_conflict_do_update(
         index_elements=[setup_tokens.c.user_id],
-        set_={"token_hash": _new_token.excluded.token_hash, "expires_at": _new_token.excluded.expires_at},
+        set_={"token_hash": _new_tokens.excluded.token_hash, "expires_at": _new_tokens.excluded.expires_at},
     )
 )
 REDEEM_TOKEN = Statement(
@@ -108,7 +129,11 @@ class PostgresSetupTokens(SetupTokens):
         self._run = executor
 
     async def add(self, *, token: str, user_id: int, expires_at: datetime) -> None:
-        await self._run.row(ADD_TOKEN, token_hash=_hash(token), user_id=user_id, expires_at=expires_at)
+        await self.add_all({user_id: token}, expires_at=expires_at)
+
+    async def add_all(self, tokens: Mapping[int, str], *, expires_at: datetime) -> None:
+        ids = sorted(tokens)
+        await self._run.rows(ADD_TOKENS, token_hashes=[_hash(tokens[id]) for id in ids], user_ids=ids, expires_at=expires_at)
 
     async def redeem(self, token: str, *, at: datetime) -> int | None:
         row = await self._run.row(REDEEM_TOKEN, token_hash=_hash(token))

@@ -35,6 +35,9 @@ class PasslibHasher(PasswordHasher):
     async def verify(self, password: str, hashed: str | None) -> bool:
         return await self._in_thread(lambda: self._verify(normal_password(password), hashed))
 
+    def is_outdated(self, hashed: str) -> bool:
+        return bool(self._context.needs_update(hashed))
+
     def _verify(self, password: str, hashed: str | None) -> bool:
         if self._stand_in is None:
             self._stand_in = self._context.hash(os.urandom(16).hex())

@@ -11,6 +11,8 @@ from starlette.types import Receive, Scope, Send
 
 from domain.access import Action
 from entrypoints.container import Container
+from entrypoints.http.api_key import api_key_routes
+from entrypoints.http.cross_origin import CrossOrigin
 from entrypoints.http.docs import admin_document, docs_routes, public_document
 from entrypoints.http.edge import Edge, methods_by_path
 from entrypoints.http.network import Networks
@@ -21,9 +23,10 @@ from entrypoints.http.response import public_responses, signed_in_responses
 from entrypoints.http.results import public_results
 from entrypoints.http.service import NAME, VERSION, service_routes
 from entrypoints.http.session import registration_routes, session_routes
-from entrypoints.http.signed_in import MayAsk
+from entrypoints.http.signed_in import Credentials, MayAsk
 from entrypoints.http.survey import public_survey, signed_in_survey
 from entrypoints.http.user import account_routes, admin_user_routes
+from entrypoints.http.user_import import user_import_routes
 from entrypoints.logs import AccessLog
 from entrypoints.settings import RATES, Settings
 
@@ -31,7 +34,9 @@ from entrypoints.settings import RATES, Settings
 class Application(FastAPI):
     """A FastAPI application whose whole middleware is the edge."""
 
-    def __init__(self, router: APIRouter, *, networks: Networks, access_log: AccessLog, use: Container) -> None:
+    def __init__(
+        self, router: APIRouter, *, networks: Networks, access_log: AccessLog, cross_origin: CrossOrigin | None, use: Container
+    ) -> None:
         @asynccontextmanager
         async def lifespan(_: FastAPI) -> AsyncIterator[None]:
             async with use.pool():
@@ -42,7 +47,13 @@ class Application(FastAPI):
             title=NAME, version=VERSION, openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False, lifespan=lifespan
         )
         self.router.routes.extend(router.routes)
-        self._edge = Edge(self.router, networks=networks, access_log=access_log, methods_of=methods_by_path(self.router.routes))
+        self._edge = Edge(
+            self.router,
+            networks=networks,
+            access_log=access_log,
+            methods_of=methods_by_path(self.router.routes),
+            cross_origin=cross_origin,
+        )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         scope["app"] = self
@@ -66,10 +77,10 @@ class Routes:
 
 def routes_of(use: Container, limits: Limits, *, with_docs: bool = True, with_registration: bool = True) -> Routes:
     """Every route, over the use cases of a container."""
-    authenticate = use.authenticate()
+    credentials = Credentials(use)
 
     def guard(action: Action) -> MayAsk:
-        return MayAsk(authenticate, action)
+        return MayAsk(credentials, action)
 
     projects, project = public_projects(use, limits)
     public = [
@@ -83,8 +94,10 @@ def routes_of(use: Container, limits: Limits, *, with_docs: bool = True, with_re
     signed_in = [
         *([registration_routes(use, limits)] if with_registration else []),
         session_routes(use, limits, guard),
-        account_routes(use, limits),
+        api_key_routes(use, limits, guard),
+        account_routes(use, limits, guard),
         admin_user_routes(use, limits, guard),
+        user_import_routes(use, limits, guard),
         signed_in_projects(use, limits, guard),
         signed_in_resources(use, limits, guard),
         signed_in_survey(use, limits, guard),
@@ -109,7 +122,13 @@ def make_app(settings: Settings, use: Container) -> Application:
     routes = routes_of(use, limits, with_docs=settings.docs == "on", with_registration=settings.registration == "open")
     router = APIRouter()
     router.routes.extend(routes.in_order)
-    return Application(router, networks=Networks(settings.trusted_proxies), access_log=AccessLog(settings.log_format), use=use)
+    return Application(
+        router,
+        networks=Networks(settings.trusted_proxies),
+        access_log=AccessLog(settings.log_format),
+        cross_origin=CrossOrigin(settings.allowed_origins) if settings.allowed_origins else None,
+        use=use,
+    )
 
 
 def _flat(routers: list[APIRouter]) -> list[BaseRoute]:

@@ -12,6 +12,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from domain.errors import NotFound
 from domain.text import is_clean
+from entrypoints.http.cross_origin import CrossOrigin
 from entrypoints.http.json_body import ClientLeft
 from entrypoints.http.network import Networks
 from entrypoints.http.problems import Malformed, MethodNotAllowed, UriTooLong, render
@@ -27,8 +28,17 @@ ALWAYS = [(b"x-content-type-options", b"nosniff"), (b"referrer-policy", b"no-ref
 class Edge:
     """Gives each request an id, its network and a line in the log; turns every error into a problem; answers HEAD as GET."""
 
-    def __init__(self, app: ASGIApp, *, networks: Networks, access_log: AccessLog, methods_of: Callable[[str], Iterable[str]]) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        networks: Networks,
+        access_log: AccessLog,
+        methods_of: Callable[[str], Iterable[str]],
+        cross_origin: CrossOrigin | None = None,
+    ) -> None:
         self._app = app
+        self._cross_origin = cross_origin
         self._networks = networks
         self._access_log = access_log
         self._methods_of = methods_of
@@ -43,10 +53,14 @@ class Edge:
             scope = {**scope, "method": "GET"}  # the server keeps its own, by which it sends no body
         scope["network"] = self._networks.of(scope)
         scope["limits"] = []
-        answer = _Answer(scope, send, is_head=method == "HEAD")
+        cross_origin = self._cross_origin
+        answer = _Answer(scope, send, is_head=method == "HEAD", more=cross_origin.headers(scope) if cross_origin else [])
         try:
             _check_target(scope)
-            await self._app(scope, receive, answer.send)
+            if cross_origin and cross_origin.is_preflight(scope):
+                await self._allow(scope, cross_origin, answer)
+            else:
+                await self._app(scope, receive, answer.send)
         except ClientLeft:
             answer.status = 499
         except Exception as error:  # noqa: BLE001 - whatever it is, the client gets a problem and the log the trace
@@ -60,10 +74,20 @@ class Edge:
         """What the router means by its own exceptions."""
         if not isinstance(error, HTTPException):
             return error
+        methods = self._known_methods(scope)
+        return MethodNotAllowed(headers={"allow": ", ".join(methods)}) if methods else NotFound()
+
+    def _known_methods(self, scope: Scope) -> list[str]:
         methods = set(self._methods_of(scope["path"]))
+        return sorted(methods | ({"HEAD"} if "GET" in methods else set()))
+
+    async def _allow(self, scope: Scope, cross_origin: CrossOrigin, answer: "_Answer") -> None:
+        """Answer a preflight for what is there. Raises `NotFound`."""
+        methods = self._known_methods(scope)
         if not methods:
-            return NotFound()
-        return MethodNotAllowed(headers={"allow": ", ".join(sorted(methods | ({"HEAD"} if "GET" in methods else set())))})
+            raise NotFound
+        await answer.send({"type": "http.response.start", "status": 204, "headers": cross_origin.preflight_headers(methods)})
+        await answer.send({"type": "http.response.body", "body": b""})
 
     async def _refuse(self, error: Exception, answer: "_Answer") -> None:
         problem = render(error, request_id=answer.request_id)
@@ -82,11 +106,12 @@ class Edge:
 class _Answer:
     """One answer on its way out; its status is 0 until it has begun."""
 
-    def __init__(self, scope: Scope, send: Send, *, is_head: bool) -> None:
+    def __init__(self, scope: Scope, send: Send, *, is_head: bool, more: list[tuple[bytes, bytes]]) -> None:
         self.status = 0
         self._scope = scope
         self._send = send
         self._is_head = is_head
+        self._more = more
         given, self._signed_in = b"", False
         for name, value in scope["headers"]:
             if name == b"x-request-id":
@@ -110,6 +135,7 @@ class _Answer:
     def _complete(self, headers: list[tuple[bytes, bytes]]) -> None:
         headers.append((b"x-request-id", self._id))
         headers += ALWAYS
+        headers += self._more
         names = {name for name, _ in headers}
         if b"content-security-policy" not in names:
             headers.append((b"content-security-policy", CONTENT_SECURITY_POLICY))

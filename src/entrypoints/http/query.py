@@ -6,6 +6,7 @@ import re
 from datetime import datetime
 from typing import Annotated, Any
 from urllib.parse import quote, unquote_to_bytes, urlencode
+from uuid import UUID
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
@@ -17,6 +18,7 @@ INT32_MAX = 2**31 - 1
 INT64_MAX = 2**63 - 1
 LIMIT_DEFAULT, LIMIT_MAX = 100, 1000
 
+_NIL = UUID(int=0)
 _RFC3339 = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt][0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]{1,6})?(?:[Zz]|[+-][0-9]{2}:[0-9]{2})")
 _WHOLE = re.compile(r"-?(?:0|[1-9][0-9]{0,18})")
 
@@ -117,6 +119,16 @@ def id_after(cursor: str | None) -> int:
     if len(place) != 1 or type(place[0]) is not int or not 0 <= place[0] <= INT64_MAX:
         raise bad_cursor()
     return place[0]
+
+
+def uuid_after(cursor: str | None) -> UUID:
+    """The UUID that a cursor over such ids names, the least of all without one. Raises `Invalid`."""
+    place = decode_cursor(cursor) if cursor is not None else [str(_NIL)]
+    try:
+        (text,) = place
+        return UUID(text)
+    except (ValueError, AttributeError, TypeError):
+        raise bad_cursor() from None
 
 
 def bad_cursor() -> Invalid:

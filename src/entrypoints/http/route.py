@@ -8,6 +8,7 @@ docs/decisions/0003-routes.md.
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Protocol, runtime_checkable
+from uuid import UUID
 
 from fastapi import APIRouter
 from fastapi.routing import APIRoute
@@ -29,9 +30,9 @@ TagOf = Callable[[Mapping[str, Any]], Awaitable[str]]
 
 @runtime_checkable
 class Admits(Protocol):
-    """A dependency that, once its user was counted, decides whether that user may ask at all."""
+    """A dependency that, once its user was counted, decides whether that user may ask at all, with these credentials."""
 
-    def admit(self, user: Any) -> None: ...
+    def admit(self, request: Request, user: Any) -> None: ...
 
 
 class _SlugConvertor(Convertor[str]):
@@ -58,8 +59,21 @@ class _IdConvertor(Convertor[int]):
         return str(value)
 
 
+class _UuidConvertor(Convertor[UUID]):
+    """A UUID as RFC 9562 writes it, in either case; anything else, hyphens left out too, names nothing."""
+
+    regex = "[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
+
+    def convert(self, value: str) -> UUID:
+        return UUID(value)
+
+    def to_string(self, value: UUID) -> str:
+        return str(value)
+
+
 register_url_convertor("slug", _SlugConvertor())
 register_url_convertor("id", _IdConvertor())
+register_url_convertor("uuid", _UuidConvertor())  # instead of Starlette's, which has two addresses for each
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,7 +141,7 @@ class Route(APIRoute):
         limits.count(request, self.path, plan.by_user)
         for name, call in plan.dependencies:
             if isinstance(call, Admits):
-                call.admit(given[name])
+                call.admit(request, given[name])
         try:
             await self._read(request, given)
             response = await self.endpoint(**given)

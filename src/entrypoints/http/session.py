@@ -3,18 +3,20 @@
 from typing import Annotated, Literal
 from uuid import UUID
 
-from fastapi import APIRouter, Depends
-from pydantic import Field
+from fastapi import APIRouter, Depends, Query
+from pydantic import Field, TypeAdapter
 from starlette.requests import Request
 from starlette.responses import Response
 
 from application.session import SignedIn
 from domain.access import Action
+from domain.session import Session
 from domain.user import User
 from entrypoints.container import Container
 from entrypoints.http.problems import problem_responses
+from entrypoints.http.query import PageQuery, encode_cursor, next_link, pairs, uuid_after
 from entrypoints.http.rate_limit import Limits
-from entrypoints.http.reply import Body, Json, Out, entity
+from entrypoints.http.reply import Body, Json, Out, Time, entity, json_list
 from entrypoints.http.route import router_of
 from entrypoints.http.signed_in import Guard, HoldsToken
 from entrypoints.http.user import Email, Identifier, NewPassword, Username, UserOut
@@ -49,8 +51,30 @@ class TokenAnswer(Out):
     user: UserOut
 
 
+class SessionOut(Out):
+    id: UUID
+    created_at: Time
+    last_used_at: Time = Field(description="The last refresh, or else the sign-in.")
+    expires_at: Time
+    current: bool = Field(description="Whether this is the session that asks.")
+
+    @classmethod
+    def of(cls, session: Session, current: UUID) -> "SessionOut":
+        return cls(
+            id=session.id,
+            created_at=session.created_at,
+            last_used_at=session.last_used_at,
+            expires_at=session.expires_at,
+            current=session.id == current,
+        )
+
+
+_LIST = TypeAdapter(list[SessionOut])
+
+
 def session_routes(use: Container, limits: Limits, guard: Guard) -> APIRouter:
     log_in, refresh, log_out = use.log_in(), use.refresh_session(), use.log_out()
+    list_them, end_others, end_one = use.list_sessions(), use.end_other_sessions(), use.end_session()
     router = router_of("Sessions", limits)
 
     @router.post("/auth/login", response_model=TokenAnswer, responses=problem_responses(401), description=log_in.__doc__)
@@ -75,6 +99,41 @@ def session_routes(use: Container, limits: Limits, guard: Guard) -> APIRouter:
     async def get_me(request: Request, by: Annotated[User, Depends(guard(Action.SELF_READ))]) -> Response:
         """Who is signed in, as of now."""
         return entity(request.headers, UserOut.of(by), tag=str(by.version))
+
+    @router.get("/auth/sessions", response_model=list[SessionOut], description=list_them.__doc__)
+    @limits.signed_in
+    async def get_sessions(
+        request: Request,
+        query: Annotated[PageQuery, Query()],
+        by: Annotated[User, Depends(guard(Action.SESSION_LIST))],
+    ) -> Response:
+        found = await list_them(after=uuid_after(query.cursor), limit=query.limit + 1, by=by)
+        page = found[: query.limit]
+        headers = {}
+        if len(found) > query.limit:
+            headers["link"] = next_link(request.url.path, pairs(request.scope["query_string"]), encode_cursor(str(page[-1].id)))
+        return json_list(_LIST, [SessionOut.of(session, request.scope["session_id"]) for session in page], headers)
+
+    @router.delete("/auth/sessions", status_code=204, response_model=None, description=end_others.__doc__)
+    @limits.signed_in
+    async def delete_sessions(
+        request: Request,
+        by: Annotated[User, Depends(guard(Action.SESSION_END))],
+    ) -> Response:
+        await end_others(session_id=request.scope["session_id"], by=by)
+        return Response(status_code=204)
+
+    @router.delete(
+        "/auth/sessions/{session_id:uuid}",
+        status_code=204,
+        response_model=None,
+        responses=problem_responses(404),
+        description=end_one.__doc__,
+    )
+    @limits.signed_in
+    async def delete_session(request: Request, session_id: UUID, by: Annotated[User, Depends(guard(Action.SESSION_END))]) -> Response:
+        await end_one(session_id=session_id, by=by)
+        return Response(status_code=204)
 
     return router
 

@@ -7,6 +7,7 @@ from pydantic import Field, TypeAdapter
 from starlette.requests import Request
 from starlette.responses import Response
 
+from application.user import Setup
 from domain.access import Action, Role
 from domain.user import EMAIL_MAX, PASSWORD_MAX, PASSWORD_MIN, User
 from entrypoints.container import Container
@@ -14,7 +15,7 @@ from entrypoints.http.lookups import lookups_of
 from entrypoints.http.problems import problem_responses
 from entrypoints.http.query import PageQuery, encode_cursor, id_after, next_link, pairs
 from entrypoints.http.rate_limit import Limits
-from entrypoints.http.reply import Body, Json, Out, Time, entity, expected_versions, json_list, without_default
+from entrypoints.http.reply import Body, Json, Out, Time, entity, expected_versions, json_list, refuse_idempotency_key, without_default
 from entrypoints.http.route import router_of
 from entrypoints.http.signed_in import Guard
 
@@ -28,6 +29,23 @@ Identifier = Annotated[str, Field(max_length=255)]
 class SetPasswordBody(Body):
     token: Annotated[str, Field(max_length=1024)]
     new_password: NewPassword
+
+
+class ChangePasswordBody(Body):
+    current_password: Annotated[str, Field(max_length=1024)]
+    new_password: NewPassword
+
+
+class ProfileChanges(Body):
+    """Only the fields sent change."""
+
+    orcid_id: Identifier | None = Field(default=None, examples=["0000-0002-1825-0097"], json_schema_extra=without_default)
+    openalex_id: Identifier | None = Field(default=None, examples=["A5023888391"], json_schema_extra=without_default)
+    email: Email = Field(default="", json_schema_extra=without_default)
+
+    def changes(self) -> dict[str, str]:
+        """What was sent; null clears as the empty text does."""
+        return {name: value or "" for name, value in self.model_dump(exclude_unset=True).items()}
 
 
 class UserIn(Body):
@@ -68,6 +86,11 @@ class CreatedUserOut(UserOut):
     setup_token: str = Field(description="Sets the password, once; shown only here.")
     setup_token_expires_at: Time
 
+    @classmethod
+    def of_setup(cls, setup: Setup) -> "CreatedUserOut":
+        fields = vars(UserOut.of(setup.user))
+        return cls.model_construct(**fields, setup_token=setup.token, setup_token_expires_at=setup.expires_at)
+
 
 class UserList(PageQuery):
     search: str | None = Field(None, max_length=200, description="A literal part of the username or the address, in any case.")
@@ -76,8 +99,8 @@ class UserList(PageQuery):
 _LIST = TypeAdapter(list[UserOut])
 
 
-def account_routes(use: Container, limits: Limits) -> APIRouter:
-    set_password = use.set_password()
+def account_routes(use: Container, limits: Limits, guard: Guard) -> APIRouter:
+    set_password, change_password, update_profile = use.set_password(), use.change_password(), use.update_profile()
     router = router_of("Users", limits)
 
     @router.post(
@@ -88,11 +111,34 @@ def account_routes(use: Container, limits: Limits) -> APIRouter:
         await set_password(token=body.token, new_password=body.new_password)
         return Response(status_code=204)
 
+    @router.put("/auth/change-password", response_model=UserOut, responses=problem_responses(412), description=change_password.__doc__)
+    @limits.login
+    async def put_password(
+        request: Request,
+        body: ChangePasswordBody,
+        by: Annotated[User, Depends(guard(Action.PASSWORD_CHANGE))],
+    ) -> Response:
+        changed = await change_password(
+            current_password=body.current_password,
+            new_password=body.new_password,
+            network=request.scope["network"],
+            session_id=request.scope["session_id"],
+            expected=expected_versions(request.headers),
+            by=by,
+        )
+        return _tagged(changed)
+
+    @router.put("/auth/profile", response_model=UserOut, responses=problem_responses(412), description=update_profile.__doc__)
+    @limits.signed_in
+    async def put_profile(request: Request, body: ProfileChanges, by: Annotated[User, Depends(guard(Action.SELF_UPDATE))]) -> Response:
+        return _tagged(await update_profile(**body.changes(), expected=expected_versions(request.headers), by=by))
+
     return router
 
 
 def admin_user_routes(use: Container, limits: Limits, guard: Guard) -> APIRouter:
     list_them, get_one, create, administer = use.list_users(), use.get_user(), use.create_user(), use.administer_user()
+    reset = use.reset_user()
 
     router = router_of("Users", limits, lookups_of(use))
 
@@ -113,10 +159,10 @@ def admin_user_routes(use: Container, limits: Limits, guard: Guard) -> APIRouter
     )
     @limits.signed_in
     async def post_user(request: Request, body: UserIn, by: Annotated[User, Depends(guard(Action.USER_CREATE))]) -> Response:
+        refuse_idempotency_key(request.headers)
         setup = await create(username=body.username, email=body.email, role=Role(body.role), by=by)
-        fields = {name: getattr(setup.user, name) for name in UserOut.model_fields}
-        answer = CreatedUserOut.model_construct(**fields, setup_token=setup.token, setup_token_expires_at=setup.expires_at)
-        return Json(answer, status=201, headers={"location": f"/admin/users/{setup.user.id}", "etag": f'"{setup.user.version}"'})
+        headers = {"location": f"/admin/users/{setup.user.id}", "etag": f'"{setup.user.version}"'}
+        return Json(CreatedUserOut.of_setup(setup), status=201, headers=headers)
 
     @router.get("/admin/users/{user_id:id}", response_model=UserOut, responses=problem_responses(404), description=get_one.__doc__)
     @limits.signed_in
@@ -132,6 +178,19 @@ def admin_user_routes(use: Container, limits: Limits, guard: Guard) -> APIRouter
         request: Request, user_id: int, body: UserChanges, by: Annotated[User, Depends(guard(Action.USER_UPDATE))]
     ) -> Response:
         changed = await administer(user_id=user_id, expected=expected_versions(request.headers), by=by, **body.changes())
-        return Json(UserOut.of(changed), headers={"etag": f'"{changed.version}"'})
+        return _tagged(changed)
+
+    @router.post(
+        "/admin/users/{user_id:id}/reset", response_model=CreatedUserOut, responses=problem_responses(404), description=reset.__doc__
+    )
+    @limits.signed_in
+    async def post_user_reset(request: Request, user_id: int, by: Annotated[User, Depends(guard(Action.USER_RESET))]) -> Response:
+        refuse_idempotency_key(request.headers)
+        setup = await reset(user_id=user_id, by=by)
+        return Json(CreatedUserOut.of_setup(setup), headers={"etag": f'"{setup.user.version}"'})
 
     return router
+
+
+def _tagged(user: User) -> Json:
+    return Json(UserOut.of(user), headers={"etag": f'"{user.version}"'})

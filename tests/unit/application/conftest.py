@@ -4,17 +4,43 @@ from functools import partial
 
 import pytest
 
+from application.api_key import AuthenticateKey, CreateApiKey, ListApiKeys, NoteKeyUse, RevokeApiKey
 from application.project import CreateProject, DeleteProject, GetProject, ListProjects, UpdateProject
 from application.resource import CreateResource, DeleteResource, GetResource, ListResources, RestoreResource, UpdateResource
 from application.response import EraseResponse, ExportResponses, GetCodebook, GetResponse, ListResponses, SaveAnswers, UpsertAnswer
 from application.retention import PurgeOld
-from application.session import Authenticate, CheckPassword, LogIn, LogOut, OpenSession, RefreshSession, SignedIn
+from application.session import (
+    Authenticate,
+    CheckPassword,
+    EndOtherSessions,
+    EndSession,
+    ListSessions,
+    LogIn,
+    LogOut,
+    OpenSession,
+    RefreshSession,
+    SignedIn,
+)
 from application.story import ApplyStory
 from application.survey import GetSurvey, ListVersions, PublishSurvey, SwitchSurvey
-from application.user import AdministerUser, CreateAdmin, CreateUser, GetUser, HashNewPassword, ListUsers, Register, SetPassword
+from application.user import (
+    AdministerUser,
+    ChangePassword,
+    CreateAdmin,
+    CreateUser,
+    GetUser,
+    HashNewPassword,
+    ListUsers,
+    Register,
+    ResetUser,
+    SetPassword,
+    UpdateProfile,
+)
+from application.user_import import ImportUsers
 from domain.access import Role
 from domain.user import User
 from tests.examples import user
+from tests.fakes.api_key import FakeApiKeys
 from tests.fakes.project import FakeProjects
 from tests.fakes.resource import FakeResourceReader, FakeResources
 from tests.fakes.response import FakeResponses
@@ -56,11 +82,24 @@ class World:
         self.log_in = LogIn(check_password=check, open_session=open_session, unit_of_work=work)
         self.refresh = RefreshSession(unit_of_work=work, tokens=tokens, open_session=open_session, clock=clock)
         self.log_out = LogOut(sessions=self.sessions, clock=clock)
+        self.list_sessions = ListSessions(sessions=self.sessions, clock=clock)
+        self.end_other_sessions = EndOtherSessions(sessions=self.sessions, clock=clock)
+        self.end_session = EndSession(sessions=self.sessions, clock=clock)
         self.authenticate = Authenticate(sessions=self.sessions, tokens=tokens, clock=clock)
+        keys = FakeApiKeys(store)
+        self.create_key = CreateApiKey(unit_of_work=work, random=random, clock=clock)
+        self.list_keys = ListApiKeys(api_keys=keys, clock=clock)
+        self.revoke_key = RevokeApiKey(api_keys=keys, clock=clock)
+        self.authenticate_key = AuthenticateKey(api_keys=keys, clock=clock)
+        self.note_key_use = NoteKeyUse(api_keys=keys, clock=clock)
         self.register = Register(hash_new=hash_new, open_session=open_session, unit_of_work=work)
         self.create_admin = CreateAdmin(hash_new=hash_new, unit_of_work=work, clock=clock)
         self.create_user = CreateUser(unit_of_work=work, random=random, clock=clock)
         self.set_password = SetPassword(unit_of_work=work, hash_new=hash_new, clock=clock)
+        self.change_password = ChangePassword(check_password=check, hash_new=hash_new, unit_of_work=work, clock=clock)
+        self.update_profile = UpdateProfile(unit_of_work=work, clock=clock)
+        self.reset_user = ResetUser(unit_of_work=work, random=random, clock=clock)
+        self.import_users = ImportUsers(unit_of_work=work, random=random, clock=clock)
         self.list_users = ListUsers(users=self.users)
         self.get_user = GetUser(users=self.users)
         self.administer = AdministerUser(unit_of_work=work, clock=clock)

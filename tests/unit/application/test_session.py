@@ -2,10 +2,13 @@
 
 from dataclasses import replace
 from datetime import timedelta
+from uuid import UUID
 
 import pytest
 
+from application.session import SignedIn
 from domain.access import Role
+from domain.errors import NotFound
 from domain.session import FAILED_SIGN_INS, FAILURE_WINDOW, IDLE_LIFETIME, InvalidCredentials, InvalidToken, TooManyAttempts
 from domain.user import User
 from tests.unit.application.conftest import PASSWORD, World
@@ -191,3 +194,92 @@ async def test_without_limits_failures_do_not_count(world: World) -> None:
     for _ in range(30):
         with pytest.raises(InvalidCredentials):
             await unlimited(username="nobody", password="a wrong password", network="home")
+
+
+async def test_a_sign_in_strengthens_an_outdated_hash_and_changes_nothing_else(world: World) -> None:
+    signed_up = await world.signed_up()
+    world.hasher.get_stronger()
+    signed_in = await world.signed_in()
+    stored = await world.users.get(signed_up.user.id)
+    assert stored.password_hash != signed_up.user.password_hash
+    assert replace(stored, password_hash=signed_up.user.password_hash) == signed_up.user
+    assert await world.authenticate(access_token=signed_in.access_token) == stored
+    await world.signed_in()
+    assert await world.users.get(stored.id) == stored
+
+
+async def test_a_wrong_password_strengthens_nothing(world: World) -> None:
+    signed_up = await world.signed_up()
+    world.hasher.get_stronger()
+    with pytest.raises(InvalidCredentials):
+        await world.signed_in(password=WRONG)
+    assert await world.users.get(signed_up.user.id) == signed_up.user
+
+
+async def test_a_password_that_was_changed_after_its_check_opens_nothing(world: World) -> None:
+    checked = (await world.signed_up()).user
+    async with world.unit_of_work() as work:
+        await work.users.save(checked.change_password(await world.hasher.hash(WRONG), at=world.clock.now()))
+        await work.commit()
+    async with world.unit_of_work() as work:
+        with pytest.raises(InvalidCredentials):
+            await world.log_in.check_password.confirm(work, checked, PASSWORD)
+
+
+async def test_a_hash_that_was_strengthened_after_its_check_opens_all_the_same(world: World) -> None:
+    checked = (await world.signed_up()).user
+    stronger = checked.strengthen_hash(await world.hasher.hash(PASSWORD))
+    async with world.unit_of_work() as work:
+        await work.users.save(stronger)
+        assert await world.log_in.check_password.confirm(work, checked, PASSWORD) == stronger
+
+
+async def test_who_was_deactivated_after_the_check_stays_out(world: World) -> None:
+    checked = (await world.signed_up()).user
+    await deactivate(world, checked)
+    async with world.unit_of_work() as work:
+        with pytest.raises(InvalidCredentials):
+            await world.log_in.check_password.confirm(work, checked, PASSWORD)
+
+
+def session_of(world: World, who: SignedIn) -> UUID:
+    return world.authenticate.holder(access_token=who.access_token)[1]
+
+
+async def test_one_sees_ones_own_sessions_and_when_they_were_last_used(world: World) -> None:
+    first = await world.signed_up()
+    ids = [session_of(world, first)]
+    await world.signed_up("byron")
+    world.clock.advance(timedelta(hours=1))
+    ids.append(session_of(world, await world.signed_in()))
+    world.clock.advance(timedelta(hours=1))
+    await world.refresh(refresh_token=first.refresh_token)
+    found = await world.list_sessions(after=UUID(int=0), limit=10, by=first.user)
+    assert [each.id for each in found] == ids
+    began, now = world.clock.now() - timedelta(hours=2), world.clock.now()
+    assert [(each.created_at, each.last_used_at) for each in found] == [
+        (began, now),
+        (began + timedelta(hours=1), began + timedelta(hours=1)),
+    ]
+
+
+async def test_all_other_sessions_can_be_ended(world: World) -> None:
+    here, there, stranger = await world.signed_up(), await world.signed_in(), await world.signed_up("byron")
+    for _ in range(2):
+        await world.end_other_sessions(session_id=session_of(world, here), by=here.user)
+    for each in (here, stranger):
+        assert await world.authenticate(access_token=each.access_token)
+    with pytest.raises(InvalidToken):
+        await world.authenticate(access_token=there.access_token)
+
+
+async def test_one_session_can_be_ended_by_its_user_alone(world: World) -> None:
+    here, there, stranger = await world.signed_up(), await world.signed_in(), await world.signed_up("byron")
+    with pytest.raises(NotFound):
+        await world.end_session(session_id=session_of(world, here), by=stranger.user)
+    await world.end_session(session_id=session_of(world, there), by=here.user)
+    with pytest.raises(NotFound):
+        await world.end_session(session_id=session_of(world, there), by=here.user)
+    with pytest.raises(InvalidToken):
+        await world.refresh(refresh_token=there.refresh_token)
+    assert await world.authenticate(access_token=here.access_token)

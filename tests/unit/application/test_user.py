@@ -5,11 +5,12 @@ from typing import Any
 
 import pytest
 
+from application.session import SignedIn
 from application.user import SETUP_LIFETIME
 from domain.access import NotAllowed, Role
 from domain.errors import Invalid, NotFound, Stale
-from domain.session import InvalidToken
-from domain.user import LastAdmin, User, UsernameTaken
+from domain.session import FAILED_SIGN_INS, InvalidCredentials, InvalidToken, TooManyAttempts
+from domain.user import LastAdmin, User, UsernameTaken, WrongPassword
 from tests.unit.application.conftest import PASSWORD, World
 
 
@@ -145,3 +146,113 @@ async def test_the_last_active_admin_stays(world: World, admin: User, member: Us
     assert await world.users.get(admin.id) == admin
     await world.administer(user_id=member.id, role=Role.ADMIN, expected=None, by=admin)
     assert not (await world.administer(user_id=admin.id, **change, expected=None, by=admin)).is_active_admin
+
+
+ANOTHER = "other random words too"
+
+
+async def change_password(world: World, who: SignedIn, *, current: str = PASSWORD, new: str = ANOTHER, **more: Any) -> User:
+    _, session_id = world.authenticate.holder(access_token=who.access_token)
+    return await world.change_password(
+        current_password=current, new_password=new, network="home", session_id=session_id, by=who.user, **more
+    )
+
+
+async def test_a_changed_password_is_the_one_that_opens(world: World) -> None:
+    signed_up = await world.signed_up()
+    changed = await change_password(world, signed_up)
+    assert (changed.version, changed.updated_at) == (2, world.clock.now())
+    with pytest.raises(InvalidCredentials):
+        await world.signed_in()
+    assert (await world.signed_in(password=ANOTHER)).user == changed
+
+
+async def test_changing_a_password_ends_every_other_session_and_nobody_elses(world: World) -> None:
+    here, there, stranger = await world.signed_up(), await world.signed_in(), await world.signed_up("byron")
+    await change_password(world, here)
+    for token in (here.access_token, stranger.access_token):
+        assert await world.authenticate(access_token=token)
+    with pytest.raises(InvalidToken):
+        await world.authenticate(access_token=there.access_token)
+    with pytest.raises(InvalidToken):
+        await world.refresh(refresh_token=there.refresh_token)
+    assert await world.refresh(refresh_token=here.refresh_token)
+
+
+async def test_a_wrong_current_password_changes_nothing_and_counts_as_a_failed_sign_in(world: World) -> None:
+    here, there = await world.signed_up(), await world.signed_in()
+    for _ in range(FAILED_SIGN_INS):
+        with pytest.raises(WrongPassword):
+            await change_password(world, here, current=ANOTHER)
+    with pytest.raises(TooManyAttempts):
+        await change_password(world, here)
+    assert await world.users.get(here.user.id) == here.user
+    assert await world.authenticate(access_token=there.access_token)
+
+
+@pytest.mark.parametrize("new", ["short", "passwordpassword", "my name is lovelace"])
+async def test_a_new_password_obeys_the_rules_and_is_judged_before_the_current_one(world: World, new: str) -> None:
+    here = await world.signed_up()
+    before = world.hasher.verifications
+    with pytest.raises(Invalid) as refused:
+        await change_password(world, here, current="wrong", new=new)
+    assert [fault.pointer for fault in refused.value.faults] == ["/new_password"]
+    assert world.hasher.verifications == before
+
+
+async def test_a_password_is_not_changed_on_a_version_that_has_passed(world: World) -> None:
+    here, there = await world.signed_up(), await world.signed_in()
+    with pytest.raises(Stale):
+        await change_password(world, here, expected=frozenset({7}))
+    assert await world.authenticate(access_token=there.access_token) == here.user
+
+
+async def test_of_a_profile_only_what_was_sent_changes(world: World, member: User) -> None:
+    first = await world.update_profile(
+        orcid_id="https://orcid.org/0000-0002-1825-0097", openalex_id="a5023888391", expected=None, by=member
+    )
+    assert (first.orcid_id, first.openalex_id, first.email, first.version) == ("0000-0002-1825-0097", "A5023888391", member.email, 2)
+    second = await world.update_profile(openalex_id="", expected=frozenset({2}), by=member)
+    assert (second.orcid_id, second.openalex_id, second.version) == ("0000-0002-1825-0097", None, 3)
+    third = await world.update_profile(email="new@example.org", expected=None, by=member)
+    assert (third.orcid_id, third.email) == ("0000-0002-1825-0097", "new@example.org")
+    assert await world.update_profile(expected=None, by=member) == third == await world.users.get(member.id)
+    with pytest.raises(Stale):
+        await world.update_profile(email="newer@example.org", expected=frozenset({1}), by=member)
+
+
+@pytest.mark.parametrize(
+    "changes", [{"orcid_id": "0000-0002-1825-0098"}, {"openalex_id": "W1"}, {"email": ""}, {"email": "nobody"}, {"email": "a\x00@b.c"}]
+)
+async def test_a_bad_detail_changes_nothing_of_a_profile(world: World, member: User, changes: dict[str, str]) -> None:
+    with pytest.raises(Invalid) as refused:
+        await world.update_profile(**({"email": "ok@example.org"} | changes), expected=None, by=member)
+    assert {fault.pointer for fault in refused.value.faults} == {f"/{name}" for name in changes}
+    assert await world.users.get(member.id) == member
+
+
+async def test_a_reset_leads_to_a_new_password_and_changes_nothing_before(world: World, admin: User) -> None:
+    signed_up = await world.signed_up()
+    setup = await world.reset_user(user_id=signed_up.user.id, by=admin)
+    assert (setup.user, setup.expires_at) == (signed_up.user, world.clock.now() + SETUP_LIFETIME)
+    assert await world.authenticate(access_token=signed_up.access_token)
+    assert await world.signed_in()
+    await world.set_password(token=setup.token, new_password=ANOTHER)
+    with pytest.raises(InvalidToken):
+        await world.authenticate(access_token=signed_up.access_token)
+    assert await world.signed_in(password=ANOTHER)
+
+
+async def test_a_reset_makes_the_former_token_worthless(world: World, admin: User) -> None:
+    first = await world.create_user(username="lovelace", email="a@b.c", by=admin)
+    second = await world.reset_user(user_id=first.user.id, by=admin)
+    with pytest.raises(InvalidToken):
+        await world.set_password(token=first.token, new_password=PASSWORD)
+    await world.set_password(token=second.token, new_password=PASSWORD)
+
+
+async def test_only_an_admin_resets_and_only_who_is_there(world: World, admin: User, member: User) -> None:
+    with pytest.raises(NotAllowed):
+        await world.reset_user(user_id=member.id, by=member)
+    with pytest.raises(NotFound):
+        await world.reset_user(user_id=10**6, by=admin)

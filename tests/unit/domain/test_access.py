@@ -5,7 +5,19 @@ import pytest
 from domain.access import PERMISSIONS, Action, NotAllowed, NotTheOwner, Role, require, require_on
 from tests.examples import user
 
-MEMBERS = {Action.SELF_READ, Action.RESOURCE_CREATE, Action.RESOURCE_UPDATE}
+MEMBERS = {
+    Action.SELF_UPDATE,
+    Action.SELF_READ,
+    Action.SELF_UPDATE,
+    Action.PASSWORD_CHANGE,
+    Action.API_KEY_CREATE,
+    Action.API_KEY_LIST,
+    Action.API_KEY_REVOKE,
+    Action.SESSION_LIST,
+    Action.SESSION_END,
+    Action.RESOURCE_CREATE,
+    Action.RESOURCE_UPDATE,
+}
 ANNOTATORS = {Action.RESPONSE_READ}
 
 

@@ -219,3 +219,15 @@ def test_a_stale_version_is_told_before_the_last_admin() -> None:
 
 def test_a_password_hash_is_never_shown() -> None:
     assert "secret-hash" not in repr(user(password_hash="secret-hash"))
+
+
+def test_a_profile_that_stays_the_same_keeps_its_version() -> None:
+    ada = user(orcid_id="0000-0002-1825-0097")
+    assert ada.revise_profile(orcid_id="https://orcid.org/0000-0002-1825-0097", email=ada.email, at=NOW) is ada
+    assert ada.revise_profile(at=NOW) is ada
+
+
+def test_all_faults_of_a_profile_are_told_at_once() -> None:
+    with pytest.raises(Invalid) as refused:
+        user().revise_profile(orcid_id="x", openalex_id="x", email="x", expected=frozenset({9}), at=NOW)
+    assert [fault.pointer for fault in refused.value.faults] == ["/orcid_id", "/openalex_id", "/email"]
