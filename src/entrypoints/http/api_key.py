@@ -12,7 +12,7 @@ from domain.api_key import DAYS_MAX, NAME_MAX, ApiKey, Scope
 from domain.user import User
 from entrypoints.container import Container
 from entrypoints.http.problems import problem_responses
-from entrypoints.http.query import PageQuery, encode_cursor, id_after, next_link, pairs
+from entrypoints.http.query import PageQuery, id_after, page_of
 from entrypoints.http.rate_limit import Limits
 from entrypoints.http.reply import Body, Json, Out, Time, json_list, refuse_idempotency_key
 from entrypoints.http.route import router_of
@@ -68,10 +68,7 @@ def api_key_routes(use: Container, limits: Limits, guard: Guard) -> APIRouter:
         request: Request, query: Annotated[PageQuery, Query()], by: Annotated[User, Depends(guard(Action.API_KEY_LIST))]
     ) -> Response:
         found = await list_them(after=id_after(query.cursor), limit=query.limit + 1, by=by)
-        page = found[: query.limit]
-        headers = {}
-        if len(found) > query.limit:
-            headers["link"] = next_link(request.url.path, pairs(request.scope["query_string"]), encode_cursor(page[-1].id))
+        page, headers = page_of(request, found, limit=query.limit, place=lambda last: last.id)
         return json_list(_LIST, [ApiKeyOut.of(key) for key in page], headers)
 
     @router.delete(

@@ -15,7 +15,7 @@ from domain.user import User
 from entrypoints.container import Container
 from entrypoints.http.lookups import lookups_of
 from entrypoints.http.problems import problem_responses
-from entrypoints.http.query import PageQuery, bad_cursor, decode_cursor, encode_cursor, next_link, pairs
+from entrypoints.http.query import PageQuery, bad_cursor, decode_cursor, page_of
 from entrypoints.http.rate_limit import Limits
 from entrypoints.http.reply import Body, Json, Out, Time, entity, expected_versions, json_list, without_default
 from entrypoints.http.route import router_of
@@ -74,11 +74,7 @@ def public_projects(use: Container, limits: Limits) -> tuple[APIRouter, APIRoute
     @limits.public_read
     async def get_projects(request: Request, query: Annotated[PageQuery, Query()]) -> Response:
         found = await list_them(after=_after(query.cursor), limit=query.limit + 1)
-        page = found[: query.limit]
-        headers = {}
-        if len(found) > query.limit:
-            given = pairs(request.scope["query_string"])
-            headers["link"] = next_link(request.url.path, given, encode_cursor(page[-1].slug))
+        page, headers = page_of(request, found, limit=query.limit, place=lambda last: last.slug)
         return json_list(_LIST, [ProjectOut.of(project) for project in page], headers)
 
     @last.get("/{project:slug}", response_model=ProjectOverview, responses=problem_responses(404), description=get_one.__doc__)

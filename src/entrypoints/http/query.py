@@ -3,12 +3,14 @@
 import base64
 import json
 import re
+from collections.abc import Callable
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 from urllib.parse import quote, unquote_to_bytes, urlencode
 from uuid import UUID
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from starlette.requests import Request
 
 from domain.errors import Fault, Invalid
 from domain.text import is_clean
@@ -17,6 +19,8 @@ from entrypoints.http.problems import Malformed
 INT32_MAX = 2**31 - 1
 INT64_MAX = 2**63 - 1
 LIMIT_DEFAULT, LIMIT_MAX = 100, 1000
+
+T = TypeVar("T")
 
 _NIL = UUID(int=0)
 _RFC3339 = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt][0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]{1,6})?(?:[Zz]|[+-][0-9]{2}:[0-9]{2})")
@@ -138,7 +142,15 @@ def bad_cursor() -> Invalid:
     )
 
 
-def next_link(path: str, given: dict[str, str], cursor: str) -> str:
-    """The `Link` to the page after: the same parameters, from the cursor on."""
+def page_of(request: Request, found: list[T], *, limit: int, place: Callable[[T], str | int]) -> tuple[list[T], dict[str, str]]:
+    """The first `limit` of what was found, and, when one more was, the header that leads on from the place of the last."""
+    page = found[:limit]
+    return page, next_page(request, place(page[-1])) if len(found) > limit else {}
+
+
+def next_page(request: Request, *place: str | int | None) -> dict[str, str]:
+    """The `Link` to the page after this place: the same parameters, from the cursor on."""
+    given = pairs(request.scope["query_string"])
     kept = {name: value for name, value in given.items() if name not in ("cursor", "skip")}
-    return f'<{quote(path)}?{urlencode(kept | {"cursor": cursor})}>; rel="next"'
+    parameters = urlencode(kept | {"cursor": encode_cursor(*place)})
+    return {"link": f'<{quote(request.scope["path"])}?{parameters}>; rel="next"'}

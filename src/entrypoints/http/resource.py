@@ -16,7 +16,7 @@ from domain.user import User
 from entrypoints.container import Container
 from entrypoints.http.lookups import lookups_of
 from entrypoints.http.problems import problem_responses
-from entrypoints.http.query import INT64_MAX, PageQuery, Whole, bad_cursor, decode_cursor, encode_cursor, is_moment, next_link, pairs
+from entrypoints.http.query import INT64_MAX, PageQuery, Whole, bad_cursor, decode_cursor, is_moment, next_page
 from entrypoints.http.query import Query as QueryModel
 from entrypoints.http.rate_limit import Limits
 from entrypoints.http.reply import Body, Json, Out, Time, entity, expected_versions, without_default
@@ -134,8 +134,7 @@ def public_resources(use: Container, limits: Limits) -> APIRouter:
         page = await list_them(query.where(project), sort=sort, limit=query.limit, skip=_skip(query), after=_after(query.cursor, sort))
         if page.next is None:
             return Json(page.json)
-        cursor = encode_cursor(sort.value, page.next.key, page.next.id)
-        return Json(page.json, headers={"link": next_link(request.url.path, pairs(request.scope["query_string"]), cursor)})
+        return Json(page.json, headers=next_page(request, sort.value, page.next.key, page.next.id))
 
     @router.get("/{project:slug}/resources/count", response_model=Count, responses=problem_responses(404), description=count_them.__doc__)
     @limits.public_read

@@ -17,7 +17,7 @@ from domain.user import User
 from entrypoints.container import Container
 from entrypoints.http.lookups import lookups_of
 from entrypoints.http.problems import problem_responses
-from entrypoints.http.query import INT64_MAX, Flag, Moment, PageQuery, Query, Whole, encode_cursor, id_after, next_link, pairs
+from entrypoints.http.query import INT64_MAX, Flag, Moment, PageQuery, Query, Whole, id_after, next_page
 from entrypoints.http.rate_limit import Limits
 from entrypoints.http.reply import Body, Json, Out, Time, streamed
 from entrypoints.http.route import router_of
@@ -186,11 +186,7 @@ def signed_in_responses(use: Container, limits: Limits, guard: Guard) -> APIRout
     ) -> HttpResponse:
         given = query.model_dump(exclude={"limit", "cursor"})
         found = await list_them(project=project, after=id_after(query.cursor), limit=query.limit, by=by, **given)
-        headers = {}
-        if found.next is not None:
-            parameters = pairs(request.scope["query_string"])
-            headers["link"] = next_link(request.url.path, parameters, encode_cursor(found.next))
-        return Json(found.json, headers=headers)
+        return Json(found.json, headers=None if found.next is None else next_page(request, found.next))
 
     @router.get(
         "/admin/{project:slug}/survey/responses/export",

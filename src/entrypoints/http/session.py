@@ -14,7 +14,7 @@ from domain.session import Session
 from domain.user import User
 from entrypoints.container import Container
 from entrypoints.http.problems import problem_responses
-from entrypoints.http.query import PageQuery, encode_cursor, next_link, pairs, uuid_after
+from entrypoints.http.query import PageQuery, page_of, uuid_after
 from entrypoints.http.rate_limit import Limits
 from entrypoints.http.reply import Body, Json, Out, Time, entity, json_list
 from entrypoints.http.route import router_of
@@ -108,10 +108,7 @@ def session_routes(use: Container, limits: Limits, guard: Guard) -> APIRouter:
         by: Annotated[User, Depends(guard(Action.SESSION_LIST))],
     ) -> Response:
         found = await list_them(after=uuid_after(query.cursor), limit=query.limit + 1, by=by)
-        page = found[: query.limit]
-        headers = {}
-        if len(found) > query.limit:
-            headers["link"] = next_link(request.url.path, pairs(request.scope["query_string"]), encode_cursor(str(page[-1].id)))
+        page, headers = page_of(request, found, limit=query.limit, place=lambda last: str(last.id))
         return json_list(_LIST, [SessionOut.of(session, request.scope["session_id"]) for session in page], headers)
 
     @router.delete("/auth/sessions", status_code=204, response_model=None, description=end_others.__doc__)

@@ -13,7 +13,7 @@ from domain.user import EMAIL_MAX, PASSWORD_MAX, PASSWORD_MIN, User
 from entrypoints.container import Container
 from entrypoints.http.lookups import lookups_of
 from entrypoints.http.problems import problem_responses
-from entrypoints.http.query import PageQuery, encode_cursor, id_after, next_link, pairs
+from entrypoints.http.query import PageQuery, id_after, page_of
 from entrypoints.http.rate_limit import Limits
 from entrypoints.http.reply import Body, Json, Out, Time, entity, expected_versions, json_list, refuse_idempotency_key, without_default
 from entrypoints.http.route import router_of
@@ -148,10 +148,7 @@ def admin_user_routes(use: Container, limits: Limits, guard: Guard) -> APIRouter
         request: Request, query: Annotated[UserList, Query()], by: Annotated[User, Depends(guard(Action.USER_LIST))]
     ) -> Response:
         found = await list_them(search=query.search, after=id_after(query.cursor), limit=query.limit + 1, by=by)
-        page = found[: query.limit]
-        headers = {}
-        if len(found) > query.limit:
-            headers["link"] = next_link(request.url.path, pairs(request.scope["query_string"]), encode_cursor(page[-1].id))
+        page, headers = page_of(request, found, limit=query.limit, place=lambda last: last.id)
         return json_list(_LIST, [UserOut.of(user) for user in page], headers)
 
     @router.post(

@@ -15,7 +15,7 @@ from domain.user import User
 from entrypoints.container import Container
 from entrypoints.http.lookups import lookups_of
 from entrypoints.http.problems import problem_responses
-from entrypoints.http.query import INT32_MAX, PageQuery, bad_cursor, decode_cursor, encode_cursor, next_link, pairs
+from entrypoints.http.query import INT32_MAX, PageQuery, bad_cursor, decode_cursor, page_of
 from entrypoints.http.rate_limit import Limits
 from entrypoints.http.reply import Json, digest, entity, expected_versions, json_list
 from entrypoints.http.route import router_of
@@ -92,11 +92,7 @@ def signed_in_survey(use: Container, limits: Limits, guard: Guard) -> APIRouter:
         by: Annotated[User, Depends(guard(Action.SURVEY_VERSIONS))],
     ) -> Response:
         found = await list_them(project=project, before=_before(query.cursor), limit=query.limit + 1, by=by)
-        page = found[: query.limit]
-        headers = {}
-        if len(found) > query.limit:
-            given = pairs(request.scope["query_string"])
-            headers["link"] = next_link(request.url.path, given, encode_cursor(page[-1].version))
+        page, headers = page_of(request, found, limit=query.limit, place=lambda last: last.version)
         return json_list(_VERSIONS, [VersionOut.of(version) for version in page], headers)
 
     @router.post(
