@@ -175,7 +175,7 @@ def test_a_mean_that_one_respondent_makes_is_not_told() -> None:
 @given(values=st.lists(st.floats(allow_nan=False, allow_infinity=False), min_size=20, max_size=30))
 def test_numbers_of_any_size_can_be_told(values: list[float]) -> None:
     found = question(of(INCOME), [(1, {"income": value}) for value in values], "income")
-    for told in [found.get("mean", 0.0), *found.get("quartiles", [])]:
+    for told in [*([found["mean"]] if "mean" in found else []), *found.get("quartiles", [])]:
         assert told == float(f"{told:.2g}")
         assert min(values) - abs(min(values)) * 0.06 <= told <= max(values) + abs(max(values)) * 0.06
 
