@@ -9,7 +9,7 @@ from itertools import chain
 
 from domain.access import Role
 from domain.errors import Conflict, Fault, Forbidden, expect_version
-from domain.text import refuse, text_faults
+from domain.text import folded, refuse, text_faults
 
 USERNAME_PATTERN = r"[a-z0-9][a-z0-9._-]{2,49}"
 EMAIL_MAX = 254
@@ -61,6 +61,11 @@ class User:
     created_at: datetime
     updated_at: datetime | None = None
     version: int = 1
+
+    @property
+    def search_text(self) -> str:
+        """What a search looks in; the separator is a character that no text may hold, so no match crosses it."""
+        return folded(f"{self.username}\x1f{self.email}")
 
     @property
     def is_active_admin(self) -> bool:
@@ -199,10 +204,10 @@ def password_faults(password: str, *, username: str, is_common: Callable[[str], 
             pointer=pointer, code="password-length", detail=f"{PASSWORD_MIN} to {PASSWORD_MAX} characters: a few random words do well."
         )
         return
-    folded = normal.casefold()
-    if username and username in folded:
+    lowered = normal.casefold()
+    if username and username in lowered:
         yield Fault(pointer=pointer, code="password-holds-username", detail="A password may not contain the username.")
-    if is_common(folded) or is_common(_repeated_unit(folded)):
+    if is_common(lowered) or is_common(_repeated_unit(lowered)):
         yield Fault(pointer=pointer, code="password-common", detail="This is one of the most used passwords, or one repeated.")
 
 

@@ -7,6 +7,7 @@ from datetime import datetime
 
 from application.ports import SetupTokens, Users
 from domain.errors import NotFound
+from domain.text import folded
 from domain.user import User, UsernameTaken
 from tests.fakes.store import Access, SetupToken
 
@@ -50,9 +51,9 @@ class FakeUsers(Users):
             tables.users[user.id] = user
 
     async def page(self, *, search: str | None, after: int, limit: int) -> list[User]:
-        part = (search or "").lower()
+        part = folded(search or "")
         users = sorted(self._access.read.users.values(), key=lambda user: user.id)
-        return [user for user in users if user.id > after and (part in user.username or part in user.email.lower())][:limit]
+        return [user for user in users if user.id > after and part in user.search_text][:limit]
 
 
 class FakeSetupTokens(SetupTokens):

@@ -64,6 +64,7 @@ users = Table(
     Column("id", BigInteger, Identity(always=True), primary_key=True),
     Column("username", Text, nullable=False),
     Column("email", Text, nullable=False),
+    Column("search_text", Text, nullable=False),  # folded by us: what a database's own lower() does depends on its locale
     Column("password_hash", Text),
     Column("role", Text, nullable=False),
     Column("is_active", Boolean, nullable=False),

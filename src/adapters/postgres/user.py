@@ -2,12 +2,12 @@
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import fields, replace
 from datetime import datetime
 from typing import Any
 
 from asyncpg import Record
-from sqlalchemy import bindparam, delete, func, insert, or_, select, update
+from sqlalchemy import bindparam, delete, func, insert, select, update
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.dialects.postgresql import insert as upsert
 
@@ -16,6 +16,7 @@ from adapters.postgres.tables import TIME, setup_tokens, users
 from application.ports import SetupTokens, Users
 from domain.access import Role
 from domain.errors import NotFound
+from domain.text import folded
 from domain.user import User
 
 _by_id = select(users).where(users.c.id == bindparam("user_id"))
@@ -44,10 +45,7 @@ PAGE = Statement(
     select(users)
     .where(
         users.c.id > bindparam("after"),
-        or_(
-            func.strpos(users.c.username, bindparam("search")) > 0,
-            func.strpos(func.lower(users.c.email), bindparam("search")) > 0,
-        ),
+        func.strpos(users.c.search_text, bindparam("search")) > 0,
     )
     .order_by(users.c.id)
     .limit(bindparam("limit"))
@@ -56,7 +54,7 @@ PAGE = Statement(
 
 def entity(row: Record) -> User:
     """The user of a row that holds all columns of `users`."""
-    return User(**{**{c.name: row[c.name] for c in users.c}, "role": Role(row["role"])})
+    return User(**{field.name: row[field.name] for field in fields(User)} | {"role": Role(row["role"])})
 
 
 def _row(user: User) -> dict[str, Any]:
@@ -93,7 +91,7 @@ class PostgresUsers(Users):
         await self._run.row(SAVE, **_row(user))
 
     async def page(self, *, search: str | None, after: int, limit: int) -> list[User]:
-        rows = await self._run.rows(PAGE, search=(search or "").lower(), after=after, limit=limit)
+        rows = await self._run.rows(PAGE, search=folded(search or ""), after=after, limit=limit)
         return [entity(row) for row in rows]
 
     async def _found(self, statement: Statement, user_id: int) -> User:
