@@ -490,4 +490,3 @@ class UnitOfWork(Protocol):
 
 
 UnitOfWorkFactory = Callable[[], AbstractAsyncContextManager[UnitOfWork]]
-Changes = Mapping[str, Any]

@@ -7,7 +7,7 @@ from datetime import datetime
 from asyncpg import Record
 from sqlalchemy import bindparam, func, insert, or_, select, update
 
-from adapters.postgres.database import Executor, Statement
+from adapters.postgres.database import Executor, Statement, parameters
 from adapters.postgres.tables import TIME, api_keys, users
 from adapters.postgres.user import entity as user_entity
 from application.ports import ApiKeys
@@ -21,9 +21,7 @@ _AS = "key_"  # before the names of a key's columns, where a user's stand beside
 _live = (api_keys.c.revoked_at.is_(None), api_keys.c.expires_at > _at)
 _own = api_keys.c.user_id == bindparam("user_id")
 
-ADD = Statement(
-    insert(api_keys).values({c.name: bindparam(c.name, type_=c.type) for c in api_keys.c if c.name != "id"}).returning(api_keys.c.id)
-)
+ADD = Statement(insert(api_keys).values(parameters(api_keys, but=["id"])).returning(api_keys.c.id))
 COUNT = Statement(select(func.count()).select_from(api_keys).where(_own, *_live))
 PAGE = Statement(select(*_KEY).where(_own, *_live, api_keys.c.id > bindparam("after")).order_by(api_keys.c.id).limit(bindparam("limit")))
 HOLDER = Statement(

@@ -5,12 +5,12 @@ Why not through SQLAlchemy's own engine: docs/decisions/0002-core-on-asyncpg.md.
 
 import json
 import re
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from types import TracebackType
 from typing import Any, Protocol, Self
 
 import asyncpg
-from sqlalchemy import ClauseElement, make_url
+from sqlalchemy import BindParameter, ClauseElement, Table, bindparam, make_url
 from sqlalchemy.dialects.postgresql import asyncpg as asyncpg_dialect
 
 from adapters.postgres.integrity import domain_errors
@@ -38,6 +38,12 @@ class Statement:
     def arguments(self, given: dict[str, Any]) -> list[Any]:
         """The values in order. Raises `KeyError` for a parameter that was not given."""
         return [given[name] if required else value for name, required, value in self._order]
+
+
+def parameters(table: Table, names: Iterable[str] | None = None, *, but: Iterable[str] = ()) -> dict[str, BindParameter[Any]]:
+    """A parameter for each column of a table, or for these, by its name and of its type: what `values` takes."""
+    chosen = [column.name for column in table.c] if names is None else names
+    return {name: bindparam(name, type_=table.c[name].type) for name in chosen if name not in but}
 
 
 class Executor(Protocol):

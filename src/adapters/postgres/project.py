@@ -6,7 +6,7 @@ from typing import Any
 from asyncpg import Record
 from sqlalchemy import bindparam, func, insert, literal_column, select, update
 
-from adapters.postgres.database import Executor, Statement
+from adapters.postgres.database import Executor, Statement, parameters
 from adapters.postgres.tables import projects, resources, surveys
 from application.ports import Counts, Projects
 from domain.errors import NotFound
@@ -15,15 +15,13 @@ from domain.project import Project
 _live = projects.c.deleted_at.is_(None)
 _by_slug = select(projects).where(projects.c.slug == bindparam("slug"), _live)
 
-ADD = Statement(
-    insert(projects).values({c.name: bindparam(c.name, type_=c.type) for c in projects.c if c.name != "id"}).returning(projects.c.id)
-)
+ADD = Statement(insert(projects).values(parameters(projects, but=["id"])).returning(projects.c.id))
 GET = Statement(_by_slug)
 LOCK = Statement(_by_slug.with_for_update(key_share=True))
 SAVE = Statement(
     update(projects)
     .where(projects.c.id == bindparam("id"))
-    .values({n: bindparam(n, type_=projects.c[n].type) for n in ("title", "description", "updated_at", "deleted_at", "version")})
+    .values(parameters(projects, ["title", "description", "updated_at", "deleted_at", "version"]))
 )
 PAGE = Statement(select(projects).where(_live, projects.c.slug > bindparam("after")).order_by(projects.c.slug).limit(bindparam("limit")))
 WAS_USED = Statement(select(projects.c.id).where(projects.c.slug == bindparam("slug")))

@@ -25,7 +25,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import aggregate_order_by
 
-from adapters.postgres.database import Executor, Statement
+from adapters.postgres.database import Executor, Statement, parameters
 from adapters.postgres.tables import TIME, UPDATED_ASCENDING, UPDATED_DESCENDING, projects, resources, users
 from application.ports import After, Document, NumberedPage, Page, ResourceReader, Resources
 from domain.errors import NotFound
@@ -43,7 +43,7 @@ ADD = Statement(
         _project_id.add_columns(
             bindparam("created_by_id", type_=BigInteger),
             bindparam("created_at", type_=TIME),
-            *(bindparam(name, type_=resources.c[name].type) for name in _stored),
+            *parameters(resources, _stored).values(),
         ),
     )
     .returning(resources.c.id)
@@ -58,11 +58,7 @@ _by_id = _in_project.where(resources.c.id == bindparam("resource_id"))
 LOCK = Statement(_by_id.where(_live))
 LOCK_ANY = Statement(_by_id)
 LOCK_BY_NAME = Statement(_in_project.where(_live, resources.c.name_key == bindparam("name_key")))
-SAVE = Statement(
-    update(resources)
-    .where(resources.c.id == bindparam("id"))
-    .values({name: bindparam(name, type_=resources.c[name].type) for name in _stored})
-)
+SAVE = Statement(update(resources).where(resources.c.id == bindparam("id")).values(parameters(resources, _stored)))
 
 
 def _row(resource: Resource) -> dict[str, Any]:

@@ -13,8 +13,7 @@ from typing import Any
 from sqlalchemy import BigInteger, Boolean, Numeric, Text, bindparam, case, cast, func, literal, select
 from sqlalchemy.dialects.postgresql import insert as upsert
 
-from adapters.postgres.database import Pool, Statement
-from adapters.postgres.integrity import domain_errors
+from adapters.postgres.database import Pool, Statement, Transaction, parameters
 from adapters.postgres.survey import NEWEST, survey_of
 from adapters.postgres.tables import SNAPSHOT, XID8, answer_changes, erasures, responses, survey_results
 from application.ports import PublishedResults, Standing
@@ -24,7 +23,6 @@ from domain.survey import Survey
 
 _BATCH = 2_000
 _COUNTED_MAX = 1_000_000_000
-_ACQUIRE_SECONDS = 2.0
 
 # --- how results stand -------------------------------------------------------------------------------------------------------
 
@@ -76,7 +74,7 @@ STANDING = Statement(
 
 MOMENT = Statement(select(cast(func.pg_current_snapshot(), Text)))
 ANSWERS = Statement(select(cast(responses.c.answers, Text)).where(responses.c.project_id == bindparam("project_id", type_=BigInteger)))
-_new = upsert(survey_results).values({c.name: bindparam(c.name, type_=c.type) for c in survey_results.c})
+_new = upsert(survey_results).values(parameters(survey_results))
 PUBLISH = Statement(
     _new.on_conflict_do_update(
         index_elements=[survey_results.c.project_id],
@@ -103,13 +101,10 @@ class PostgresResults(PublishedResults):
         )
 
     async def count(self, survey: Survey, tally: Tally) -> str:
-        with domain_errors():
-            async with self._pool.connections.acquire(timeout=_ACQUIRE_SECONDS) as connection:
-                async with connection.transaction(isolation="repeatable_read", readonly=True):
-                    mark: str = await connection.fetchval(MOMENT.sql)
-                    cursor = await connection.cursor(ANSWERS.sql, *ANSWERS.arguments({"project_id": survey.project_id}))
-                    while batch := await cursor.fetch(_BATCH):
-                        await asyncio.to_thread(_add, tally, [row[0] for row in batch])
+        async with Transaction(self._pool, snapshot=True) as moment:
+            mark: str = (await moment.one(MOMENT))[0]
+            async for batch in moment.batches(ANSWERS, size=_BATCH, project_id=survey.project_id):
+                await asyncio.to_thread(_add, tally, [row[0] for row in batch])
         return mark
 
     async def publish(self, survey: Survey, documents: Mapping[str, bytes], *, mark: str, instead_of: str | None, at: datetime) -> bool:

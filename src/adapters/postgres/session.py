@@ -8,7 +8,7 @@ from uuid import UUID
 from asyncpg import Record
 from sqlalchemy import BigInteger, and_, bindparam, delete, func, insert, select, update
 
-from adapters.postgres.database import Executor, Pool, Statement, Transaction
+from adapters.postgres.database import Executor, Pool, Statement, Transaction, parameters
 from adapters.postgres.tables import TIME, sessions, sign_in_failures, users
 from adapters.postgres.user import entity as user_entity
 from application.ports import Sessions, SignInFailures
@@ -18,12 +18,10 @@ from domain.user import User
 
 _at = bindparam("at", type_=TIME)
 
-ADD = Statement(insert(sessions).values({c.name: bindparam(c.name, type_=c.type) for c in sessions.c}))
+ADD = Statement(insert(sessions).values(parameters(sessions)))
 LOCK = Statement(select(sessions).where(sessions.c.id == bindparam("session_id")).with_for_update(key_share=True))
 SAVE = Statement(
-    update(sessions)
-    .where(sessions.c.id == bindparam("id"))
-    .values({name: bindparam(name, type_=sessions.c[name].type) for name in ("generation", "rotated_at", "ended_at")})
+    update(sessions).where(sessions.c.id == bindparam("id")).values(parameters(sessions, ["generation", "rotated_at", "ended_at"]))
 )
 _one = sessions.c.id == bindparam("session_id")
 _live_of_user = (

@@ -8,7 +8,7 @@ from asyncpg import Record
 from sqlalchemy import Integer, Text, bindparam, func, insert, literal_column, or_, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 
-from adapters.postgres.database import Executor, Statement
+from adapters.postgres.database import Executor, Statement, parameters
 from adapters.postgres.tables import projects, responses, survey_versions, surveys, users
 from application.ports import Surveys, Version
 from domain.errors import NotFound
@@ -39,8 +39,8 @@ LOCK_PROJECT = Statement(
     select(projects.c.id).where(projects.c.slug == bindparam("project"), projects.c.deleted_at.is_(None)).with_for_update(key_share=True)
 )
 LOCK_SURVEY = Statement(select(surveys.c.version).where(surveys.c.project_id == bindparam("project_id")).with_for_update())
-SAVE_VERSION = Statement(insert(survey_versions).values({c.name: bindparam(c.name, type_=c.type) for c in survey_versions.c}))
-_survey = upsert(surveys).values({c.name: bindparam(c.name, type_=c.type) for c in surveys.c})
+SAVE_VERSION = Statement(insert(survey_versions).values(parameters(survey_versions)))
+_survey = upsert(surveys).values(parameters(surveys))
 SAVE_SURVEY = Statement(
     _survey.on_conflict_do_update(
         index_elements=[surveys.c.project_id],

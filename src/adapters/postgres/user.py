@@ -11,7 +11,7 @@ from sqlalchemy import bindparam, delete, func, insert, select, update
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.dialects.postgresql import insert as upsert
 
-from adapters.postgres.database import Executor, Statement
+from adapters.postgres.database import Executor, Statement, parameters
 from adapters.postgres.tables import TIME, setup_tokens, users
 from application.ports import SetupTokens, Users
 from domain.access import Role
@@ -21,7 +21,7 @@ from domain.user import User
 
 _by_id = select(users).where(users.c.id == bindparam("user_id"))
 
-ADD = Statement(insert(users).values({c.name: bindparam(c.name, type_=c.type) for c in users.c if c.name != "id"}).returning(users.c.id))
+ADD = Statement(insert(users).values(parameters(users, but=["id"])).returning(users.c.id))
 _given = [c for c in users.c if c.name != "id"]
 # unnest makes one row of the entries that stand at the same place in each array.
 ADD_FREE = Statement(
@@ -36,11 +36,7 @@ BY_USERNAME = Statement(select(users).where(users.c.username == bindparam("usern
 LOCK_ACTIVE_ADMINS = Statement(
     select(users.c.id).where(users.c.role == "admin", users.c.is_active).order_by(users.c.id).with_for_update(key_share=True)
 )
-SAVE = Statement(
-    update(users)
-    .where(users.c.id == bindparam("id"))
-    .values({c.name: bindparam(c.name, type_=c.type) for c in users.c if c.name not in ("id", "username", "created_at")})
-)
+SAVE = Statement(update(users).where(users.c.id == bindparam("id")).values(parameters(users, but=["id", "username", "created_at"])))
 PAGE = Statement(
     select(users)
     .where(

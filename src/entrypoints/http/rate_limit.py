@@ -42,11 +42,7 @@ class Policy:
     name: str
     item: RateLimitItem
     by: Callable[[Request], str]
-
-    @property
-    def text(self) -> str:
-        """The policy as the `RateLimit-Policy` field tells it."""
-        return f'"{self.name}";q={self.item.amount};w={self.item.get_expiry()}'
+    text: str  # as the `RateLimit-Policy` field tells it, made once
 
 
 class Limits(Limiter):
@@ -96,7 +92,7 @@ class Limits(Limiter):
         declared = self._route_limits.get(name)
         if declared is None:
             return None
-        return tuple(Policy(name=str(limit.error_message), item=limit.limit, by=limit.key_func) for limit in declared)
+        return tuple(_policy(str(limit.error_message), limit.limit, limit.key_func) for limit in declared)
 
     def respondent(self, fingerprint: str) -> str:
         """A key for counting that does not tell the fingerprint."""
@@ -112,3 +108,7 @@ class Limits(Limiter):
             request.scope["limits"].append((state, policy.text))
             if not hit.granted:
                 raise TooMany(retry_after=hit.reset_after)
+
+
+def _policy(name: str, item: RateLimitItem, by: Callable[[Request], str]) -> Policy:
+    return Policy(name=name, item=item, by=by, text=f'"{name}";q={item.amount};w={item.get_expiry()}')

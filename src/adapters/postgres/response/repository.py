@@ -2,6 +2,7 @@
 
 from dataclasses import fields
 from datetime import datetime
+from hmac import compare_digest
 from typing import Any
 from uuid import uuid4
 
@@ -176,5 +177,5 @@ def _columns_of(response: Response) -> dict[str, Any]:
 
 
 def _check_owner(row: Record, given: dict[str, Any]) -> None:
-    if given["by_token"] and row["token_hash"] != given["token_hash"]:
+    if given["by_token"] and not compare_digest(row["token_hash"], given["token_hash"]):
         raise TokenRequired

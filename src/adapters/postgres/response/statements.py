@@ -32,7 +32,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.dialects.postgresql import insert as upsert
 
-from adapters.postgres.database import Statement
+from adapters.postgres.database import Statement, parameters
 from adapters.postgres.tables import TIME, answer_changes, erasures, projects, responses, surveys
 from domain.response import Response
 
@@ -157,21 +157,16 @@ LOCK = Statement(
 _columns = [*(field.name for field in fields(Response)), "last_save"]
 BEGIN = Statement(
     upsert(responses)
-    .values({name: bindparam(name, type_=responses.c[name].type) for name in _columns})
+    .values(parameters(responses, _columns))
     .on_conflict_do_nothing(index_elements=[responses.c.project_id, responses.c.pseudonym])
     .returning(responses.c.id)
 )
 STORE = Statement(
     update(responses)
     .where(responses.c.id == bindparam("id"))
-    .values(
-        {
-            name: bindparam(name, type_=responses.c[name].type)
-            for name in ("answers", "seqs", "versions", "revision", "survey_version", "updated_at")
-        }
-    )
+    .values(parameters(responses, ("answers", "seqs", "versions", "revision", "survey_version", "updated_at")))
 )
-LOG = Statement(insert(answer_changes).values({c.name: bindparam(c.name, type_=c.type) for c in answer_changes.c if c.name != "xid"}))
+LOG = Statement(insert(answer_changes).values(parameters(answer_changes, but=["xid"])))
 FORGET_HISTORY = Statement(
     delete(answer_changes).where(answer_changes.c.response_id == bindparam("id"), answer_changes.c.field != bindparam("kept", type_=Text))
 )
