@@ -117,7 +117,7 @@ def test_a_weakness_in_a_database_is_found_by_the_real_auditor(requirements: Pat
     assert judge(said, {"CVE-2026-0001": REASON}).passes
 
 
-@pytest.mark.parametrize("status", [403, 407, 500, 503])
+@pytest.mark.parametrize("status", [403, 503])
 def test_a_database_that_refuses_counts_as_away(requirements: Path, status: int) -> None:
     with database("idna", status=status) as address:
         assert audit(requirements, "--vulnerability-service", "osv", "--osv-url", address) is None

@@ -45,3 +45,10 @@ def test_it_names_every_locked_package_with_its_version_and_its_hashes(bill: byt
 
 def test_it_is_the_same_each_time(bill: bytes, tmp_path: Path) -> None:
     assert make_bill(tmp_path) == bill
+
+
+def test_what_serves_is_not_mixed_with_what_tests(bill: bytes) -> None:
+    tools = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]["dev"]
+    named = {re.split(r"[^\w-]", tool)[0] for tool in tools}
+    assert {"pytest", "ruff"} <= named
+    assert {each["name"] for each in json.loads(bill)["components"]}.isdisjoint(named)
