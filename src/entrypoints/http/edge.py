@@ -19,7 +19,7 @@ from entrypoints.http.problems import Malformed, MethodNotAllowed, UriTooLong, r
 from entrypoints.logs import AccessLog, logger
 
 TARGET_MAX = 8192
-CONTENT_SECURITY_POLICY = b"default-src 'none'; frame-ancestors 'none'"
+CONTENT_SECURITY_POLICY = b"default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; sandbox"
 
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
 ALWAYS = [(b"x-content-type-options", b"nosniff"), (b"referrer-policy", b"no-referrer")]
