@@ -12,6 +12,7 @@ from typing import Any, Protocol, TypeVar
 from uuid import UUID
 
 from domain.api_key import ApiKey
+from domain.audit import Entry
 from domain.export import Column, Format
 from domain.project import Project
 from domain.resource import Filter, Resource, Sort
@@ -467,6 +468,13 @@ class Shared(Protocol):
         """Work everything of a project out anew from now on."""
 
 
+class AuditTrail(Protocol):
+    """What happened, for good: entries are added within the transaction of what they tell of, and never change."""
+
+    async def add(self, *entries: Entry) -> None:
+        """Put entries down, in this order, under the id of the request that brought them, if one did."""
+
+
 class Database(Protocol):
     """The store as a whole."""
 
@@ -484,6 +492,7 @@ class UnitOfWork(Protocol):
     projects: Projects
     resources: Resources
     surveys: Surveys
+    audit: AuditTrail
 
     async def commit(self) -> None:
         """Store everything; from here on it is durable."""

@@ -26,6 +26,7 @@ from adapters.shared import SharedInProcess
 from adapters.system import SystemClock, SystemRandom
 from adapters.tabular.tables import TabularTables
 from application import api_key, project, resource, response, results, retention, session, story, survey, user, user_import
+from entrypoints.request_id import REQUEST_ID
 
 __all__ = ["Container", "EmbeddedPostgres", "EmbeddedPostgresError", "SchemaError", "migrate", "pending"]
 
@@ -63,7 +64,7 @@ class Container(containers.DeclarativeContainer):
     response_reader = providers.Singleton(PostgresResponseReader, pool)
     tables = providers.Singleton(TabularTables)
     published_results = providers.Singleton(PostgresResults, pool)
-    unit_of_work = providers.Singleton(partial, PostgresUnitOfWork, pool)
+    unit_of_work = providers.Singleton(partial, PostgresUnitOfWork, pool, request_id=REQUEST_ID.get)
 
     open_session = providers.Singleton(session.OpenSession, tokens=tokens, random=random, clock=clock)
     hash_new = providers.Singleton(user.HashNewPassword, hasher=hasher, common=common_passwords)

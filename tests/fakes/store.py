@@ -11,6 +11,7 @@ from typing import Protocol
 from uuid import UUID
 
 from domain.api_key import ApiKey
+from domain.audit import Entry
 from domain.project import Project
 from domain.resource import Resource
 from domain.response import Response
@@ -53,6 +54,7 @@ class Tables:
     surveys: dict[int, Survey] = field(default_factory=dict)
     survey_versions: dict[tuple[int, int], PublishedVersion] = field(default_factory=dict)
     responses: dict[int, Response] = field(default_factory=dict)
+    audit: dict[int, Entry] = field(default_factory=dict)
 
     def copy(self) -> "Tables":
         return Tables(**{each.name: copy(getattr(self, each.name)) for each in fields(self)})

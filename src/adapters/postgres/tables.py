@@ -262,3 +262,19 @@ survey_results = Table(
     Column("documents", JSON, nullable=False),
     Column("published_at", TIME, nullable=False),
 )
+
+# Append-only: what happened stays, whoever the actor or the project was.
+audit_entries = Table(
+    "audit_entries",
+    metadata,
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    Column("at", TIME, nullable=False),
+    Column("actor_id", ForeignKey("users.id")),
+    Column("action", Text, nullable=False),
+    Column("project", Text(collation="C")),
+    Column("target_type", Text, nullable=False),
+    Column("target_id", JSONB, nullable=False),
+    Column("changes", JSONB, nullable=False),
+    Column("request_id", Text),
+    Index("ix_audit_entries_target", "target_type", "target_id", "id"),
+)

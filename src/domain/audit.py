@@ -1,0 +1,69 @@
+"""What happened: who did what to which thing, and what it changed."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from domain.text import rfc3339
+from domain.user import User
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Difference:
+    """A field's value before and after, as JSON values."""
+
+    field: str
+    before: Any
+    after: Any
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """What was acted upon: `type` is a noun of the contract, `id` what its address has (a number, a UUID as text, a slug)."""
+
+    type: str
+    id: int | str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """One thing that happened. Without an actor, an operator did it at the command line.
+
+    It never tells anything about a respondent, and no secret.
+    """
+
+    at: datetime
+    actor_id: int | None
+    action: str
+    project: str | None
+    target: Target
+    changes: tuple[Difference, ...] = ()
+
+
+def entry(
+    action: str,
+    target: Target,
+    *,
+    by: User | None,
+    at: datetime,
+    project: str | None = None,
+    changes: tuple[Difference, ...] = (),
+) -> Entry:
+    """An entry for what somebody did; `action` is `noun.verb`."""
+    return Entry(at=at, actor_id=None if by is None else by.id, action=action, project=project, target=target, changes=changes)
+
+
+def differences(before: object | None, after: object | None, *fields: str) -> tuple[Difference, ...]:
+    """What differs between two states of a thing, of these fields alone; None stands for a thing that is not there."""
+    found = ((field, _told(before, field), _told(after, field)) for field in fields)
+    return tuple(Difference(field=field, before=old, after=new) for field, old, new in found if not _same(old, new))
+
+
+def _told(thing: object | None, field: str) -> Any:
+    value = getattr(thing, field, None)
+    return rfc3339(value) if isinstance(value, datetime) else value
+
+
+def _same(one: object, other: object) -> bool:
+    """Equal, and of one type: to Python, true is 1."""
+    return type(one) is type(other) and one == other
