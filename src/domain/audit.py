@@ -1,8 +1,11 @@
 """What happened: who did what to which thing, and what it changed."""
 
+import json
 from dataclasses import dataclass
 from datetime import datetime
+from enum import Enum
 from typing import Any
+from uuid import UUID
 
 from domain.text import rfc3339
 from domain.user import User
@@ -40,6 +43,33 @@ class Entry:
     changes: tuple[Difference, ...] = ()
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recorded:
+    """An entry as it stands in the trail, under its id there and that of the request that brought it, if one did."""
+
+    id: int
+    entry: Entry
+    request_id: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Told:
+    """An entry as people read it: with the username of the actor, if there is one."""
+
+    record: Recorded
+    actor: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuditFilter:
+    """Which entries: of this action, in this project, by the actor of this username, on this target."""
+
+    action: str | None = None
+    project: str | None = None
+    actor: str | None = None
+    target: Target | None = None
+
+
 def entry(
     action: str,
     target: Target,
@@ -60,10 +90,20 @@ def differences(before: object | None, after: object | None, *fields: str) -> tu
 
 
 def _told(thing: object | None, field: str) -> Any:
-    value = getattr(thing, field, None)
-    return rfc3339(value) if isinstance(value, datetime) else value
+    """The value of a field as JSON has it."""
+    match value := getattr(thing, field, None):
+        case datetime():
+            return rfc3339(value)
+        case Enum():
+            return value.value
+        case UUID():
+            return str(value)
+        case set() | frozenset():
+            return sorted(value)
+        case _:
+            return value
 
 
 def _same(one: object, other: object) -> bool:
-    """Equal, and of one type: to Python, true is 1."""
-    return type(one) is type(other) and one == other
+    """Equal, and of the same JSON: to Python, true is 1."""
+    return one == other and json.dumps(one, sort_keys=True) == json.dumps(other, sort_keys=True)

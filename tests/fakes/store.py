@@ -41,7 +41,7 @@ class PublishedVersion:
 
 @dataclass(slots=True, kw_only=True)
 class Tables:
-    """Rows by their key; the entities in them never change. `resources` are kept with the id of their project."""
+    """Rows by their key; the entities in them never change. `resources` are kept with the id of their project, links with their entry's."""
 
     users: dict[int, User] = field(default_factory=dict)
     setup_tokens: dict[str, SetupToken] = field(default_factory=dict)
@@ -55,6 +55,8 @@ class Tables:
     survey_versions: dict[tuple[int, int], PublishedVersion] = field(default_factory=dict)
     responses: dict[int, Response] = field(default_factory=dict)
     audit: dict[int, Entry] = field(default_factory=dict)
+    audit_requests: dict[int, str | None] = field(default_factory=dict)
+    audit_links: dict[int, tuple[int, bytes]] = field(default_factory=dict)
 
     def copy(self) -> "Tables":
         return Tables(**{each.name: copy(getattr(self, each.name)) for each in fields(self)})

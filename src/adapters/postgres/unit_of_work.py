@@ -9,10 +9,11 @@ from adapters.postgres.audit import PostgresAuditTrail
 from adapters.postgres.database import Pool, Transaction
 from adapters.postgres.project import PostgresProjects
 from adapters.postgres.resource import PostgresResources
+from adapters.postgres.retention import PostgresArchive
 from adapters.postgres.session import PostgresSessions
 from adapters.postgres.survey import PostgresSurveys
 from adapters.postgres.user import PostgresSetupTokens, PostgresUsers
-from application.ports import ApiKeys, AuditTrail, Projects, Resources, Sessions, SetupTokens, Surveys, UnitOfWork, Users
+from application.ports import ApiKeys, Archive, AuditTrail, Projects, Resources, Sessions, SetupTokens, Surveys, UnitOfWork, Users
 
 
 class PostgresUnitOfWork(UnitOfWork):
@@ -30,6 +31,7 @@ class PostgresUnitOfWork(UnitOfWork):
         self.projects: Projects = PostgresProjects(self._transaction)
         self.resources: Resources = PostgresResources(self._transaction)
         self.surveys: Surveys = PostgresSurveys(self._transaction)
+        self.archive: Archive = PostgresArchive(self._transaction)
         self.audit: AuditTrail = PostgresAuditTrail(self._transaction, request_id=request_id)
 
     async def __aenter__(self) -> Self:

@@ -13,6 +13,7 @@ from domain.access import Action
 from entrypoints.background import Chore, doing
 from entrypoints.container import Container
 from entrypoints.http.api_key import api_key_routes
+from entrypoints.http.audit import audit_routes
 from entrypoints.http.cross_origin import CrossOrigin
 from entrypoints.http.docs import admin_document, docs_routes, public_document
 from entrypoints.http.edge import Edge, methods_by_path
@@ -110,6 +111,7 @@ def routes_of(use: Container, limits: Limits, *, with_docs: bool = True, with_re
         signed_in_resources(use, limits, guard),
         signed_in_survey(use, limits, guard),
         signed_in_responses(use, limits, guard),
+        audit_routes(use, limits, guard),
     ]
     routes = Routes(public=_flat(public), signed_in=_flat(signed_in), last=project.routes, pages=[])
     if with_docs:
@@ -126,7 +128,7 @@ def routes_of(use: Container, limits: Limits, *, with_docs: bool = True, with_re
 
 def chores_of(use: Container) -> list[Chore]:
     """Everything that the service does by itself, over the use cases of a container."""
-    return []
+    return [Chore(name="chain the audit trail", run=use.chain_audit(), every=1.0)]
 
 
 def make_app(settings: Settings, use: Container) -> Application:
