@@ -63,7 +63,7 @@ class World:
     """Everything that can be done, wired as the container does, on fakes."""
 
     def __init__(self) -> None:
-        store = Store()
+        self.store = store = Store()
         work = partial(FakeUnitOfWork, store)
         self.unit_of_work = work
         self.clock = clock = FakeClock()
@@ -129,6 +129,9 @@ class World:
         self.export_responses = ExportResponses(responses=FakeResponseReader(store), tables=FakeTables())
         self.get_codebook = GetCodebook(surveys=self.surveys)
 
+    async def admin(self, username: str) -> User:
+        return await self.users.add(user(username, role=Role.ADMIN))
+
     async def signed_up(self, username: str = "lovelace") -> SignedIn:
         return await self.register(username=username, email=f"{username}@example.org", password=PASSWORD)
 
@@ -143,7 +146,7 @@ async def world() -> World:
 
 @pytest.fixture
 async def admin(world: World) -> User:
-    return await world.users.add(user("grace", role=Role.ADMIN))
+    return await world.admin("grace")
 
 
 @pytest.fixture
