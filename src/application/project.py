@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from application.ports import Clock, Counts, Projects, Shared, UnitOfWorkFactory
+from application.ports import Clock, Counts, Projects, Shared, UnitOfWork, UnitOfWorkFactory
 from domain.access import Action, require
 from domain.audit import Entry, Target, differences, entry
 from domain.project import Project, new_project
@@ -25,12 +25,16 @@ class CreateProject:
     clock: Clock
 
     async def __call__(self, *, slug: str, title: str, description: str | None = None, by: User) -> Project:
-        require(by, Action.PROJECT_CREATE)
-        project = new_project(slug=slug, title=title, description=description, at=self.clock.now())
         async with self.unit_of_work() as work:
-            added = await work.projects.add(project)
-            await work.audit.add(project_entry("project.create", None, added, by=by))
+            made = await self.within(work, slug=slug, title=title, description=description, by=by)
             await work.commit()
+        return made
+
+    async def within(self, work: UnitOfWork, *, slug: str, title: str, description: str | None = None, by: User) -> Project:
+        """The same within somebody else's unit of work."""
+        require(by, Action.PROJECT_CREATE)
+        added = await work.projects.add(new_project(slug=slug, title=title, description=description, at=self.clock.now()))
+        await work.audit.add(project_entry("project.create", None, added, by=by))
         return added
 
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from application.ports import After, Clock, Document, NumberedPage, Page, ResourceReader, UnitOfWorkFactory
+from application.ports import After, Clock, Document, NumberedPage, Page, ResourceReader, UnitOfWork, UnitOfWorkFactory
 from domain.access import Action, require
 from domain.audit import Entry, Target, differences, entry
 from domain.resource import Filter, Resource, Sort, Status, new_resource
@@ -37,6 +37,23 @@ class CreateResource:
         attributes: dict[str, Any],
         by: User,
     ) -> Resource:
+        async with self.unit_of_work() as work:
+            made = await self.within(work, project=project, name=name, description=description, status=status, attributes=attributes, by=by)
+            await work.commit()
+        return made
+
+    async def within(
+        self,
+        work: UnitOfWork,
+        *,
+        project: str,
+        name: str,
+        description: str | None = None,
+        status: Status = Status.ACTIVE,
+        attributes: dict[str, Any],
+        by: User,
+    ) -> Resource:
+        """The same within somebody else's unit of work."""
         resource = new_resource(
             project=project,
             name=name,
@@ -46,10 +63,8 @@ class CreateResource:
             by=by,
             at=self.clock.now(),
         )
-        async with self.unit_of_work() as work:
-            added = await work.resources.add(resource)
-            await work.audit.add(resource_entry("resource.create", None, added, by=by))
-            await work.commit()
+        added = await work.resources.add(resource)
+        await work.audit.add(resource_entry("resource.create", None, added, by=by))
         return added
 
 

@@ -12,7 +12,7 @@ from domain.text import rfc3339
 class PurgeOld:
     """Remove, for good, what was deleted longer ago than `age`, and responses of closed surveys that did not change since then.
 
-    Ended sessions and used-up tokens of that age go as well. A dry run counts the same and removes nothing.
+    Ended sessions, used-up tokens and outcomes that had expired by then go as well. A dry run counts the same and removes nothing.
     """
 
     unit_of_work: UnitOfWorkFactory

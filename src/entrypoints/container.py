@@ -27,7 +27,21 @@ from adapters.security.tokens import JoseTokens
 from adapters.shared import SharedInProcess
 from adapters.system import SystemClock, SystemRandom
 from adapters.tabular.tables import TabularTables
-from application import api_key, audit, project, resource, response, results, retention, session, story, survey, user, user_import
+from application import (
+    api_key,
+    audit,
+    idempotency,
+    project,
+    resource,
+    response,
+    results,
+    retention,
+    session,
+    story,
+    survey,
+    user,
+    user_import,
+)
 from entrypoints.request_id import REQUEST_ID
 
 __all__ = ["Container", "EmbeddedPostgres", "EmbeddedPostgresError", "SchemaError", "migrate", "pending"]
@@ -71,6 +85,7 @@ class Container(containers.DeclarativeContainer):
     audit_chain = providers.Singleton(PostgresAuditChain, pool)
     unit_of_work = providers.Singleton(partial, PostgresUnitOfWork, pool, request_id=REQUEST_ID.get)
 
+    once = providers.Singleton(idempotency.Once, unit_of_work=unit_of_work, clock=clock)
     open_session = providers.Singleton(session.OpenSession, tokens=tokens, random=random, clock=clock)
     hash_new = providers.Singleton(user.HashNewPassword, hasher=hasher, common=common_passwords)
     check_password = providers.Singleton(

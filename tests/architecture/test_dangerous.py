@@ -13,7 +13,10 @@ MODULES = {
     *("dill", "jsonpickle", "marshal", "pickle", "shelve", "defusedxml", "lxml", "xml"),
     *("jinja2", "mako", "random"),
 }
-ALLOWED = {"entrypoints/http/edge.py": {"random", "random.getrandbits"}}  # the id of a request, which is no secret
+ALLOWED = {  # where chance is no secret: the id of a request, the pause of a chore
+    "entrypoints/http/edge.py": {"random", "random.getrandbits"},
+    "entrypoints/background.py": {"random", "random.uniform"},
+}
 CALLS = {"eval", "exec", "compile", "__import__", "os.system", "os.popen", "hashlib.md5", "hashlib.sha1", "yaml.unsafe_load"}
 
 

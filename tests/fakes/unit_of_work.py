@@ -4,10 +4,24 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
-from application.ports import ApiKeys, Archive, AuditTrail, Database, Projects, Resources, Sessions, SetupTokens, Surveys, UnitOfWork, Users
+from application.ports import (
+    ApiKeys,
+    Archive,
+    AuditTrail,
+    Database,
+    Projects,
+    Replays,
+    Resources,
+    Sessions,
+    SetupTokens,
+    Surveys,
+    UnitOfWork,
+    Users,
+)
 from domain.errors import Unavailable
 from tests.fakes.api_key import FakeApiKeys
 from tests.fakes.audit import FakeAuditTrail
+from tests.fakes.idempotency import FakeReplays
 from tests.fakes.project import FakeProjects
 from tests.fakes.resource import FakeResources
 from tests.fakes.retention import FakeArchive
@@ -30,6 +44,7 @@ class FakeUnitOfWork(UnitOfWork):
         self.surveys: Surveys = FakeSurveys(self._draft)
         self.archive: Archive = FakeArchive(self._draft)
         self.audit: AuditTrail = FakeAuditTrail(self._draft, request_id=request_id)
+        self.replays: Replays = FakeReplays(self._draft)
 
     async def __aenter__(self) -> Self:
         await self._store.lock.acquire()

@@ -5,6 +5,7 @@ from datetime import datetime
 from sqlalchemy import Delete, Table, bindparam, delete, func, insert, or_, select
 
 from adapters.postgres.database import Executor, Statement
+from adapters.postgres.idempotency import SWEEP_ALL
 from adapters.postgres.tables import (
     TIME,
     erasures,
@@ -69,4 +70,5 @@ class PostgresArchive(Archive):
         counts["projects"] = (await self._run.one(PROJECTS, before=before))["n"]
         await self._run.row(TOKENS, before=before)
         counts["sessions"] = (await self._run.one(SESSIONS, before=before))["n"]
+        await self._run.row(SWEEP_ALL, at=before)
         return counts

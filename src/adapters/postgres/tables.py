@@ -327,3 +327,17 @@ FOR EACH STATEMENT EXECUTE FUNCTION audit_await_link()
 _REFUSALS = [_REFUSE.format(table=table) for table in ("audit_entries", "audit_links")]
 for _statement in (_REFUSE_CHANGE, _AWAIT_LINK, *_REFUSALS, _AWAIT):
     event.listen(metadata, "after_create", DDL(_statement))  # type: ignore[no-untyped-call]
+
+
+# What was answered under an idempotency key, as the edge encoded it, until it expires.
+replays = Table(
+    "replays",
+    metadata,
+    Column("user_id", ForeignKey("users.id"), nullable=False),
+    Column("key", Text, nullable=False),
+    Column("fingerprint", LargeBinary, nullable=False),
+    Column("outcome", LargeBinary, nullable=False),
+    Column("expires_at", TIME, nullable=False),
+    PrimaryKeyConstraint("user_id", "key"),
+    Index("ix_replays_expires_at", "expires_at"),
+)

@@ -6,6 +6,7 @@ import pytest
 
 from application.api_key import AuthenticateKey, CreateApiKey, ListApiKeys, NoteKeyUse, RevokeApiKey
 from application.audit import ChainAudit, ListAudit, ListHistory, VerifyAudit
+from application.idempotency import Once
 from application.project import CreateProject, DeleteProject, GetProject, ListProjects, UpdateProject
 from application.resource import CreateResource, DeleteResource, GetResource, ListResources, RestoreResource, UpdateResource
 from application.response import EraseResponse, ExportResponses, GetCodebook, GetResponse, ListResponses, SaveAnswers, UpsertAnswer
@@ -63,20 +64,16 @@ class World:
     """Everything that can be done, wired as the container does, on fakes."""
 
     def __init__(self) -> None:
-        store = Store()
+        self.store = store = Store()
         work = partial(FakeUnitOfWork, store)
         self.unit_of_work = work
         self.clock = clock = FakeClock()
         self.hasher = hasher = FakeHasher()
         random, tokens, respondents = FakeRandom(), FakeTokens(), FakeRespondents()
         self.users, self.projects, self.sessions = FakeUsers(store), FakeProjects(store), FakeSessions(store)
-        self.surveys, resources, reader, responses = (
-            FakeSurveys(store),
-            FakeResources(store),
-            FakeResourceReader(store),
-            FakeResponses(store),
-        )
+        self.surveys, reader, responses = FakeSurveys(store), FakeResourceReader(store), FakeResponses(store)
 
+        self.once = Once(unit_of_work=work, clock=clock)
         open_session = OpenSession(tokens=tokens, random=random, clock=clock)
         hash_new = HashNewPassword(hasher=hasher, common=FakeCommonPasswords())
         check = CheckPassword(users=self.users, failures=FakeSignInFailures(store), hasher=hasher, clock=clock)
@@ -136,9 +133,12 @@ class World:
         chain, sealer = FakeAuditChain(store), FakeSealer()
         self.audit = FakeAuditReader(store)
         self.list_audit = ListAudit(audit=self.audit)
-        self.list_history = ListHistory(resources=resources, audit=self.audit)
+        self.list_history = ListHistory(resources=FakeResources(store), audit=self.audit)
         self.chain_audit = ChainAudit(chain=chain, sealer=sealer)
         self.verify_audit = VerifyAudit(chain=chain, sealer=sealer)
+
+    async def admin(self, username: str) -> User:
+        return await self.users.add(user(username, role=Role.ADMIN))
 
     async def signed_up(self, username: str = "lovelace") -> SignedIn:
         return await self.register(username=username, email=f"{username}@example.org", password=PASSWORD)
@@ -154,7 +154,7 @@ async def world() -> World:
 
 @pytest.fixture
 async def admin(world: World) -> User:
-    return await world.users.add(user("grace", role=Role.ADMIN))
+    return await world.admin("grace")
 
 
 @pytest.fixture
