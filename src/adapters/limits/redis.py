@@ -78,6 +78,8 @@ class RedisWindows(Windows):
                 task.cancel()
                 with suppress(asyncio.CancelledError):
                     await task
+        for asked in self._waiting:  # a task that is cancelled before its first step does nothing, its `finally` included
+            _tell(asked, None)
         await self._link.close()
 
     @property
