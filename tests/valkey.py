@@ -42,6 +42,10 @@ class RedisServer:
             connection.sendall(b"".join([f"*{len(words)}\r\n".encode(), *(f"${len(word)}\r\n{word}\r\n".encode() for word in words)]))
             return connection.recv(1_000_000)
 
+    def clients(self) -> int:
+        """How many connections it has, this question's own aside."""
+        return self.ask("CLIENT", "LIST").count(b"id=") - 1
+
     def _answers(self) -> bool:
         try:
             return self.ask("PING") == b"+PONG\r\n"

@@ -178,6 +178,8 @@ def test_the_script_counts_as_the_definition_does(valkey: RedisServer, limits: t
 def test_a_clock_that_is_set_back_grants_no_more(valkey: RedisServer) -> None:
     hits, limit, at = ScriptedHits(valkey), Limit(amount=2, seconds=10), 1_700_000_000_000_000
     assert [hits.hit("a", limit, at + step).granted for step in (0, -3_000_000, -1)] == [True, True, False]
+    assert hits.hit("a", limit, at - 3_000_000) == Hit(granted=False, remaining=0, reset_after=13.0)
+    assert not hits.hit("a", limit, at + 9_999_999).granted
     assert hits.hit("a", limit, at + 10_000_000).granted
     assert hits.hit("a", limit, at - 3_600_000_000).granted, "set back by more than a window, it does not bar for an hour"
 

@@ -149,6 +149,7 @@ def main() -> int:
         settings = {"RATE_LIMITS": f"public-read={options.limit}/h", "REDIS_URL": valkey.url, "LOG_FORMAT": "json"}
         service = Service(folder, "--workers", str(WORKERS), **settings).wait_ready()
         try:
+            until(lambda: valkey.clients() == WORKERS, "both workers serve")
             drilled = asyncio.run(_drill(service, valkey, windows=options.windows, limit=options.limit, spoofed=options.spoofed))
         finally:
             valkey.resume()

@@ -29,6 +29,7 @@ def valkey() -> Iterator[RedisServer]:
 def shared(database: dict[str, str], valkey: RedisServer) -> Iterator[Service]:
     settings = {"ADMIN_PASSWORD": ADMIN_PASSWORD, "RATE_LIMITS": RATES, "REDIS_URL": valkey.url, "LOG_FORMAT": "json"} | database
     with serving("--demo", "--workers", str(WORKERS), folder=None, **settings) as service:
+        until(lambda: valkey.clients() == WORKERS, "both workers serve")
         yield service
 
 

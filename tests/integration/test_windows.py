@@ -71,11 +71,6 @@ async def hits(windows: RedisWindows, times: int, key: str = "a", limit: Limit =
     return [hit.granted for hit in await asyncio.gather(*(windows.hit((key,), limit) for _ in range(times)))]
 
 
-def connections(valkey: RedisServer) -> int:
-    """Of others than the one that asks."""
-    return valkey.ask("CLIENT", "LIST").count(b"id=") - 1
-
-
 async def test_while_redis_hangs_everything_is_answered_and_nothing_waits_twice(windows: RedisWindows, valkey: RedisServer) -> None:
     valkey.pause()
     with capture_logs() as logs:
@@ -163,17 +158,17 @@ async def test_whoever_leaves_takes_nobody_along(windows: RedisWindows) -> None:
 
 
 async def test_one_connection_serves_all_and_none_is_left_behind(valkey: RedisServer, caplog: pytest.LogCaptureFixture) -> None:
-    before = connections(valkey)
+    before = valkey.clients()
     async with RedisWindows(valkey.url, key=SECRET) as windows:
         for number in range(3):
             await hits(windows, BATCH * 3, f"a{number}")
-            assert connections(valkey) == before + 1
+            assert valkey.clients() == before + 1
             valkey.pause()
             await hits(windows, BATCH * 3, f"b{number}")
             valkey.resume()
             await eventually(lambda: windows.is_shared, "Redis is found again")
-            await eventually(lambda: connections(valkey) == before + 1, "one connection is left")
-    await eventually(lambda: connections(valkey) == before, "no connection is left")
+            await eventually(lambda: valkey.clients() == before + 1, "one connection is left")
+    await eventually(lambda: valkey.clients() == before, "no connection is left")
     assert not [record for record in caplog.records if record.levelno >= logging.ERROR], caplog.text
 
 

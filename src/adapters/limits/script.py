@@ -1,7 +1,7 @@
 """What Redis does for a batch of hits, in one step that nothing comes between.
 
-A key is the list of the times of its hits, in microseconds, oldest first. A time is that of Redis, so that the clocks of the workers
-do not matter; where that clock is set back, a hit counts as of the newest one before it, unless that is more than a window ahead.
+A key is the list of the times of its hits, in microseconds, first come first. A time is that of Redis, so that the clocks of the workers
+do not matter. Where that clock is set back, a hit counts for as long as those before it; set back by more than a window, it begins anew.
 """
 
 from application.ports import Hit, Limit
@@ -18,8 +18,6 @@ for i, key in ipairs(KEYS) do
     local newest = tonumber(redis.call('LINDEX', key, -1) or now)
     if newest - now > span then
         redis.call('DEL', key)
-    elseif newest > now then
-        now = newest
     end
     local oldest = tonumber(redis.call('LINDEX', key, 0) or now)
     while oldest <= now - span do
