@@ -12,7 +12,8 @@ _HEAD = """# Who may do what
 
 Written by `make docs` from `domain/access.py` and the routes, and held equal to them by a test; another test asks every route as everybody.
 
-*own*: only what the person made. The actions on `self`, `session`, `password` and `api-key` reach nobody else's: those are 404. *API key*: whether a key may do it for its user, with the scope `read` for `GET` and `write` for all else.
+*own*: only what the person made; `self`, `session`, `password` and `api-key` are about oneself alone, and what is another's is 404.
+*API key*: whether a key may do it for its user, with the scope `read` for `GET` and `write` for all else.
 
 | action | member | annotator | admin | API key | routes |
 | --- | --- | --- | --- | --- | --- |
