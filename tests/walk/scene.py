@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from itertools import count
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -81,10 +82,10 @@ class Scene:
 
 
 @asynccontextmanager
-async def scene_in(database_url: str) -> AsyncIterator[Scene]:
-    """A scene in an empty database: everything is the service's own but the cost of hashing a password."""
+async def scene_in(database_url: str, folder: Path) -> AsyncIterator[Scene]:
+    """A scene in an empty database and folder: everything is the service's own but the cost of hashing a password."""
     await migrate(database_url)
-    given: dict[str, Any] = {"registration": "open", "rate_limits": "off", "docs": "on"}
+    given: dict[str, Any] = {"registration": "open", "rate_limits": "off", "docs": "on", "data_dir": folder}
     settings = Settings(**given)
     use = Deployment(database_url=database_url, secret_keys=("0" * 32,), pepper="0" * 32).container(settings)
     use.hasher.override(FakeHasher())

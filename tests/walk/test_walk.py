@@ -27,9 +27,9 @@ pytestmark = pytest.mark.xdist_group("walk")
 
 
 @pytest.fixture(scope="module")
-async def scene(server: str) -> AsyncIterator[Scene]:
+async def scene(server: str, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Scene]:
     url = await make_database(server)
-    async with scene_in(url) as running:
+    async with scene_in(url, tmp_path_factory.mktemp("walk")) as running:
         yield running
     await drop_database(url, server=server)
 
@@ -107,6 +107,15 @@ async def test_everybody_may_what_the_table_says(scene: Scene, method: str, path
             assert (whose, told(answer)) == (whose, expected(route, caller, method=method, is_own=is_own))
             asked += 1
     assert asked == len(CALLERS) * (2 if by_owner else 1) >= 10
+
+
+@pytest.mark.parametrize("path", [path for method, path in KNOWN if method == "GET"])
+async def test_head_is_for_those_whom_get_is_for(scene: Scene, path: str) -> None:
+    route, example = KNOWN["GET", path], EXAMPLES["GET", path]
+    for caller in CALLERS:
+        code = expected(route, caller, method="GET", is_own=True)
+        answer = await ask(scene, "HEAD", path, example, caller, is_own=True)
+        assert (str(caller), answer.status_code) == (str(caller), 200 if code is ALLOWED else STATUS.get(code, 403))
 
 
 def test_the_page_says_what_the_table_says() -> None:
