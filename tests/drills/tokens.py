@@ -6,7 +6,7 @@ import json
 import sys
 import time
 from collections import Counter, defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import httpx
@@ -22,12 +22,13 @@ CODES = {"invalid-token", "unauthenticated"}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sent:
-    """A forged token and what came of it."""
+    """A forged token and what came of it. `at_best` is the shortest time of several, where the first was too long."""
 
     forged: Forged
     status: int
     fault: str | None
     milliseconds: float
+    at_best: float
 
 
 def material_of(service: Service) -> Material:
@@ -77,7 +78,8 @@ def send(connection: http.client.HTTPConnection, forged: Forged) -> Sent:
     response = connection.getresponse()
     body = response.read()
     milliseconds = (time.perf_counter() - began) * 1000
-    return Sent(forged=forged, status=response.status, fault=fault_of(response.status, response.headers, body), milliseconds=milliseconds)
+    fault = fault_of(response.status, response.headers, body)
+    return Sent(forged=forged, status=response.status, fault=fault, milliseconds=milliseconds, at_best=milliseconds)
 
 
 def drill(service: Service, *, seed: int) -> list[Sent]:
@@ -85,14 +87,17 @@ def drill(service: Service, *, seed: int) -> list[Sent]:
     material = material_of(service)
     assert _opens(service, material), "the genuine token is refused"
     connection = http.client.HTTPConnection("127.0.0.1", service.port, timeout=30)
-    sent = [send(connection, forged) for forged in corpus(material, seed=seed)]
-    slow = [one for one in sent if one.milliseconds > LONGEST_MS]
-    for one in slow:  # the machine may have been busy: the token is to blame only if it is slow each time
-        again = min(send(connection, one.forged).milliseconds for _ in range(AGAIN))
-        print(f"{one.forged.kind}: {one.milliseconds:.1f} ms, at best {again:.1f} ms in {AGAIN} more", file=sys.stderr)
+    sent = [_timed_again(connection, send(connection, forged)) for forged in corpus(material, seed=seed)]
     connection.close()
     assert _opens(service, material), "the genuine token was lost on the way"
     return sent
+
+
+def _timed_again(connection: http.client.HTTPConnection, sent: Sent) -> Sent:
+    """The same, after more attempts where it took too long: the machine may have been busy, but a token to blame is slow each time."""
+    if sent.milliseconds <= LONGEST_MS:
+        return sent
+    return replace(sent, at_best=min(send(connection, sent.forged).milliseconds for _ in range(AGAIN)))
 
 
 def _opens(service: Service, material: Material) -> bool:
@@ -101,7 +106,7 @@ def _opens(service: Service, material: Material) -> bool:
 
 
 def report(sent: list[Sent]) -> int:
-    """Print what came of it; how many answers no forged token may get, or came too late."""
+    """Print what came of it; how many answers no forged token may get, or came too late each time."""
     by_kind: defaultdict[str, list[Sent]] = defaultdict(list)
     for one in sent:
         by_kind[one.forged.kind].append(one)
@@ -110,15 +115,16 @@ def report(sent: list[Sent]) -> int:
         refused = sum(one.status == 401 for one in those)
         longest = max(one.milliseconds for one in those)
         print(f"{kind:16}{len(those):8}{refused:8}{len(those) - refused:8}{longest:12.1f}")
-    print(
-        "answers by status: " + ", ".join(f"{status}: {number}" for status, number in sorted(Counter(one.status for one in sent).items()))
-    )
+    statuses = sorted(Counter(one.status for one in sent).items())
+    print("answers by status: " + ", ".join(f"{status}: {number}" for status, number in statuses))
     faults = [one for one in sent if one.fault]
     for one in faults[:20]:
         print(f"{one.forged.kind}: {one.fault}: {one.forged.header[:300]!r}")
-    late = sum(one.milliseconds > LONGEST_MS for one in sent)
-    print(f"answers that no forged token may get: {len(faults)}; over {LONGEST_MS:.0f} ms: {late}")
-    return len(faults) + late
+    once = sum(one.milliseconds > LONGEST_MS for one in sent)
+    always = sum(one.at_best > LONGEST_MS for one in sent)
+    print(f"answers that no forged token may get: {len(faults)}")
+    print(f"over {LONGEST_MS:.0f} ms: {once}; of these each time, in {AGAIN} more attempts: {always}")
+    return len(faults) + always
 
 
 def main() -> int:
