@@ -120,8 +120,8 @@ class AuditReaderContract:
         assert len(await told(stage, AuditFilter(project="story"))) == 7
         assert len(await told(stage, AuditFilter(actor="ada"))) == 7
         assert len(await told(stage, AuditFilter(target=Target(type="resource", id=1)))) == 6
-        for nothing in ({"action": "resource"}, {"project": "Story"}, {"actor": "emmy"}, {"actor": ""}):
-            assert await told(stage, AuditFilter(**nothing)) == []
+        for nothing in (AuditFilter(action="resource"), AuditFilter(project="Story"), AuditFilter(actor="emmy"), AuditFilter(actor="")):
+            assert await told(stage, nothing) == []
 
 
 class TestFakeAuditReader(InMemory, AuditReaderContract):
