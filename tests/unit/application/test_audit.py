@@ -53,7 +53,7 @@ async def test_projects(world: World, admin: User) -> None:
 async def test_resources(world: World, admin: User, member: User) -> None:
     await world.create_project(slug="story", title="A story", by=admin)
     made = await world.create_resource(project="story", name="One", attributes={"a": 1}, by=member)
-    at = {"project": "story", "resource_id": made.id, "expected": None}
+    at: dict[str, Any] = {"project": "story", "resource_id": made.id, "expected": None}
     world.clock.advance(timedelta(seconds=1))
     await world.update_resource(**at, changes={"attributes": {"a": True}, "name": "One"}, by=member)
     await world.update_resource(**at, changes={}, by=member)
@@ -124,7 +124,7 @@ async def test_accounts_made_by_an_admin_an_operator_and_oneself(world: World, a
 async def test_what_admins_do_to_accounts(world: World, admin: User) -> None:
     user = (await world.signed_up()).user
     since = await count(world)
-    to = {"user_id": user.id, "expected": None, "by": admin}
+    to: dict[str, Any] = {"user_id": user.id, "expected": None, "by": admin}
     await world.administer(**to, role=Role.ANNOTATOR)
     await world.administer(**to, role=Role.ANNOTATOR)
     await world.administer(**to, role=Role.MEMBER, is_active=False)
@@ -276,14 +276,15 @@ async def test_a_history_is_for_the_creator_annotators_and_admins_also_when_dele
     made = await world.create_resource(project="story", name="One", attributes={}, by=member)
     await world.create_resource(project="story", name="Two", attributes={}, by=member)
     await world.delete_resource(project="story", resource_id=made.id, expected=None, by=admin)
-    at = {"project": "story", "resource_id": made.id, "before": None, "limit": 9}
+    at: dict[str, Any] = {"project": "story", "resource_id": made.id, "before": None, "limit": 9}
     for person in (member, other, admin):
         found = await world.list_history(**at, by=person)
         assert [each.record.entry.action for each in found] == ["resource.delete", "resource.create"]
     stranger = (await world.signed_up()).user
     with pytest.raises(NotTheOwner):
         await world.list_history(**at, by=stranger)
-    for absent in ({"project": "other"}, {"resource_id": made.id + 1000}):
+    absences: list[dict[str, Any]] = [{"project": "other"}, {"resource_id": made.id + 1000}]
+    for absent in absences:
         with pytest.raises(NotFound):
             await world.list_history(**at | absent, by=admin)
 
