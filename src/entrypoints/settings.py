@@ -50,7 +50,9 @@ class Settings(BaseSettings):
     secret_key: Annotated[tuple[str, ...], NoDecode] = Field(
         (), description="signs tokens: 32 bytes or more; several, comma-separated, to rotate: the first signs, all verify"
     )
-    pepper: str | None = Field(None, description="keys the pseudonyms of respondents: 32 bytes or more; never change it")
+    pepper: str | None = Field(
+        None, description="keys the pseudonyms of respondents and the chain of the audit trail: 32 bytes or more; never change it"
+    )
     admin_password: str | None = Field(None, description="password of the first `admin`; absent: a random one, printed once")
     registration: Literal["closed", "open"] = Field("closed", description="whether people may make their own accounts")
     trusted_proxies: Annotated[tuple[Network, ...], NoDecode] = Field(

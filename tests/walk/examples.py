@@ -144,6 +144,7 @@ EXAMPLES: dict[tuple[str, str], Example] = {
     ("PATCH", "/admin/{project}/resources/{resource_id}"): Example(json={"name": "Figure 2"}),
     ("DELETE", "/admin/{project}/resources/{resource_id}"): Example(),
     ("POST", "/admin/{project}/resources/{resource_id}/restore"): Example(before=_delete_it),
+    ("GET", "/admin/{project}/resources/{resource_id}/history"): Example(),
     # surveys and responses
     ("GET", "/{project}/survey"): Example(),
     ("GET", "/{project}/survey/codebook"): Example(),
@@ -179,5 +180,6 @@ EXAMPLES: dict[tuple[str, str], Example] = {
     ("GET", "/admin/users/{user_id}"): Example(),
     ("PATCH", "/admin/users/{user_id}"): Example(json={"role": "annotator"}),
     ("POST", "/admin/users/{user_id}/reset"): Example(),
+    ("GET", "/admin/audit"): Example(),
     ("POST", "/admin/users/import"): Example(text=_accounts, headers={"content-type": "text/csv"}),
 }
