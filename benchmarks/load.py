@@ -18,7 +18,7 @@ from typing import Any
 
 import uvloop
 
-from benchmarks.workloads import WORKLOADS, Request, Target
+from benchmarks.workloads import WORKLOADS, Project, Request, Target
 
 LOOPBACK = "127.0.0.1"
 PATIENCE_SECONDS = 30.0  # for what is still on its way when the time is up
@@ -175,7 +175,9 @@ def _cpu_seconds(pid: int) -> float:
 def main() -> None:
     """Carry out the order that standard input holds."""
     given = json.load(sys.stdin)
-    order = Order(**given | {"target": Target(**given["target"])})
+    there = given["target"]
+    target = Target(**there | {name: Project(**there[name]) for name in ("small", "large")})
+    order = Order(**given | {"target": target})
     json.dump(asdict(uvloop.run(_carry_out(order))), sys.stdout)
 
 

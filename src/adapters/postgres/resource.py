@@ -58,7 +58,11 @@ _by_id = _in_project.where(resources.c.id == bindparam("resource_id"))
 LOCK = Statement(_by_id.where(_live))
 LOCK_ANY = Statement(_by_id)
 LOCK_BY_NAME = Statement(_in_project.where(_live, resources.c.name_key == bindparam("name_key")))
-SAVE = Statement(update(resources).where(resources.c.id == bindparam("id")).values(parameters(resources, _stored)))
+SAVE = Statement(
+    update(resources)
+    .where(resources.c.project_id == _project_id.scalar_subquery(), resources.c.id == bindparam("id"))
+    .values(parameters(resources, _stored))
+)
 
 
 def _row(resource: Resource) -> dict[str, Any]:
