@@ -1,12 +1,13 @@
 # Needs Python 3.11 or newer and make; everything else is made here.
 PYTHON ?= python3
 VENV ?= .venv
+BUILD ?= build
 PORT ?= 8000
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test check format bench fuzz drill-survey drill-export lock clean
+.PHONY: help setup run test check audit bill format bench fuzz drill-survey drill-export lock clean
 
 help: ## Show what can be made
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -26,11 +27,18 @@ run: $(STAMP) ## Serve http://127.0.0.1:8000 with the demo, on a PostgreSQL of i
 test: $(STAMP) ## Run every test
 	$(BIN)/python -m pytest -q -n 2 --dist loadgroup
 
-check: $(STAMP) ## Format, lint, types, architecture
+check: $(STAMP) audit bill ## Format, lint, types, architecture, known weaknesses of dependencies, bill of materials
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+audit: $(STAMP) ## Look up known weaknesses of what the service runs on
+	$(BIN)/python -m tests.supply.audit
+
+bill: $(STAMP) ## Write the bill of materials (CycloneDX) to build/bom.json, checked against its schema
+	@mkdir -p $(BUILD)
+	$(BIN)/python -W ignore::UserWarning -m cyclonedx_py requirements --pyproject pyproject.toml --output-reproducible --validate --output-file $(BUILD)/bom.json requirements.txt
 
 format: $(STAMP) ## Put the code into its format
 	$(BIN)/ruff format .
@@ -53,4 +61,4 @@ lock: $(STAMP) ## Write the requirements anew from pyproject.toml (needs the pac
 	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-header --no-annotate --extra dev -c requirements.txt pyproject.toml -o requirements-dev.txt
 
 clean: ## Remove the virtual environment and caches; never the data in ./var
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache src/*.egg-info
+	rm -rf $(VENV) $(BUILD) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache src/*.egg-info

@@ -141,7 +141,13 @@ class Bare:
             async with connection.transaction():
                 found = dict(await connection.fetchrow(LOCK.sql, *LOCK.arguments({"project": self._slug, "resource_id": resource_id})))
                 search_text = f"{found['name']}\x1f{description}".casefold()
-                found |= {"description": description, "search_text": search_text, "updated_at": now, "version": found["version"] + 1}
+                found |= {
+                    "description": description,
+                    "search_text": search_text,
+                    "updated_at": now,
+                    "version": found["version"] + 1,
+                    "project": self._slug,
+                }
                 await connection.execute(SAVE.sql, *SAVE.arguments(found))
         finally:
             self._free.append(connection)

@@ -160,6 +160,6 @@ WORKLOADS = {
         Workload(name="search", title="a rare word in a million", rivals=(Rival(program="bare"), NAIVE), requests=_search, connections=4),
         Workload(name="edit", title="edit, signed in", rivals=(Rival(program="bare", needs=0.25), NAIVE), requests=_edit, is_read=False),
         Workload(name="save", title="save an answer", rivals=(Rival(program="bare", needs=0.55), NAIVE), requests=_save, is_read=False),
-        Workload(name="results", title="results of a survey", rivals=(NAIVE,), requests=_results),
+        Workload(name="results", title="results of a survey", rivals=(NAIVE,), requests=_results, connections=4),
     )
 }

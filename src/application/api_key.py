@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from application.ports import ApiKeys, Clock, Random, UnitOfWorkFactory
 from domain.access import Action, require
 from domain.api_key import MARK, ApiKey, Scope, new_api_key
+from domain.audit import Target, differences, entry
 from domain.session import InvalidToken
 from domain.user import User
 
@@ -37,6 +38,8 @@ class CreateApiKey:
             live = await work.api_keys.count(by.id, at=now)
             key = new_api_key(user_id=by.id, name=name, scopes=scopes, expires_in_days=expires_in_days, secret=secret, live=live, at=now)
             key = await work.api_keys.add(key, secret=secret)
+            told = differences(None, key, "name", "scopes", "prefix", "expires_at")
+            await work.audit.add(entry("api-key.create", Target(type="api-key", id=key.id), by=by, at=now, changes=told))
             await work.commit()
         return MadeKey(key=key, secret=secret)
 
@@ -57,12 +60,16 @@ class ListApiKeys:
 class RevokeApiKey:
     """Revoke one of one's own live keys: it opens nothing from the next request on."""
 
-    api_keys: ApiKeys
+    unit_of_work: UnitOfWorkFactory
     clock: Clock
 
     async def __call__(self, *, key_id: int, by: User) -> None:
         require(by, Action.API_KEY_REVOKE)
-        await self.api_keys.revoke(key_id, user_id=by.id, at=self.clock.now())
+        now = self.clock.now()
+        async with self.unit_of_work() as work:
+            await work.api_keys.revoke(key_id, user_id=by.id, at=now)
+            await work.audit.add(entry("api-key.revoke", Target(type="api-key", id=key_id), by=by, at=now))
+            await work.commit()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

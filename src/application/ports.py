@@ -12,7 +12,10 @@ from typing import Any, Protocol, TypeVar
 from uuid import UUID
 
 from domain.api_key import ApiKey
+from domain.audit import AuditFilter, Entry, Recorded, Told
+from domain.audit_chain import Head, Link
 from domain.export import Column, Format
+from domain.idempotency import Keyed
 from domain.project import Project
 from domain.resource import Filter, Resource, Sort
 from domain.response import Outcome, Response
@@ -152,14 +155,14 @@ class Sessions(Protocol):
     async def page(self, user_id: int, *, at: datetime, after: UUID, limit: int) -> list[Session]:
         """Up to `limit` live sessions of a user by id, from after this id on: as they began."""
 
-    async def end(self, session_id: UUID, *, at: datetime) -> None:
-        """End a session; one that has ended stays as it is."""
+    async def end(self, session_id: UUID, *, at: datetime) -> int | None:
+        """End a session; one that has ended stays as it is. Whose it was, when it ended now."""
 
     async def end_own(self, session_id: UUID, *, user_id: int, at: datetime) -> None:
         """End a live session of this user. Raises `NotFound` when there is none of this id: of two that end it, one is told so."""
 
-    async def end_all(self, user_id: int, *, at: datetime, but: UUID | None = None) -> None:
-        """End every session of a user, `but` one."""
+    async def end_all(self, user_id: int, *, at: datetime, but: UUID | None = None) -> list[UUID]:
+        """End every live session of a user, `but` one: those that ended now, by id."""
 
 
 class SignInFailures(Protocol):
@@ -235,6 +238,9 @@ class Resources(Protocol):
 
     async def add(self, resource: Resource) -> Resource:
         """The resource with its id. Raises `NameTaken`, and `NotFound` when the project is gone."""
+
+    async def get(self, *, project: str, resource_id: int) -> Resource:
+        """The resource, a soft-deleted one too."""
 
     async def lock(self, *, project: str, resource_id: int, deleted: bool = False) -> Resource:
         """With `deleted`, a soft-deleted one is found too."""
@@ -376,8 +382,8 @@ class Responses(Protocol):
 class Archive(Protocol):
     """What was put away."""
 
-    async def purge(self, *, before: datetime, dry_run: bool) -> dict[str, int]:
-        """Remove what was put away before this time; how many of each kind, also on a dry run, which removes nothing.
+    async def purge(self, *, before: datetime) -> dict[str, int]:
+        """Remove what was put away before this time; how many of each kind.
 
         Kinds: `projects` (with all that is in them), `resources`, `responses` (of closed surveys), `sessions`.
         """
@@ -467,6 +473,79 @@ class Shared(Protocol):
         """Work everything of a project out anew from now on."""
 
 
+class AuditTrail(Protocol):
+    """What happened, for good: entries are added within the transaction of what they tell of, and never change."""
+
+    async def add(self, *entries: Entry) -> None:
+        """Put entries down, in this order, under the id of the request that brought them, if one did."""
+
+
+class AuditReader(Protocol):
+    """What happened, for those who may know."""
+
+    async def page(self, where: AuditFilter, *, before: int | None, limit: int) -> list[Told]:
+        """Up to `limit` entries, newest first, from before this id on."""
+
+
+class Sealer(Protocol):
+    """What makes a hash that nobody else can make."""
+
+    def seal(self, message: bytes) -> bytes:
+        """32 bytes: the same for the same message, unrelated for another, and impossible to make without the key."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stretch:
+    """Some entries in a row: how many, how many of those wait to be chained, and the first that neither waits nor has a link."""
+
+    entries: int
+    waiting: int
+    unchained: int | None
+
+
+class ChainSnapshot(Protocol):
+    """The chain and the trail, of one moment."""
+
+    async def head(self) -> Head:
+        """How far the chain reaches; `BEGINNING` without a link."""
+
+    def links(self) -> AsyncIterator[list[Link]]:
+        """All links with their entries by position, some at a time; never more of them in memory than that."""
+
+    def stretches(self) -> AsyncIterator[Stretch]:
+        """All entries by id, counted a stretch at a time."""
+
+    async def lost(self) -> int | None:
+        """The first entry that waits to be chained and is gone."""
+
+
+class AuditChain(Protocol):
+    """The links by which committed entries are chained."""
+
+    async def extend(self, link: Callable[[Head, Recorded], Head], *, limit: int) -> int:
+        """Chain up to `limit` committed entries that have no link yet, each by the head that `link` makes of the last and the entry.
+
+        How many; none while somebody else is at it, in whatever process.
+        """
+
+    def snapshot(self) -> AbstractAsyncContextManager[ChainSnapshot]:
+        """What is stored now, unmoved by what comes later."""
+
+
+class Replays(Protocol):
+    """Outcomes of requests that bear an idempotency key, kept for 24 hours within the transaction of what they tell of."""
+
+    async def begin(self, keyed: Keyed, *, at: datetime) -> bytes | None:
+        """The outcome kept under this user's key, if one is; until the unit of work ends, nobody else begins the same key.
+
+        Raises `StillRunning`, at once, where another unit of work has begun it, and `KeyReused` where what is kept is of another
+        fingerprint.
+        """
+
+    async def keep(self, keyed: Keyed, outcome: bytes, *, at: datetime) -> None:
+        """Keep the outcome of a request that was begun without one, in the place of one that has expired."""
+
+
 class Database(Protocol):
     """The store as a whole."""
 
@@ -484,6 +563,9 @@ class UnitOfWork(Protocol):
     projects: Projects
     resources: Resources
     surveys: Surveys
+    archive: Archive
+    audit: AuditTrail
+    replays: Replays
 
     async def commit(self) -> None:
         """Store everything; from here on it is durable."""

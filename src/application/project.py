@@ -3,22 +3,39 @@
 from dataclasses import dataclass
 from typing import Any
 
-from application.ports import Clock, Counts, Projects, Shared, UnitOfWorkFactory
+from application.ports import Clock, Counts, Projects, Shared, UnitOfWork, UnitOfWorkFactory
 from domain.access import Action, require
+from domain.audit import Entry, Target, differences, entry
 from domain.project import Project, new_project
 from domain.user import User
+
+
+def project_entry(action: str, before: Project | None, after: Project, *, by: User) -> Entry:
+    """What the audit trail tells of a change of a project."""
+    changes = differences(before, after, "title", "description", "is_active")
+    at = after.updated_at or after.created_at
+    return entry(action, Target(type="project", id=after.slug), by=by, at=at, project=after.slug, changes=changes)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CreateProject:
     """Make a project. Its slug is its address: free of every other project's and of the service's own."""
 
-    projects: Projects
+    unit_of_work: UnitOfWorkFactory
     clock: Clock
 
     async def __call__(self, *, slug: str, title: str, description: str | None = None, by: User) -> Project:
+        async with self.unit_of_work() as work:
+            made = await self.within(work, slug=slug, title=title, description=description, by=by)
+            await work.commit()
+        return made
+
+    async def within(self, work: UnitOfWork, *, slug: str, title: str, description: str | None = None, by: User) -> Project:
+        """The same within somebody else's unit of work."""
         require(by, Action.PROJECT_CREATE)
-        return await self.projects.add(new_project(slug=slug, title=title, description=description, at=self.clock.now()))
+        added = await work.projects.add(new_project(slug=slug, title=title, description=description, at=self.clock.now()))
+        await work.audit.add(project_entry("project.create", None, added, by=by))
+        return added
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,6 +72,7 @@ class UpdateProject:
             revised = found.revise(changes, expected=expected, at=self.clock.now())
             if revised is not found:
                 await work.projects.save(revised)
+                await work.audit.add(project_entry("project.update", found, revised, by=by))
             await work.commit()
         return revised
 
@@ -71,6 +89,8 @@ class DeleteProject:
         require(by, Action.PROJECT_DELETE)
         async with self.unit_of_work() as work:
             found = await work.projects.lock(project)
-            await work.projects.save(found.delete(expected=expected, at=self.clock.now()))
+            deleted = found.delete(expected=expected, at=self.clock.now())
+            await work.projects.save(deleted)
+            await work.audit.add(project_entry("project.delete", found, deleted, by=by))
             await work.commit()
         self.shared.forget(project)

@@ -3,10 +3,18 @@
 from dataclasses import dataclass
 from typing import Any
 
-from application.ports import After, Clock, Document, NumberedPage, Page, ResourceReader, Resources, UnitOfWorkFactory
+from application.ports import After, Clock, Document, NumberedPage, Page, ResourceReader, UnitOfWork, UnitOfWorkFactory
 from domain.access import Action, require
+from domain.audit import Entry, Target, differences, entry
 from domain.resource import Filter, Resource, Sort, Status, new_resource
 from domain.user import User
+
+
+def resource_entry(action: str, before: Resource | None, after: Resource, *, by: User) -> Entry:
+    """What the audit trail tells of a change of a resource."""
+    changes = differences(before, after, "name", "description", "status", "attributes", "is_active")
+    at = after.updated_at or after.created_at
+    return entry(action, Target(type="resource", id=after.id), by=by, at=at, project=after.project, changes=changes)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -16,7 +24,7 @@ class CreateResource:
     Its name is unique among the live resources of the project, compared trimmed, NFC and case-folded.
     """
 
-    resources: Resources
+    unit_of_work: UnitOfWorkFactory
     clock: Clock
 
     async def __call__(
@@ -29,6 +37,23 @@ class CreateResource:
         attributes: dict[str, Any],
         by: User,
     ) -> Resource:
+        async with self.unit_of_work() as work:
+            made = await self.within(work, project=project, name=name, description=description, status=status, attributes=attributes, by=by)
+            await work.commit()
+        return made
+
+    async def within(
+        self,
+        work: UnitOfWork,
+        *,
+        project: str,
+        name: str,
+        description: str | None = None,
+        status: Status = Status.ACTIVE,
+        attributes: dict[str, Any],
+        by: User,
+    ) -> Resource:
+        """The same within somebody else's unit of work."""
         resource = new_resource(
             project=project,
             name=name,
@@ -38,7 +63,9 @@ class CreateResource:
             by=by,
             at=self.clock.now(),
         )
-        return await self.resources.add(resource)
+        added = await work.resources.add(resource)
+        await work.audit.add(resource_entry("resource.create", None, added, by=by))
+        return added
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,6 +84,7 @@ class UpdateResource:
             revised = found.revise(changes, by=by, expected=expected, at=self.clock.now())
             if revised is not found:
                 await work.resources.save(revised)
+                await work.audit.add(resource_entry("resource.update", found, revised, by=by))
             await work.commit()
         return revised
 
@@ -72,7 +100,9 @@ class DeleteResource:
         require(by, Action.RESOURCE_DELETE)
         async with self.unit_of_work() as work:
             found = await work.resources.lock(project=project, resource_id=resource_id)
-            await work.resources.save(found.delete(by=by, expected=expected, at=self.clock.now()))
+            deleted = found.delete(by=by, expected=expected, at=self.clock.now())
+            await work.resources.save(deleted)
+            await work.audit.add(resource_entry("resource.delete", found, deleted, by=by))
             await work.commit()
 
 
@@ -90,6 +120,7 @@ class RestoreResource:
             restored = found.restore(by=by, expected=expected, at=self.clock.now())
             if restored is not found:
                 await work.resources.save(restored)
+                await work.audit.add(resource_entry("resource.restore", found, restored, by=by))
             await work.commit()
         return restored
 

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from application.ports import Clock, Respondents, ResponseReader, Responses, SurveyMoved, Surveys, Tables
+from application.ports import Clock, Respondents, ResponseReader, Responses, SurveyMoved, Surveys, Tables, UnitOfWorkFactory
 from domain.access import Action, require
+from domain.audit import Difference, Target, entry
 from domain.errors import Conflict, Refused, Unauthenticated, Unavailable
 from domain.export import Format
 from domain.response import Outcome, Response, TokenRequired, is_token
@@ -199,6 +200,8 @@ class ExportResponses:
 
     responses: ResponseReader
     tables: Tables
+    unit_of_work: UnitOfWorkFactory
+    clock: Clock
 
     async def __call__(
         self, *, project: str, kind: Format, version: int | None = None, guarded: bool = True, by: User
@@ -208,11 +211,20 @@ class ExportResponses:
             where = response_filter(snapshot.definitions, version=version)
             table = ResponseTable(snapshot.definitions, version=version, with_codes=kind is Format.PARQUET)
             writer = self.tables.writer(kind, table.columns, guarded=guarded, codebook=codebook(snapshot.definitions))
+            await self._record(project, by, {"format": kind.value, "version": version})
             yield writer.begin()
             async for rows in snapshot.batches(where):
                 # On a thread: encoding a batch must not hold up anybody's answer.
                 yield await asyncio.to_thread(writer.rows, [table.cells(row) for row in rows])
             yield await asyncio.to_thread(writer.end)
+
+    async def _record(self, project: str, by: User, asked: Mapping[str, Any]) -> None:
+        """Put down that somebody is about to get this."""
+        told = tuple(Difference(field=field, before=None, after=value) for field, value in asked.items() if value is not None)
+        async with self.unit_of_work() as work:
+            target = Target(type="survey", id=project)
+            await work.audit.add(entry("response.export", target, by=by, at=self.clock.now(), project=project, changes=told))
+            await work.commit()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,10 +1,12 @@
 """Signing in and staying so: log in, refresh, log out, and whom a request comes from."""
 
 from dataclasses import dataclass
+from datetime import datetime
 from uuid import UUID
 
 from application.ports import Clock, PasswordHasher, Random, Sessions, SignInFailures, Tokens, UnitOfWork, UnitOfWorkFactory, Users
 from domain.access import Action, require
+from domain.audit import Target, entry
 from domain.session import InvalidCredentials, InvalidToken, Refresh, Session, TooManyAttempts, new_session
 from domain.user import User, canonical_username
 
@@ -30,6 +32,7 @@ class OpenSession:
     async def __call__(self, work: UnitOfWork, user: User) -> SignedIn:
         session = new_session(id=self.random.uuid(), user_id=user.id, at=self.clock.now())
         await work.sessions.add(session)
+        await record(work, "session.start", session.id, by=user, at=session.created_at)
         return self.answer(user, session.id, session.generation)
 
     def answer(self, user: User, session_id: UUID, generation: int) -> SignedIn:
@@ -40,6 +43,16 @@ class OpenSession:
             expires_in=self.tokens.access_seconds,
             refresh_token=self.tokens.refresh(session_id=session_id, generation=generation),
         )
+
+
+async def end_sessions(work: UnitOfWork, user_id: int, *, by: User, at: datetime, but: UUID | None = None) -> None:
+    """End every live session of a user, `but` one, within somebody else's unit of work."""
+    await record(work, "session.end", *await work.sessions.end_all(user_id, at=at, but=but), by=by, at=at)
+
+
+async def record(work: UnitOfWork, action: str, *session_ids: UUID, by: User, at: datetime) -> None:
+    """Put down what happened to sessions."""
+    await work.audit.add(*(entry(action, Target(type="session", id=str(each)), by=by, at=at) for each in session_ids))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,10 +150,13 @@ class RefreshSession:
             session = await work.sessions.lock(session_id)
             if session is None:
                 raise InvalidToken
-            refreshed, outcome = session.refresh(generation, at=self.clock.now())
+            now = self.clock.now()
+            refreshed, outcome = session.refresh(generation, at=now)
+            user = await work.users.get(session.user_id)
             if refreshed != session:
                 await work.sessions.save(refreshed)
-            user = await work.users.get(session.user_id)
+                if outcome is Refresh.ENDED:
+                    await record(work, "session.replay", session.id, by=user, at=now)
             await work.commit()
         if outcome is Refresh.ENDED or not user.is_active:
             raise InvalidToken
@@ -151,11 +167,16 @@ class RefreshSession:
 class LogOut:
     """End the session of an access token; one that has ended already stays ended."""
 
-    sessions: Sessions
+    unit_of_work: UnitOfWorkFactory
     clock: Clock
 
     async def __call__(self, *, session_id: UUID) -> None:
-        await self.sessions.end(session_id, at=self.clock.now())
+        now = self.clock.now()
+        async with self.unit_of_work() as work:
+            user_id = await work.sessions.end(session_id, at=now)
+            if user_id is not None:
+                await record(work, "session.end", session_id, by=await work.users.get(user_id), at=now)
+            await work.commit()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -174,24 +195,30 @@ class ListSessions:
 class EndOtherSessions:
     """Sign out everywhere else: every other session of one's own ends, the one that asks goes on."""
 
-    sessions: Sessions
+    unit_of_work: UnitOfWorkFactory
     clock: Clock
 
     async def __call__(self, *, session_id: UUID, by: User) -> None:
         require(by, Action.SESSION_END)
-        await self.sessions.end_all(by.id, at=self.clock.now(), but=session_id)
+        async with self.unit_of_work() as work:
+            await end_sessions(work, by.id, by=by, at=self.clock.now(), but=session_id)
+            await work.commit()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EndSession:
     """End one of one's own live sessions, be it the one that asks. Another's is as absent as one that has ended."""
 
-    sessions: Sessions
+    unit_of_work: UnitOfWorkFactory
     clock: Clock
 
     async def __call__(self, *, session_id: UUID, by: User) -> None:
         require(by, Action.SESSION_END)
-        await self.sessions.end_own(session_id, user_id=by.id, at=self.clock.now())
+        now = self.clock.now()
+        async with self.unit_of_work() as work:
+            await work.sessions.end_own(session_id, user_id=by.id, at=now)
+            await record(work, "session.end", session_id, by=by, at=now)
+            await work.commit()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

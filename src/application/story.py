@@ -6,6 +6,8 @@ from enum import StrEnum
 from typing import Any
 
 from application.ports import Clock, UnitOfWork, UnitOfWorkFactory
+from application.project import project_entry
+from application.resource import resource_entry
 from application.survey import publish_in
 from domain.access import Action, require
 from domain.errors import Fault, NotFound
@@ -61,24 +63,26 @@ class ApplyStory:
         require(by, Action.PROJECT_CREATE)
         refuse(_duplicates(story))
         async with self.unit_of_work() as work:
-            project = await self._project(work, story)
+            project = await self._project(work, story, by)
             survey, version, changes = await self._survey(work, story, accept_breaking, by)
             resources = {fields["name"]: await self._resource(work, story.slug, fields, by) for fields in story.resources}
             if not dry_run:
                 await work.commit()
         return Applied(project=project, survey=survey, survey_version=version, changes=changes, resources=resources)
 
-    async def _project(self, work: UnitOfWork, story: Story) -> Effect:
+    async def _project(self, work: UnitOfWork, story: Story, by: User) -> Effect:
         at = self.clock.now()
         try:
             found = await work.projects.lock(story.slug)
         except NotFound:
-            await work.projects.add(new_project(slug=story.slug, title=story.title, description=story.description, at=at))
+            added = await work.projects.add(new_project(slug=story.slug, title=story.title, description=story.description, at=at))
+            await work.audit.add(project_entry("project.create", None, added, by=by))
             return Effect.CREATED
         revised = found.revise({"title": story.title, "description": story.description}, at=at)
         if revised == found:
             return Effect.UNCHANGED
         await work.projects.save(revised)
+        await work.audit.add(project_entry("project.update", found, revised, by=by))
         return Effect.UPDATED
 
     async def _survey(
@@ -87,7 +91,7 @@ class ApplyStory:
         if story.definition is None:
             return Effect.UNCHANGED, None, ()
         published = await publish_in(
-            work.surveys,
+            work,
             project=story.slug,
             definition=story.definition,
             accept_breaking=accept_breaking,
@@ -103,12 +107,14 @@ class ApplyStory:
         declared = new_resource(project=project, by=by, at=at, **fields)
         found = await work.resources.lock_by_name(project=project, name=declared.name)
         if found is None:
-            await work.resources.add(declared)
+            added = await work.resources.add(declared)
+            await work.audit.add(resource_entry("resource.create", None, added, by=by))
             return Effect.CREATED
         revised = found.revise(fields, by=by, at=at)
         if revised == found:
             return Effect.UNCHANGED
         await work.resources.save(revised)
+        await work.audit.add(resource_entry("resource.update", found, revised, by=by))
         return Effect.UPDATED
 
 

@@ -3,8 +3,9 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from application.ports import Clock, Shared, Surveys, UnitOfWorkFactory, Version
+from application.ports import Clock, Shared, Surveys, UnitOfWork, UnitOfWorkFactory, Version
 from domain.access import Action, require
+from domain.audit import Difference, Entry, Target, differences, entry
 from domain.errors import NotFound
 from domain.survey import Definition, FieldChange, Survey, changes_between, counted, ever_asked, first_survey
 from domain.user import User
@@ -43,7 +44,7 @@ class PublishSurvey:
     ) -> Publication:
         async with self.unit_of_work() as work:
             publication = await publish_in(
-                work.surveys,
+                work,
                 project=project,
                 definition=definition,
                 accept_breaking=accept_breaking,
@@ -57,7 +58,7 @@ class PublishSurvey:
 
 
 async def publish_in(
-    surveys: Surveys,
+    work: UnitOfWork,
     *,
     project: str,
     definition: Definition,
@@ -68,6 +69,7 @@ async def publish_in(
 ) -> Publication:
     """Publish within somebody else's unit of work."""
     require(by, Action.SURVEY_PUBLISH)
+    surveys = work.surveys
     project_id, found = await surveys.lock(project)
     if found is None:
         survey, changes = first_survey(definition, project_id=project_id, project=project, by=by, expected=expected, at=at)
@@ -76,7 +78,19 @@ async def publish_in(
         survey = found.publish(definition, changes, accept_breaking=accept_breaking, by=by, expected=expected, at=at)
     if survey != found:
         await surveys.save(survey, changes)
+        await work.audit.add(_publish_entry(found, survey, changes, by=by))
     return Publication(survey=survey, is_new=survey != found, changes=changes)
+
+
+def _publish_entry(before: Survey | None, after: Survey, changes: tuple[FieldChange, ...], *, by: User) -> Entry:
+    """What the audit trail tells of a publication: the version, and what it does to which question."""
+    questions = (Difference(field=change.field, before=None, after=change.change.value) for change in changes)
+    told = (*differences(before, after, "version"), *questions)
+    return entry("survey.publish", _target(after), by=by, at=after.published_at, project=after.project, changes=told)
+
+
+def _target(survey: Survey) -> Target:
+    return Target(type="survey", id=survey.project)
 
 
 async def _counted_changes(surveys: Surveys, found: Survey, definition: Definition) -> tuple[FieldChange, ...]:
@@ -94,6 +108,7 @@ class SwitchSurvey:
     """Open a survey for answers, or close it; one that is so already stays so."""
 
     unit_of_work: UnitOfWorkFactory
+    clock: Clock
 
     async def __call__(self, *, project: str, is_open: bool, by: User) -> Survey:
         require(by, Action.SURVEY_SWITCH)
@@ -102,7 +117,11 @@ class SwitchSurvey:
             if found is None:
                 raise NotFound
             switched = found.switch(is_open=is_open, by=by)
-            await work.surveys.switch(switched)
+            if switched != found:
+                await work.surveys.switch(switched)
+                changes = (Difference(field="open", before=found.is_open, after=switched.is_open),)
+                action = "survey.open" if is_open else "survey.close"
+                await work.audit.add(entry(action, _target(found), by=by, at=self.clock.now(), project=project, changes=changes))
             await work.commit()
         return switched
 

@@ -7,14 +7,25 @@ from itertools import chain
 from uuid import UUID
 
 from application.ports import Clock, CommonPasswords, PasswordHasher, Random, UnitOfWorkFactory, Users
-from application.session import CheckPassword, OpenSession, SignedIn
+from application.session import CheckPassword, OpenSession, SignedIn, end_sessions
 from domain.access import Action, Role, require
+from domain.audit import Entry, Target, differences, entry
 from domain.errors import Fault
 from domain.session import InvalidCredentials, InvalidToken
 from domain.text import refuse
 from domain.user import User, WrongPassword, account_faults, canonical_username, new_user, password_faults
 
 SETUP_LIFETIME = timedelta(days=7)
+PROFILE = ("email", "orcid_id", "openalex_id")
+
+
+def new_user_entry(action: str, user: User, *, by: User | None) -> Entry:
+    """What the audit trail tells of a new account. Addresses are told when they change, not before: the account has the first."""
+    return _entry(action, user, by=by, at=user.created_at, before=None, fields=("username", "role"))
+
+
+def _entry(action: str, user: User, *, by: User | None, at: datetime, before: User | None, fields: tuple[str, ...] = ()) -> Entry:
+    return entry(action, Target(type="user", id=user.id), by=by, at=at, changes=differences(before, user, *fields))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,7 +71,9 @@ class Register:
             at=self.open_session.clock.now(),
         )
         async with self.unit_of_work() as work:
-            signed_in = await self.open_session(work, await work.users.add(user))
+            added = await work.users.add(user)
+            await work.audit.add(new_user_entry("user.register", added, by=added))
+            signed_in = await self.open_session(work, added)
             await work.commit()
         return signed_in
 
@@ -79,6 +92,7 @@ class CreateAdmin:
         user = new_user(username=name, email=email, password_hash=hashed, role=Role.ADMIN, reserved_allowed=True, at=self.clock.now())
         async with self.unit_of_work() as work:
             added = await work.users.add(user)
+            await work.audit.add(new_user_entry("user.create", added, by=None))
             await work.commit()
         return added
 
@@ -107,6 +121,7 @@ class CreateUser:
         async with self.unit_of_work() as work:
             user = await work.users.add(new_user(username=username, email=email, role=role, at=now))
             await work.setup_tokens.add(token=token, user_id=user.id, expires_at=now + SETUP_LIFETIME)
+            await work.audit.add(new_user_entry("user.create", user, by=by))
             await work.commit()
         return Setup(user=user, token=token, expires_at=now + SETUP_LIFETIME)
 
@@ -124,10 +139,12 @@ class ResetUser:
 
     async def __call__(self, *, user_id: int, by: User) -> Setup:
         require(by, Action.USER_RESET)
-        token, expires_at = self.random.token(), self.clock.now() + SETUP_LIFETIME
+        token, now = self.random.token(), self.clock.now()
+        expires_at = now + SETUP_LIFETIME
         async with self.unit_of_work() as work:
             user = await work.users.get(user_id)
             await work.setup_tokens.add(token=token, user_id=user_id, expires_at=expires_at)
+            await work.audit.add(_entry("user.reset", user, by=by, at=now, before=user))
             await work.commit()
         return Setup(user=user, token=token, expires_at=expires_at)
 
@@ -149,7 +166,8 @@ class SetPassword:
             user = await work.users.lock(user_id)
             hashed = await self.hash_new(new_password, username=user.username, pointer="/new_password")
             await work.users.save(user.change_password(hashed, at=now))
-            await work.sessions.end_all(user_id, at=now)
+            await work.audit.add(_entry("password.set", user, by=user, at=now, before=user))
+            await end_sessions(work, user_id, by=user, at=now)
             await work.commit()
 
 
@@ -182,9 +200,11 @@ class ChangePassword:
             hashed = await self.hash_new(new_password, username=by.username, pointer="/new_password")
             async with self.unit_of_work() as work:
                 user = await self.check_password.confirm(work, checked, current_password)
-                changed = user.change_password(hashed, expected=expected, at=self.clock.now())
+                now = self.clock.now()
+                changed = user.change_password(hashed, expected=expected, at=now)
                 await work.users.save(changed)
-                await work.sessions.end_all(user.id, at=self.clock.now(), but=session_id)
+                await work.audit.add(_entry("password.change", user, by=user, at=now, before=user))
+                await end_sessions(work, user.id, by=user, at=now, but=session_id)
                 await work.commit()
         except InvalidCredentials:
             raise WrongPassword from None
@@ -210,8 +230,11 @@ class UpdateProfile:
         require(by, Action.SELF_UPDATE)
         async with self.unit_of_work() as work:
             user = await work.users.lock(by.id)
-            changed = user.revise_profile(email=email, orcid_id=orcid_id, openalex_id=openalex_id, expected=expected, at=self.clock.now())
-            await work.users.save(changed)
+            now = self.clock.now()
+            changed = user.revise_profile(email=email, orcid_id=orcid_id, openalex_id=openalex_id, expected=expected, at=now)
+            if changed is not user:
+                await work.users.save(changed)
+                await work.audit.add(_entry("user.update", changed, by=by, at=now, before=user, fields=PROFILE))
             await work.commit()
         return changed
 
@@ -255,9 +278,22 @@ class AdministerUser:
         async with self.unit_of_work() as work:
             admins = await work.users.lock_active_admins()
             user = await work.users.lock(user_id)
-            changed = user.administer(role=role, is_active=is_active, active_admins=admins, expected=expected, at=self.clock.now())
-            await work.users.save(changed)
+            now = self.clock.now()
+            changed = user.administer(role=role, is_active=is_active, active_admins=admins, expected=expected, at=now)
+            if changed is not user:
+                await work.users.save(changed)
+                await work.audit.add(*_administered(user, changed, by=by, at=now))
             if not changed.is_active:
-                await work.sessions.end_all(user_id, at=self.clock.now())
+                await end_sessions(work, user_id, by=by, at=now)
             await work.commit()
         return changed
+
+
+def _administered(before: User, after: User, *, by: User, at: datetime) -> list[Entry]:
+    """An entry for each thing that an admin did to a user at once."""
+    switch = "user.activate" if after.is_active else "user.deactivate"
+    told = (
+        _entry(action, after, by=by, at=at, before=before, fields=(field,))
+        for action, field in (("user.role", "role"), (switch, "is_active"))
+    )
+    return [each for each in told if each.changes]

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from application.ports import Clock, Random, UnitOfWorkFactory
-from application.user import SETUP_LIFETIME, Setup
+from application.user import SETUP_LIFETIME, Setup, new_user_entry
 from domain.access import Action, require
 from domain.user import User
 from domain.user_import import AccountRow, refuse_taken, users_from
@@ -32,5 +32,6 @@ class ImportUsers:
             refuse_taken(wanted, free=added)
             made = [Setup(user=added[user.username], token=self.random.token(), expires_at=expires_at) for user in wanted]
             await work.setup_tokens.add_all({each.user.id: each.token for each in made}, expires_at=expires_at)
+            await work.audit.add(*(new_user_entry("user.import", each.user, by=by) for each in made))
             await work.commit()
         return made

@@ -32,6 +32,7 @@ class Action(StrEnum):
     SESSION_END = "session.end"
     PASSWORD_CHANGE = "password.change"  # noqa: S105 - the name of an action
     DOCS_READ = "docs.read"
+    AUDIT_READ = "audit.read"
     USER_LIST = "user.list"
     USER_CREATE = "user.create"
     USER_UPDATE = "user.update"
@@ -46,6 +47,7 @@ class Action(StrEnum):
     RESOURCE_CREATE = "resource.create"
     RESOURCE_UPDATE = "resource.update"
     RESOURCE_DELETE = "resource.delete"
+    RESOURCE_HISTORY = "resource.history"
     SURVEY_PUBLISH = "survey.publish"
     SURVEY_SWITCH = "survey.switch"
     SURVEY_VERSIONS = "survey.versions"
@@ -78,6 +80,7 @@ PERMISSIONS: Mapping[Action, Permission] = {
     Action.SESSION_END: _IN_PERSON,
     Action.PASSWORD_CHANGE: _IN_PERSON,
     Action.DOCS_READ: _from(Role.ADMIN),
+    Action.AUDIT_READ: _from(Role.ADMIN),
     Action.USER_LIST: _from(Role.ADMIN),
     Action.USER_CREATE: _from(Role.ADMIN),
     Action.USER_UPDATE: _from(Role.ADMIN),
@@ -92,6 +95,7 @@ PERMISSIONS: Mapping[Action, Permission] = {
     Action.RESOURCE_CREATE: _from(Role.MEMBER),
     Action.RESOURCE_UPDATE: Permission(anyones=Role.ADMIN, own=Role.MEMBER),
     Action.RESOURCE_DELETE: _from(Role.ADMIN),
+    Action.RESOURCE_HISTORY: Permission(anyones=Role.ANNOTATOR, own=Role.MEMBER),
     Action.SURVEY_PUBLISH: _from(Role.ADMIN),
     Action.SURVEY_SWITCH: _from(Role.ADMIN),
     Action.SURVEY_VERSIONS: _from(Role.ADMIN),
@@ -107,10 +111,10 @@ class NotAllowed(Forbidden):
 
 
 class NotTheOwner(Forbidden):
-    """Only who made this, or an admin, may change it."""
+    """Your role allows this only on what you made yourself, and this is another's: ask who made it, or an admin."""
 
     code = "not-the-owner"
-    detail = "Only who made this, or an admin, may change it."
+    detail = "Your role allows this only on what you made yourself."
 
 
 class Actor(Protocol):

@@ -6,13 +6,14 @@ from functools import partial
 from dependency_injector import containers, providers
 
 from adapters.postgres.api_key import PostgresApiKeys
+from adapters.postgres.audit import PostgresAuditReader
+from adapters.postgres.audit_chain import PostgresAuditChain
 from adapters.postgres.database import Pool
 from adapters.postgres.embedded import EmbeddedPostgres, EmbeddedPostgresError
 from adapters.postgres.project import PostgresProjects
 from adapters.postgres.resource import PostgresResourceReader, PostgresResources
 from adapters.postgres.response import PostgresResponseReader, PostgresResponses
 from adapters.postgres.results import PostgresResults
-from adapters.postgres.retention import PostgresArchive
 from adapters.postgres.schema import SchemaError, migrate, pending
 from adapters.postgres.session import PostgresSessions, PostgresSignInFailures
 from adapters.postgres.survey import PostgresSurveys
@@ -21,11 +22,27 @@ from adapters.postgres.user import PostgresUsers
 from adapters.security.common_passwords import CommonPasswordList
 from adapters.security.password_hasher import PasslibHasher
 from adapters.security.respondents import HmacRespondents
+from adapters.security.seal import HmacSealer
 from adapters.security.tokens import JoseTokens
 from adapters.shared import SharedInProcess
 from adapters.system import SystemClock, SystemRandom
 from adapters.tabular.tables import TabularTables
-from application import api_key, project, resource, response, results, retention, session, story, survey, user, user_import
+from application import (
+    api_key,
+    audit,
+    idempotency,
+    project,
+    resource,
+    response,
+    results,
+    retention,
+    session,
+    story,
+    survey,
+    user,
+    user_import,
+)
+from entrypoints.request_id import REQUEST_ID
 
 __all__ = ["Container", "EmbeddedPostgres", "EmbeddedPostgresError", "SchemaError", "migrate", "pending"]
 
@@ -47,6 +64,7 @@ class Container(containers.DeclarativeContainer):
     hasher = providers.Singleton(PasslibHasher)
     common_passwords = providers.Singleton(CommonPasswordList)
     respondents = providers.Singleton(HmacRespondents, config.pepper)
+    sealer = providers.Singleton(HmacSealer, config.pepper)
     tokens = providers.Singleton(
         JoseTokens, config.secret_keys, access_lifetime=providers.Factory(timedelta, minutes=config.access_token_minutes)
     )
@@ -63,8 +81,11 @@ class Container(containers.DeclarativeContainer):
     response_reader = providers.Singleton(PostgresResponseReader, pool)
     tables = providers.Singleton(TabularTables)
     published_results = providers.Singleton(PostgresResults, pool)
-    unit_of_work = providers.Singleton(partial, PostgresUnitOfWork, pool)
+    audit_reader = providers.Singleton(PostgresAuditReader, pool)
+    audit_chain = providers.Singleton(PostgresAuditChain, pool)
+    unit_of_work = providers.Singleton(partial, PostgresUnitOfWork, pool, request_id=REQUEST_ID.get)
 
+    once = providers.Singleton(idempotency.Once, unit_of_work=unit_of_work, clock=clock)
     open_session = providers.Singleton(session.OpenSession, tokens=tokens, random=random, clock=clock)
     hash_new = providers.Singleton(user.HashNewPassword, hasher=hasher, common=common_passwords)
     check_password = providers.Singleton(
@@ -80,15 +101,15 @@ class Container(containers.DeclarativeContainer):
     refresh_session = providers.Singleton(
         session.RefreshSession, unit_of_work=unit_of_work, tokens=tokens, open_session=open_session, clock=clock
     )
-    log_out = providers.Singleton(session.LogOut, sessions=sessions, clock=clock)
+    log_out = providers.Singleton(session.LogOut, unit_of_work=unit_of_work, clock=clock)
     list_sessions = providers.Singleton(session.ListSessions, sessions=sessions, clock=clock)
-    end_other_sessions = providers.Singleton(session.EndOtherSessions, sessions=sessions, clock=clock)
-    end_session = providers.Singleton(session.EndSession, sessions=sessions, clock=clock)
+    end_other_sessions = providers.Singleton(session.EndOtherSessions, unit_of_work=unit_of_work, clock=clock)
+    end_session = providers.Singleton(session.EndSession, unit_of_work=unit_of_work, clock=clock)
     authenticate = providers.Singleton(session.Authenticate, sessions=sessions, tokens=tokens, clock=clock)
 
     create_api_key = providers.Singleton(api_key.CreateApiKey, unit_of_work=unit_of_work, random=random, clock=clock)
     list_api_keys = providers.Singleton(api_key.ListApiKeys, api_keys=api_keys, clock=clock)
-    revoke_api_key = providers.Singleton(api_key.RevokeApiKey, api_keys=api_keys, clock=clock)
+    revoke_api_key = providers.Singleton(api_key.RevokeApiKey, unit_of_work=unit_of_work, clock=clock)
     authenticate_key = providers.Singleton(api_key.AuthenticateKey, api_keys=api_keys, clock=clock)
     note_key_use = providers.Singleton(api_key.NoteKeyUse, api_keys=api_keys, clock=clock)
 
@@ -106,16 +127,15 @@ class Container(containers.DeclarativeContainer):
     get_user = providers.Singleton(user.GetUser, users=users)
     administer_user = providers.Singleton(user.AdministerUser, unit_of_work=unit_of_work, clock=clock)
 
-    create_project = providers.Singleton(project.CreateProject, projects=projects, clock=clock)
+    create_project = providers.Singleton(project.CreateProject, unit_of_work=unit_of_work, clock=clock)
     apply_story = providers.Singleton(story.ApplyStory, unit_of_work=unit_of_work, clock=clock)
-    archive = providers.Singleton(PostgresArchive, pool)
-    purge_old = providers.Singleton(retention.PurgeOld, archive=archive, clock=clock)
+    purge_old = providers.Singleton(retention.PurgeOld, unit_of_work=unit_of_work, clock=clock)
     list_projects = providers.Singleton(project.ListProjects, projects=projects)
     get_project = providers.Singleton(project.GetProject, projects=projects)
     update_project = providers.Singleton(project.UpdateProject, unit_of_work=unit_of_work, clock=clock)
     delete_project = providers.Singleton(project.DeleteProject, unit_of_work=unit_of_work, clock=clock, shared=shared)
 
-    create_resource = providers.Singleton(resource.CreateResource, resources=resources, clock=clock)
+    create_resource = providers.Singleton(resource.CreateResource, unit_of_work=unit_of_work, clock=clock)
     update_resource = providers.Singleton(resource.UpdateResource, unit_of_work=unit_of_work, clock=clock)
     delete_resource = providers.Singleton(resource.DeleteResource, unit_of_work=unit_of_work, clock=clock)
     restore_resource = providers.Singleton(resource.RestoreResource, unit_of_work=unit_of_work, clock=clock)
@@ -126,16 +146,23 @@ class Container(containers.DeclarativeContainer):
 
     publish_survey = providers.Singleton(survey.PublishSurvey, unit_of_work=unit_of_work, clock=clock, shared=shared)
     get_survey = providers.Singleton(survey.GetSurvey, surveys=surveys)
-    switch_survey = providers.Singleton(survey.SwitchSurvey, unit_of_work=unit_of_work)
+    switch_survey = providers.Singleton(survey.SwitchSurvey, unit_of_work=unit_of_work, clock=clock)
     list_versions = providers.Singleton(survey.ListVersions, surveys=surveys)
 
     save_answers = providers.Singleton(response.SaveAnswers, surveys=surveys, responses=responses, respondents=respondents, clock=clock)
     upsert_answer = providers.Singleton(response.UpsertAnswer, save=save_answers)
     erase_response = providers.Singleton(response.EraseResponse, responses=responses, respondents=respondents)
     list_responses = providers.Singleton(response.ListResponses, responses=response_reader, tables=tables)
-    export_responses = providers.Singleton(response.ExportResponses, responses=response_reader, tables=tables)
+    export_responses = providers.Singleton(
+        response.ExportResponses, responses=response_reader, tables=tables, unit_of_work=unit_of_work, clock=clock
+    )
     get_codebook = providers.Singleton(response.GetCodebook, surveys=surveys)
     get_response = providers.Singleton(response.GetResponse, responses=responses, respondents=respondents)
 
     advance_results = providers.Singleton(results.AdvanceResults, results=published_results, clock=clock)
     get_results = providers.Singleton(results.GetResults, results=published_results, advance=advance_results, shared=shared)
+
+    list_audit = providers.Singleton(audit.ListAudit, audit=audit_reader)
+    list_history = providers.Singleton(audit.ListHistory, resources=resources, audit=audit_reader)
+    chain_audit = providers.Singleton(audit.ChainAudit, chain=audit_chain, sealer=sealer)
+    verify_audit = providers.Singleton(audit.VerifyAudit, chain=audit_chain, sealer=sealer)

@@ -1,6 +1,7 @@
 """Every route: limited, documented once, reachable, behind the sign-in it needs, and hidden by no project."""
 
 import re
+from inspect import getclosurevars, unwrap
 from itertools import chain
 from typing import Any
 
@@ -11,6 +12,7 @@ from domain.access import PERMISSIONS, Action
 from domain.project import RESERVED_SLUGS, SLUG_PATTERN
 from entrypoints.http.app import Routes, routes_of
 from entrypoints.http.docs import admin_document, public_document
+from entrypoints.http.idempotency import MakesOnce, refuse_idempotency_key
 from entrypoints.http.rate_limit import Limits, Policy, network, respondent, user
 from entrypoints.http.route import Route
 from entrypoints.http.signed_in import HoldsToken, MayAsk
@@ -22,6 +24,14 @@ LIMITS = Limits(RATES, counting=False)
 PAGES = {"/openapi.json", "/admin/openapi.json", "/docs", "/admin/docs", "/docs/{name}"}
 WITHOUT_SIGN_IN = {"/auth/register", "/auth/login", "/auth/refresh", "/auth/logout", "/auth/set-password"}
 BY_PASSWORD = {"/auth/change-password"}  # guessing a password with a stolen token is limited like guessing it without
+TAKE_A_KEY = {"/admin/projects", "/admin/{project}/resources"}
+ANSWER_A_SECRET = {"/auth/api-keys", "/admin/users", "/admin/users/{user_id}/reset", "/admin/users/import"}
+NEED_NO_KEY = {  # sent again, they find done what they ask for
+    "/auth/logout",
+    "/admin/{project}/resources/{resource_id}/restore",
+    "/admin/{project}/survey/open",
+    "/admin/{project}/survey/close",
+}
 EXAMPLES = {"{project:slug}": "some-story", "{code}": "invalid", "{name}": "start.js"}
 
 FOUND: Routes = routes_of(NOWHERE.container(Settings()), LIMITS)
@@ -150,3 +160,23 @@ def test_an_api_key_opens_nothing_under_auth_but_who_one_is(route: Route) -> Non
     for guard in guards(route):
         in_person = template(route).startswith("/auth/") and template(route) != "/auth/me"
         assert PERMISSIONS[guard.action].by_key is not in_person
+
+
+def uses(route: Route) -> list[object]:
+    """What an endpoint has from around it."""
+    found = getclosurevars(unwrap(route.endpoint))
+    return [*found.nonlocals.values(), *found.globals.values()]
+
+
+@by_name
+def test_a_route_takes_an_idempotency_key_where_it_says_so_and_nowhere_else(route: Route) -> None:
+    told = {parameter["name"] for parameter in (route.openapi_extra or {}).get("parameters", [])}
+    takes = any(isinstance(each, MakesOnce) for each in uses(route))
+    assert ("Idempotency-Key" in told) is takes is (route.methods == {"POST"} and template(route) in TAKE_A_KEY)
+    refuses = refuse_idempotency_key in uses(route)
+    assert refuses is (route.methods == {"POST"} and template(route) in ANSWER_A_SECRET)
+
+
+def test_every_post_of_somebody_signed_in_takes_a_key_refuses_it_or_needs_none() -> None:
+    posts = {template(route) for route in ROUTES if "POST" in (route.methods or ()) and (guards(route) or holds_token(route))}
+    assert posts == TAKE_A_KEY | ANSWER_A_SECRET | NEED_NO_KEY

@@ -8,18 +8,20 @@ from functools import partial
 import pytest
 
 from adapters.postgres.api_key import PostgresApiKeys
+from adapters.postgres.audit import PostgresAuditReader
+from adapters.postgres.audit_chain import PostgresAuditChain
 from adapters.postgres.database import Pool
 from adapters.postgres.project import PostgresProjects
 from adapters.postgres.resource import PostgresResourceReader, PostgresResources
 from adapters.postgres.response import PostgresResponseReader, PostgresResponses
-from adapters.postgres.retention import PostgresArchive
 from adapters.postgres.session import PostgresSessions, PostgresSignInFailures
 from adapters.postgres.survey import PostgresSurveys
 from adapters.postgres.unit_of_work import PostgresUnitOfWork
 from adapters.postgres.user import PostgresSetupTokens, PostgresUsers
 from application.ports import (
     ApiKeys,
-    Archive,
+    AuditChain,
+    AuditReader,
     Projects,
     ResourceReader,
     Resources,
@@ -38,16 +40,18 @@ from domain.survey import Definition, FieldChange, Survey, first_survey
 from domain.user import User
 from tests import examples
 from tests.fakes.api_key import FakeApiKeys
+from tests.fakes.audit import FakeAuditChain, FakeAuditReader
 from tests.fakes.project import FakeProjects
 from tests.fakes.resource import FakeResourceReader, FakeResources
 from tests.fakes.response import FakeResponses
 from tests.fakes.response_reader import FakeResponseReader
-from tests.fakes.retention import FakeArchive
 from tests.fakes.session import FakeSessions, FakeSignInFailures
 from tests.fakes.store import Store
 from tests.fakes.survey import FakeSurveys
 from tests.fakes.unit_of_work import FakeUnitOfWork
 from tests.fakes.user import FakeSetupTokens, FakeUsers
+
+REQUEST = "request-1"  # what every unit of work on a stage is done for
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,7 +67,8 @@ class Stage:
     surveys: Surveys
     responses: Responses
     response_reader: ResponseReader
-    archive: Archive
+    audit: AuditReader
+    chain: AuditChain
     unit_of_work: UnitOfWorkFactory
     another_surveys: Callable[[], Surveys]
 
@@ -96,6 +101,14 @@ class Stage:
             await work.commit()
         return switched
 
+    async def purge(self, *, before: datetime, for_good: bool = True) -> dict[str, int]:
+        """What the archive removes of what was put away before this time, for good or only to see."""
+        async with self.unit_of_work() as work:
+            counts = await work.archive.purge(before=before)
+            if for_good:
+                await work.commit()
+        return counts
+
     async def put_away(self, slug: str = "story", *, at: datetime = examples.NOW) -> None:
         async with self.unit_of_work() as work:
             project = await work.projects.lock(slug)
@@ -117,8 +130,9 @@ def stage_in_memory() -> Stage:
         surveys=FakeSurveys(store),
         responses=FakeResponses(store),
         response_reader=FakeResponseReader(store),
-        archive=FakeArchive(store),
-        unit_of_work=partial(FakeUnitOfWork, store),
+        audit=FakeAuditReader(store),
+        chain=FakeAuditChain(store),
+        unit_of_work=partial(FakeUnitOfWork, store, request_id=lambda: REQUEST),
         another_surveys=partial(FakeSurveys, store),
     )
 
@@ -136,8 +150,9 @@ def stage_in_postgres(pool: Pool) -> Stage:
         surveys=PostgresSurveys(pool),
         responses=PostgresResponses(pool),
         response_reader=PostgresResponseReader(pool),
-        archive=PostgresArchive(pool),
-        unit_of_work=partial(PostgresUnitOfWork, pool),
+        audit=PostgresAuditReader(pool),
+        chain=PostgresAuditChain(pool),
+        unit_of_work=partial(PostgresUnitOfWork, pool, request_id=lambda: REQUEST),
         another_surveys=partial(PostgresSurveys, pool),
     )
 

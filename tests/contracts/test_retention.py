@@ -34,11 +34,11 @@ async def is_there(stage: Stage, number: int, slug: str = "story") -> bool:
 
 
 async def purge(stage: Stage, *, before: datetime = BEFORE) -> dict[str, int]:
-    """Purge; a dry run before it counts the same, as often as it is done."""
-    told = [await stage.archive.purge(before=before, dry_run=True) for _ in range(2)]
-    done = await stage.archive.purge(before=before, dry_run=False)
+    """Purge; undone before it, it counts the same, as often as it is done."""
+    told = [await stage.purge(before=before, for_good=False) for _ in range(2)]
+    done = await stage.purge(before=before)
     assert told == [done, done]
-    assert await stage.archive.purge(before=before, dry_run=False) == NONE
+    assert await stage.purge(before=before) == NONE
     return done
 
 
@@ -124,11 +124,11 @@ class ArchiveContract:
             left = [name for name, session in made.items() if await work.sessions.lock(session.id)]
         assert left == ["live", "just ended", "just expired"]
 
-    async def test_a_dry_run_removes_nothing(self, stage: Stage) -> None:
+    async def test_a_purge_that_is_not_committed_removes_nothing(self, stage: Stage) -> None:
         survey = await stage.survey()
         await answer(stage, survey, 1, at=OLD)
         await stage.switch(is_open=False)
-        assert (await stage.archive.purge(before=BEFORE, dry_run=True))["responses"] == 1
+        assert (await stage.purge(before=BEFORE, for_good=False))["responses"] == 1
         assert await is_there(stage, 1)
 
 

@@ -82,8 +82,9 @@ class SessionsContract:
 
     async def test_an_ended_session_stays_ended_as_of_the_first_time(self, stage: Stage) -> None:
         session = await signed_in(stage, await stage.user())
-        await stage.sessions.end(session.id, at=NOW)
-        await stage.sessions.end(session.id, at=NOW + timedelta(hours=1))
+        assert await stage.sessions.end(session.id, at=NOW) == session.user_id
+        assert await stage.sessions.end(session.id, at=NOW + timedelta(hours=1)) is None
+        assert await stage.sessions.end(SECOND, at=NOW) is None
         assert not await is_open(stage, session)
         async with stage.unit_of_work() as work:
             assert await work.sessions.lock(session.id) == replace(session, ended_at=NOW)
@@ -98,14 +99,20 @@ class SessionsContract:
         ada, emmy = await stage.user("ada"), await stage.user("emmy")
         mine = [await signed_in(stage, ada), await signed_in(stage, ada, SECOND)]
         other = await signed_in(stage, emmy, UUID(int=3))
-        await stage.sessions.end_all(ada.id, at=NOW)
+        assert await stage.sessions.end_all(ada.id, at=NOW) == [session.id for session in mine]
+        assert await stage.sessions.end_all(ada.id, at=NOW) == []
         assert [await is_open(stage, session) for session in mine] == [False, False]
         assert await is_open(stage, other)
+
+    async def test_a_session_that_opens_nothing_any_more_does_not_end_again(self, stage: Stage) -> None:
+        ada = await stage.user()
+        await signed_in(stage, ada)
+        assert await stage.sessions.end_all(ada.id, at=NOW + IDLE_LIFETIME) == []
 
     async def test_one_session_can_be_kept_while_the_others_end(self, stage: Stage) -> None:
         ada = await stage.user()
         kept, other = await signed_in(stage, ada), await signed_in(stage, ada, SECOND)
-        await stage.sessions.end_all(ada.id, at=NOW, but=kept.id)
+        assert await stage.sessions.end_all(ada.id, at=NOW, but=kept.id) == [other.id]
         assert [await is_open(stage, session) for session in (kept, other)] == [True, False]
 
     async def test_the_live_sessions_of_a_user_are_listed_by_id_and_lose_none(self, stage: Stage) -> None:

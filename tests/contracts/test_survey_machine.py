@@ -328,7 +328,8 @@ class SurveyMachine(RuleBasedStateMachine):
     @rule(is_open=st.sampled_from([True, True, False]))
     def switch(self, is_open: bool) -> None:  # noqa: FBT001
         assert self._admin is not None
-        switched = self._run(SwitchSurvey(unit_of_work=self._stage.unit_of_work)(project=self._slug, is_open=is_open, by=self._admin))
+        switch = SwitchSurvey(unit_of_work=self._stage.unit_of_work, clock=FakeClock())
+        switched = self._run(switch(project=self._slug, is_open=is_open, by=self._admin))
         assert (switched.is_open, switched.version) == (is_open, self._model.version)
         self._model.is_open = is_open
 

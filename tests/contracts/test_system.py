@@ -1,6 +1,7 @@
 """Time, chance and secrets: the sentences of their ports."""
 
 import asyncio
+import base64
 from datetime import UTC, timedelta
 from uuid import UUID
 
@@ -54,6 +55,11 @@ class PasswordHasherContract:
         assert PASSWORD not in hashed
         assert await hasher.verify(PASSWORD, hashed)
         assert not await hasher.verify(PASSWORD + " ", hashed)
+
+    async def test_every_character_counts_also_the_last_of_the_longest(self, hasher: PasswordHasher) -> None:
+        hashed = await hasher.hash("Long enough " * 10 + "for 128!")
+        for other in ("Long enough " * 10 + "for 128?", "long enough " * 10 + "for 128!", "Long enough " * 10 + "for 128"):
+            assert not await hasher.verify(other, hashed)
 
     async def test_without_a_hash_nothing_is_genuine(self, hasher: PasswordHasher) -> None:
         assert not await hasher.verify(PASSWORD, None)
@@ -192,6 +198,13 @@ class TestPasslibHasher(PasswordHasherContract):
     def weaker_hash(self) -> str:
         return argon2.PasswordHasher(time_cost=1, memory_cost=1024, parallelism=1).hash(PASSWORD)
 
+    async def test_hashes_are_argon2id_and_cost_what_is_advised(self, hasher: PasswordHasher) -> None:
+        made = argon2.extract_parameters(await hasher.hash(PASSWORD))
+        assert made.type is argon2.Type.ID
+        assert (made.salt_len, made.hash_len) >= (16, 32)
+        # OWASP ASVS 5.0, appendix C.6: each of these pairs resists alike.
+        assert any(made.memory_cost >= kibibytes and made.time_cost >= times for kibibytes, times in ((47104, 1), (19456, 2), (12288, 3)))
+
 
 class TestFakeCommonPasswords(CommonPasswordsContract):
     @pytest.fixture
@@ -252,6 +265,13 @@ class TestJoseTokens(TokensContract):
         for forged in (critical, longer, token.rpartition(".")[0] + "."):
             with pytest.raises(InvalidToken):
                 tokens.read_access(forged, at=NOW)
+
+    def test_a_key_that_a_token_brings_along_counts_for_nothing(self, tokens: Tokens) -> None:
+        claims, key = jwt.get_unverified_claims(tokens.access(user_id=7, session_id=SESSION, at=NOW)), "f" * 64
+        own = {"kty": "oct", "k": base64.urlsafe_b64encode(key.encode()).decode().rstrip("=")}
+        for header in ({"jwk": own}, {"jku": "https://evil.example/keys"}, {"x5u": "https://evil.example/x"}, {"kid": "../../dev/null"}):
+            with pytest.raises(InvalidToken):
+                tokens.read_access(jwt.encode(claims, key, algorithm="HS256", headers=header), at=NOW)
 
 
 class TestFakeRespondents(RespondentsContract):

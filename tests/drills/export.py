@@ -225,9 +225,15 @@ def export_to_file(url: str, admin: User, kind: Format, path: Path) -> Exported:
     return Exported(seconds=time.perf_counter() - began, before=before, peak=_peak_memory())
 
 
+def exporter(pool: Pool) -> ExportResponses:
+    """The export over this database."""
+    work = partial(PostgresUnitOfWork, pool)
+    return ExportResponses(responses=PostgresResponseReader(pool), tables=TabularTables(), unit_of_work=work, clock=FakeClock())
+
+
 async def _export_to_file(url: str, admin: User, kind: Format, path: Path) -> None:
     async with Pool(url, size=2) as pool:
-        export = ExportResponses(responses=PostgresResponseReader(pool), tables=TabularTables())
+        export = exporter(pool)
         with path.open("wb") as file:
             async for part in export(project=PROJECT, kind=kind, by=admin):
                 file.write(part)

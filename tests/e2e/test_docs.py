@@ -65,7 +65,7 @@ def test_a_docs_page_lets_no_foreign_or_written_in_script_run(anonymous: httpx.C
     assert policy["default-src"] == ["'none'"]
     assert policy["script-src"] == ["'self'"]
     assert policy["connect-src"] == ["'self'"]
-    assert policy["frame-ancestors"] == ["'none'"]
+    assert policy["frame-ancestors"] == policy["base-uri"] == policy["form-action"] == ["'none'"]
     assert not any("http" in source or "*" in source for sources in policy.values() for source in sources)
 
 
@@ -74,6 +74,19 @@ def test_our_own_scripts_name_no_other_server(anonymous: httpx.Client) -> None:
         script = anonymous.get(f"/docs/{name}")
         assert script.headers["content-type"].startswith("text/javascript")
         assert "://" not in script.text
+
+
+def test_our_own_scripts_keep_nothing_in_the_browser(anonymous: httpx.Client) -> None:
+    for name in ("start.js", "start-admin.js"):
+        text = anonymous.get(f"/docs/{name}").text
+        assert not any(word in text for word in ("localStorage", "sessionStorage", "indexedDB", "cookie", "persistAuthorization"))
+
+
+def test_the_sign_in_of_the_teams_page_masks_the_password_and_lets_it_be_pasted(anonymous: httpx.Client) -> None:
+    (field,) = re.findall(r"<input[^>]*name=.password.[^>]*>", anonymous.get("/admin/docs").text)
+    assert re.search(r"type=.password.", field)
+    assert "onpaste" not in field
+    assert not re.search(r"autocomplete=.off.", field)
 
 
 @pytest.mark.parametrize("name", ["none.js", "%2e%2e%2fsettings.py", "docs.html", "start.js%00", "swagger-ui-bundle.js.map"])

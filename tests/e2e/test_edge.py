@@ -319,6 +319,19 @@ def test_head_answers_what_get_does_without_the_body(admin: httpx.Client, addres
     assert comparable(of_head.headers) == comparable(of_get.headers)
 
 
+@pytest.mark.parametrize("address", [*READABLE, "/docs/start.js", "/docs/favicon.png", "/dark-data/survey/codebook"])
+def test_whatever_has_a_body_says_what_it_is_and_in_which_letters(admin: httpx.Client, address: str) -> None:
+    answer = admin.get(address)
+    kind, _, rest = answer.headers["content-type"].partition(";")
+    assert answer.content
+    assert rest.strip() == ("charset=utf-8" if kind.startswith("text/") else "")
+    if kind in ("application/json", "application/problem+json"):  # UTF-8 by their own definition: they know no charset
+        answer.json()
+    else:
+        assert kind in ("text/html", "text/css", "text/javascript", "image/png")
+        assert answer.content.startswith(b"\x89PNG") == (kind == "image/png")
+
+
 # --- headers of every answer --------------------------------------------------------------------------------------------------
 
 
@@ -353,11 +366,13 @@ def test_every_answer_has_the_headers_of_all(anonymous: httpx.Client, member: ht
         assert answer.status_code == status, answer.text
         assert "server" not in answer.headers
         assert "x-powered-by" not in answer.headers
+        assert "set-cookie" not in answer.headers
         lacking[status] = HEADERS_OF_ALL - set(answer.headers)
         if not lacking[status]:
             assert answer.headers["x-content-type-options"] == "nosniff"
             assert answer.headers["referrer-policy"] == "no-referrer"
-            assert "default-src 'none'" in answer.headers["content-security-policy"]
+            policy = {part.strip() for part in answer.headers["content-security-policy"].split(";")}
+            assert policy == {"default-src 'none'", "base-uri 'none'", "form-action 'none'", "frame-ancestors 'none'", "sandbox"}
     assert {status: names for status, names in lacking.items() if names} == {}
 
 

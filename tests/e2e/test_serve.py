@@ -7,12 +7,13 @@ import signal
 import stat
 import subprocess
 from collections.abc import Iterator
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import httpx
 import pytest
 
-from tests.e2e.client import ADMIN_PASSWORD, PASSWORD, Service, client, data_folder, log_in, run, serving, token_of
+from tests.e2e.client import ADMIN_PASSWORD, PASSWORD, Service, client, data_folder, log_in, register, run, serving, token_of
 
 ADMIN_LINE = re.compile(r"First start: sign in as admin with the password (\S+)")
 
@@ -246,3 +247,30 @@ def test_the_log_tells_no_secret(folder: Path) -> None:
         for secret in (ADMIN_PASSWORD, token, told, "a-very-private-fingerprint", "private-search"):
             assert secret not in service.err
             assert secret not in service.out
+
+
+def test_the_log_tells_who_was_refused_what_and_when(folder: Path) -> None:
+    injected = "line\\nbreak"
+    with serving("--demo", folder=folder, ADMIN_PASSWORD=ADMIN_PASSWORD, REGISTRATION="open", LOG_FORMAT="json") as service:
+        log_in(service.url, "admin", "a wrong password indeed")
+        with client(service.url, register(service.url, "ada")) as member:
+            who = member.get("/auth/me").json()["id"]
+            refused = member.get("/admin/users", headers={"x-request-id": "asked-for-users"})
+            assert refused.status_code == 403
+            member.get("/%22%7D%20forged", headers={"x-request-id": injected, "user-agent": injected})
+        assert service.stop() == 0
+        lines = [json.loads(line) for line in service.err.splitlines() if line.startswith("{")]
+    requests = [line for line in lines if line["event"] == "request" and line["route"] != "/health"]
+    assert [(line["route"], line["status"]) for line in requests] == [
+        ("/auth/login", 401),
+        ("/auth/register", 201),
+        ("/auth/me", 200),
+        ("/admin/users", 403),
+        (None, 404),
+    ]
+    told = requests[3]
+    assert (told["method"], told["user"], told["request_id"]) == ("GET", who, "asked-for-users")
+    assert datetime.fromisoformat(told["timestamp"]).utcoffset() == timedelta(0)
+    assert told["ms"] >= 0
+    assert "forged" not in service.err
+    assert "break" not in service.err

@@ -28,6 +28,9 @@ class FakeResources(Resources):
             tables.resources[added.id] = project.id, added
         return added
 
+    async def get(self, *, project: str, resource_id: int) -> Resource:
+        return _found(self._access.read, project, resource_id, deleted=True)
+
     async def lock(self, *, project: str, resource_id: int, deleted: bool = False) -> Resource:
         return _found(self._access.read, project, resource_id, deleted=deleted)
 

@@ -14,7 +14,7 @@ class FakeArchive(Archive):
     def __init__(self, access: Access) -> None:
         self._access = access
 
-    async def purge(self, *, before: datetime, dry_run: bool) -> dict[str, int]:
+    async def purge(self, *, before: datetime) -> dict[str, int]:
         async with self._access.write() as tables:
             projects = {id for id, each in tables.projects.items() if _is_before(each.deleted_at, before)}
             closed = {id for id, each in tables.surveys.items() if not each.is_open}
@@ -25,14 +25,14 @@ class FakeArchive(Archive):
             }
             resources = {id for id, (owner, each) in tables.resources.items() if owner in projects or _is_before(each.deleted_at, before)}
             sessions = {id for id, each in tables.sessions.items() if _is_before(each.ended_at, before) or each.expires_at < before}
-            if not dry_run:
-                versions = {key for key in tables.survey_versions if key[0] in projects}
-                tables.responses = _without(tables.responses, responses)
-                tables.resources = _without(tables.resources, resources)
-                tables.sessions = _without(tables.sessions, sessions)
-                tables.survey_versions = _without(tables.survey_versions, versions)
-                tables.surveys = _without(tables.surveys, projects)
-                tables.projects = _without(tables.projects, projects)
+            versions = {key for key in tables.survey_versions if key[0] in projects}
+            tables.responses = _without(tables.responses, responses)
+            tables.resources = _without(tables.resources, resources)
+            tables.sessions = _without(tables.sessions, sessions)
+            tables.survey_versions = _without(tables.survey_versions, versions)
+            tables.surveys = _without(tables.surveys, projects)
+            tables.projects = _without(tables.projects, projects)
+            tables.replays = {key: each for key, each in tables.replays.items() if each.expires_at > before}
         return {"projects": len(projects), "resources": len(resources), "responses": len(responses), "sessions": len(sessions)}
 
 

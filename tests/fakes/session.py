@@ -36,11 +36,13 @@ class FakeSessions(Sessions):
         own = [each for each in self._access.read.sessions.values() if each.user_id == user_id and each.id > after and each.is_live(at)]
         return sorted(own, key=lambda session: session.id)[:limit]
 
-    async def end(self, session_id: UUID, *, at: datetime) -> None:
+    async def end(self, session_id: UUID, *, at: datetime) -> int | None:
         async with self._access.write() as tables:
             session = tables.sessions.get(session_id)
-            if session is not None and session.ended_at is None:
-                tables.sessions[session_id] = replace(session, ended_at=at)
+            if session is None or session.ended_at is not None:
+                return None
+            tables.sessions[session_id] = replace(session, ended_at=at)
+            return session.user_id
 
     async def end_own(self, session_id: UUID, *, user_id: int, at: datetime) -> None:
         async with self._access.write() as tables:
@@ -49,10 +51,12 @@ class FakeSessions(Sessions):
                 raise NotFound
             tables.sessions[session_id] = replace(session, ended_at=at)
 
-    async def end_all(self, user_id: int, *, at: datetime, but: UUID | None = None) -> None:
-        for session in list(self._access.read.sessions.values()):
-            if session.user_id == user_id and session.id != but:
-                await self.end(session.id, at=at)
+    async def end_all(self, user_id: int, *, at: datetime, but: UUID | None = None) -> list[UUID]:
+        live = [each.id for each in self._access.read.sessions.values() if each.user_id == user_id and each.is_live(at)]
+        ending = sorted(each for each in live if each != but)
+        for each in ending:
+            await self.end(each, at=at)
+        return ending
 
 
 class FakeSignInFailures(SignInFailures):

@@ -11,6 +11,7 @@ from typing import Protocol
 from uuid import UUID
 
 from domain.api_key import ApiKey
+from domain.audit import Entry
 from domain.project import Project
 from domain.resource import Resource
 from domain.response import Response
@@ -38,9 +39,16 @@ class PublishedVersion:
     changes: tuple[FieldChange, ...]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Replay:
+    fingerprint: bytes
+    outcome: bytes
+    expires_at: datetime
+
+
 @dataclass(slots=True, kw_only=True)
 class Tables:
-    """Rows by their key; the entities in them never change. `resources` are kept with the id of their project."""
+    """Rows by their key; the entities in them never change. `resources` are kept with the id of their project, links with their entry's."""
 
     users: dict[int, User] = field(default_factory=dict)
     setup_tokens: dict[str, SetupToken] = field(default_factory=dict)
@@ -53,6 +61,10 @@ class Tables:
     surveys: dict[int, Survey] = field(default_factory=dict)
     survey_versions: dict[tuple[int, int], PublishedVersion] = field(default_factory=dict)
     responses: dict[int, Response] = field(default_factory=dict)
+    audit: dict[int, Entry] = field(default_factory=dict)
+    audit_requests: dict[int, str | None] = field(default_factory=dict)
+    audit_links: dict[int, tuple[int, bytes]] = field(default_factory=dict)
+    replays: dict[tuple[int, str], Replay] = field(default_factory=dict)
 
     def copy(self) -> "Tables":
         return Tables(**{each.name: copy(getattr(self, each.name)) for each in fields(self)})

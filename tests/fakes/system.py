@@ -1,12 +1,13 @@
 """Time, chance and secrets that a test can foresee."""
 
 import hashlib
+import hmac
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 from itertools import count
 from uuid import UUID, uuid4
 
-from application.ports import Clock, CommonPasswords, PasswordHasher, Random, Respondents, Tokens
+from application.ports import Clock, CommonPasswords, PasswordHasher, Random, Respondents, Sealer, Tokens
 from domain.session import InvalidToken
 from domain.user import normal_password
 from tests.examples import NOW
@@ -109,6 +110,14 @@ class FakeTokens(Tokens):
         if token not in self._refresh:
             raise InvalidToken
         return self._refresh[token]
+
+
+class FakeSealer(Sealer):
+    def __init__(self, key: bytes = b"key") -> None:
+        self._key = key
+
+    def seal(self, message: bytes) -> bytes:
+        return hmac.digest(self._key, message, "sha256")
 
 
 class FakeRespondents(Respondents):

@@ -1,13 +1,30 @@
 """Units of work over the store in memory: one at a time, on a copy that `commit` puts in place."""
 
+from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
-from application.ports import ApiKeys, Database, Projects, Resources, Sessions, SetupTokens, Surveys, UnitOfWork, Users
+from application.ports import (
+    ApiKeys,
+    Archive,
+    AuditTrail,
+    Database,
+    Projects,
+    Replays,
+    Resources,
+    Sessions,
+    SetupTokens,
+    Surveys,
+    UnitOfWork,
+    Users,
+)
 from domain.errors import Unavailable
 from tests.fakes.api_key import FakeApiKeys
+from tests.fakes.audit import FakeAuditTrail
+from tests.fakes.idempotency import FakeReplays
 from tests.fakes.project import FakeProjects
 from tests.fakes.resource import FakeResources
+from tests.fakes.retention import FakeArchive
 from tests.fakes.session import FakeSessions
 from tests.fakes.store import Draft, Store
 from tests.fakes.survey import FakeSurveys
@@ -15,7 +32,7 @@ from tests.fakes.user import FakeSetupTokens, FakeUsers
 
 
 class FakeUnitOfWork(UnitOfWork):
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, *, request_id: Callable[[], str | None] = lambda: None) -> None:
         self._store = store
         self._draft = Draft(store)
         self.users: Users = FakeUsers(self._draft)
@@ -25,6 +42,9 @@ class FakeUnitOfWork(UnitOfWork):
         self.projects: Projects = FakeProjects(self._draft)
         self.resources: Resources = FakeResources(self._draft)
         self.surveys: Surveys = FakeSurveys(self._draft)
+        self.archive: Archive = FakeArchive(self._draft)
+        self.audit: AuditTrail = FakeAuditTrail(self._draft, request_id=request_id)
+        self.replays: Replays = FakeReplays(self._draft)
 
     async def __aenter__(self) -> Self:
         await self._store.lock.acquire()

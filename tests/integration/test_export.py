@@ -13,11 +13,11 @@ from adapters.postgres.database import Pool
 from adapters.postgres.response.reader import BATCH, PostgresResponseReader
 from adapters.postgres.survey import PostgresSurveys
 from adapters.tabular.tables import TabularTables
-from application.response import ExportResponses, GetCodebook, ListResponses
+from application.response import GetCodebook, ListResponses
 from domain.export import Format
 from domain.survey import ResponseFilter
 from domain.user import User
-from tests.drills.export import OURS, PROJECT, QUESTIONS, REMOVED, columns, difference, expected, fill
+from tests.drills.export import OURS, PROJECT, QUESTIONS, REMOVED, columns, difference, expected, exporter, fill
 from tests.examples import NOW
 from tests.tabular import READERS, typed
 
@@ -31,7 +31,7 @@ class Filled:
     admin: User
 
     async def export(self, kind: Format, *, guarded: bool = False, version: int | None = None) -> bytes:
-        export = ExportResponses(responses=PostgresResponseReader(self.pool), tables=TabularTables())
+        export = exporter(self.pool)
         return b"".join([part async for part in export(project=PROJECT, kind=kind, guarded=guarded, version=version, by=self.admin)])
 
     async def expected(self, *, with_codes: bool = False, guarded: bool = False) -> list[tuple[object, ...]]:
@@ -110,7 +110,7 @@ async def test_pages_are_the_rows_of_the_export(filled: Filled) -> None:
 
 async def test_an_export_is_of_the_moment_when_it_began(filled: Filled) -> None:
     names, wanted = columns(with_codes=False), await filled.expected()
-    export = ExportResponses(responses=PostgresResponseReader(filled.pool), tables=TabularTables())
+    export = exporter(filled.pool)
     parts = export(project=PROJECT, kind=Format.NDJSON, guarded=False, by=filled.admin)
     content = await anext(parts) + await anext(parts)
     async with filled.pool.connections.acquire() as connection:
@@ -123,7 +123,7 @@ async def test_an_export_is_of_the_moment_when_it_began(filled: Filled) -> None:
 async def test_an_export_that_is_left_early_leaves_nothing_open(filled: Filled) -> None:
     reader = PostgresResponseReader(filled.pool)
     for _ in range(20):
-        parts = ExportResponses(responses=reader, tables=TabularTables())(project=PROJECT, kind=Format.CSV, by=filled.admin)
+        parts = exporter(filled.pool)(project=PROJECT, kind=Format.CSV, by=filled.admin)
         await anext(parts)
         await anext(parts)
         assert isinstance(parts, AsyncGenerator)

@@ -262,8 +262,8 @@ async def test_what_is_purged_takes_its_history_along(pool: Pool, stage: Stage) 
     await save(stage, survey, {"age": 42, "note": "x"}, at=NOW - timedelta(days=1))
     await save(stage, survey, {"age": 7}, who=b"q" * 32, at=NOW)
     await stage.switch(is_open=False)
-    assert (await stage.archive.purge(before=NOW, dry_run=True))["responses"] == 1
+    assert (await stage.purge(before=NOW, for_good=False))["responses"] == 1
     assert (await number_of(pool, "answer_changes"), await number_of(pool, "erasures")) == (3, 0)
-    await stage.archive.purge(before=NOW, dry_run=False)
+    await stage.purge(before=NOW)
     assert [(field, value) for _, field, value, *_ in await rows(pool)] == [("age", 7)]
     assert await rows(pool, "SELECT project_id FROM erasures") == [(survey.project_id,)]

@@ -122,7 +122,7 @@ class EmbeddedPostgres:
             return
         for needed in (self._folder, self._binaries):
             for folder in (*reversed(needed.parents), needed):
-                reached = subprocess.run(["/usr/bin/test", "-x", str(folder)], check=False, **self._as_owner())  # noqa: S603
+                reached = subprocess.run(["/usr/bin/test", "-x", str(folder)], check=False, **self._as_owner())  # noqa: S603 - a fixed program
                 if reached.returncode != 0:
                     raise EmbeddedPostgresError(
                         f"PostgreSQL runs as the user {_UNPRIVILEGED} here, who may not enter {folder}: "

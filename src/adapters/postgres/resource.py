@@ -52,12 +52,13 @@ _in_project = (
     select(resources, users.c.username)
     .join(users, users.c.id == resources.c.created_by)
     .where(resources.c.project_id == _project_id.scalar_subquery())
-    .with_for_update(key_share=True, of=resources)
 )
-_by_id = _in_project.where(resources.c.id == bindparam("resource_id"))
-LOCK = Statement(_by_id.where(_live))
-LOCK_ANY = Statement(_by_id)
-LOCK_BY_NAME = Statement(_in_project.where(_live, resources.c.name_key == bindparam("name_key")))
+_locking = _in_project.with_for_update(key_share=True, of=resources)
+_this = resources.c.id == bindparam("resource_id")
+GET_ANY = Statement(_in_project.where(_this))
+LOCK = Statement(_locking.where(_this, _live))
+LOCK_ANY = Statement(_locking.where(_this))
+LOCK_BY_NAME = Statement(_locking.where(_live, resources.c.name_key == bindparam("name_key")))
 SAVE = Statement(
     update(resources)
     .where(resources.c.project_id == _project_id.scalar_subquery(), resources.c.id == bindparam("id"))
@@ -91,11 +92,11 @@ class PostgresResources(Resources):
             raise NotFound
         return replace(resource, id=row["id"])
 
+    async def get(self, *, project: str, resource_id: int) -> Resource:
+        return await self._found(GET_ANY, project, resource_id)
+
     async def lock(self, *, project: str, resource_id: int, deleted: bool = False) -> Resource:
-        row = await self._run.row(LOCK_ANY if deleted else LOCK, project=project, resource_id=resource_id)
-        if row is None:
-            raise NotFound
-        return _entity(row, project)
+        return await self._found(LOCK_ANY if deleted else LOCK, project, resource_id)
 
     async def lock_by_name(self, *, project: str, name: str) -> Resource | None:
         row = await self._run.row(LOCK_BY_NAME, project=project, name_key=canonical(name))
@@ -103,6 +104,12 @@ class PostgresResources(Resources):
 
     async def save(self, resource: Resource) -> None:
         await self._run.row(SAVE, **_row(resource))
+
+    async def _found(self, statement: Statement, project: str, resource_id: int) -> Resource:
+        row = await self._run.row(statement, project=project, resource_id=resource_id)
+        if row is None:
+            raise NotFound
+        return _entity(row, project)
 
 
 # --- reading: the JSON of the contract, made by PostgreSQL --------------------------------------------------------------------

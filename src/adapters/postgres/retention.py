@@ -4,7 +4,8 @@ from datetime import datetime
 
 from sqlalchemy import Delete, Table, bindparam, delete, func, insert, or_, select
 
-from adapters.postgres.database import Pool, Statement, Transaction
+from adapters.postgres.database import Executor, Statement
+from adapters.postgres.idempotency import SWEEP_ALL
 from adapters.postgres.tables import (
     TIME,
     erasures,
@@ -56,20 +57,18 @@ SESSIONS = _counting(delete(sessions).where(or_(sessions.c.ended_at < _before, s
 
 
 class PostgresArchive(Archive):
-    def __init__(self, pool: Pool) -> None:
-        self._pool = pool
+    def __init__(self, executor: Executor) -> None:
+        self._run = executor
 
-    async def purge(self, *, before: datetime, dry_run: bool) -> dict[str, int]:
-        async with Transaction(self._pool) as work:
-            counts = {
-                "responses": (await work.one(RESPONSES, before=before))["n"],
-                "resources": (await work.one(RESOURCES, before=before))["n"],
-            }
-            for statement in REST_OF_PROJECTS:
-                await work.row(statement, before=before)
-            counts["projects"] = (await work.one(PROJECTS, before=before))["n"]
-            await work.row(TOKENS, before=before)
-            counts["sessions"] = (await work.one(SESSIONS, before=before))["n"]
-            if not dry_run:
-                await work.commit()
+    async def purge(self, *, before: datetime) -> dict[str, int]:
+        counts = {
+            "responses": (await self._run.one(RESPONSES, before=before))["n"],
+            "resources": (await self._run.one(RESOURCES, before=before))["n"],
+        }
+        for statement in REST_OF_PROJECTS:
+            await self._run.row(statement, before=before)
+        counts["projects"] = (await self._run.one(PROJECTS, before=before))["n"]
+        await self._run.row(TOKENS, before=before)
+        counts["sessions"] = (await self._run.one(SESSIONS, before=before))["n"]
+        await self._run.row(SWEEP_ALL, at=before)
         return counts

@@ -38,15 +38,12 @@ PAGE = Statement(
     .limit(bindparam("limit"))
 )
 END_OWN = Statement(update(sessions).where(_one, *_live_of_user).values(ended_at=_at).returning(sessions.c.id))
-END = Statement(update(sessions).where(sessions.c.id == bindparam("session_id"), sessions.c.ended_at.is_(None)).values(ended_at=_at))
+END = Statement(update(sessions).where(_one, sessions.c.ended_at.is_(None)).values(ended_at=_at).returning(sessions.c.user_id))
 END_ALL = Statement(
     update(sessions)
-    .where(
-        sessions.c.user_id == bindparam("user_id"),
-        sessions.c.ended_at.is_(None),
-        sessions.c.id.is_distinct_from(bindparam("but", type_=sessions.c.id.type)),
-    )
+    .where(*_live_of_user, sessions.c.id.is_distinct_from(bindparam("but", type_=sessions.c.id.type)))
     .values(ended_at=_at)
+    .returning(sessions.c.id)
 )
 
 
@@ -76,15 +73,17 @@ class PostgresSessions(Sessions):
         rows = await self._run.rows(PAGE, user_id=user_id, at=at, idle_since=at - IDLE_LIFETIME, after=after, limit=limit)
         return [_entity(row) for row in rows]
 
-    async def end(self, session_id: UUID, *, at: datetime) -> None:
-        await self._run.row(END, session_id=session_id, at=at)
+    async def end(self, session_id: UUID, *, at: datetime) -> int | None:
+        row = await self._run.row(END, session_id=session_id, at=at)
+        return row["user_id"] if row else None
 
     async def end_own(self, session_id: UUID, *, user_id: int, at: datetime) -> None:
         if await self._run.row(END_OWN, session_id=session_id, user_id=user_id, at=at, idle_since=at - IDLE_LIFETIME) is None:
             raise NotFound
 
-    async def end_all(self, user_id: int, *, at: datetime, but: UUID | None = None) -> None:
-        await self._run.row(END_ALL, user_id=user_id, at=at, but=but)
+    async def end_all(self, user_id: int, *, at: datetime, but: UUID | None = None) -> list[UUID]:
+        rows = await self._run.rows(END_ALL, user_id=user_id, at=at, idle_since=at - IDLE_LIFETIME, but=but)
+        return sorted(row["id"] for row in rows)
 
 
 # So that a try sees every earlier one of its name, also those that were being counted at the same time.

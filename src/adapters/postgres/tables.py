@@ -3,6 +3,7 @@
 from datetime import datetime
 
 from sqlalchemy import (
+    DDL,
     JSON,
     BigInteger,
     Boolean,
@@ -21,6 +22,7 @@ from sqlalchemy import (
     Text,
     UniqueConstraint,
     Uuid,
+    event,
     literal_column,
     text,
 )
@@ -263,4 +265,81 @@ survey_results = Table(
     Column("snapshot", Text, nullable=False),
     Column("documents", JSON, nullable=False),
     Column("published_at", TIME, nullable=False),
+)
+
+# Append-only: what happened stays, whoever the actor or the project was.
+audit_entries = Table(
+    "audit_entries",
+    metadata,
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    Column("at", TIME, nullable=False),
+    Column("actor_id", ForeignKey("users.id")),
+    Column("action", Text(collation="C"), nullable=False),
+    Column("project", Text(collation="C")),
+    Column("target_type", Text(collation="C"), nullable=False),
+    Column("target_id", JSONB, nullable=False),
+    Column("changes", JSONB, nullable=False),
+    Column("request_id", Text),
+    Index("ix_audit_entries_actor", "actor_id", "id"),
+    Index("ix_audit_entries_action", "action", "id"),
+    Index("ix_audit_entries_project", "project", "id"),
+    Index("ix_audit_entries_target", "target_type", "target_id", "id"),
+)
+
+# The chain over the entries. Nothing refers to them by a foreign key: a link must be able to tell of an entry that is gone.
+audit_links = Table(
+    "audit_links",
+    metadata,
+    Column("position", BigInteger, primary_key=True, autoincrement=False),
+    Column("entry_id", BigInteger, nullable=False),
+    Column("hash", LargeBinary, nullable=False),
+    UniqueConstraint("entry_id"),
+)
+
+# Entries that wait for their link.
+audit_waiting = Table(
+    "audit_waiting",
+    metadata,
+    Column("entry_id", BigInteger, primary_key=True, autoincrement=False),
+)
+
+_REFUSE_CHANGE = """
+CREATE FUNCTION audit_refuse_change() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    RAISE EXCEPTION 'The audit trail is only added to.' USING ERRCODE = 'insufficient_privilege';
+END
+$$
+"""
+_AWAIT_LINK = """
+CREATE FUNCTION audit_await_link() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    INSERT INTO audit_waiting (entry_id) SELECT id FROM added;
+    RETURN NULL;
+END
+$$
+"""
+_REFUSE = """
+CREATE TRIGGER refuse_change BEFORE UPDATE OR DELETE OR TRUNCATE ON {table}
+FOR EACH STATEMENT EXECUTE FUNCTION audit_refuse_change()
+"""
+_AWAIT = """
+CREATE TRIGGER await_link AFTER INSERT ON audit_entries REFERENCING NEW TABLE AS added
+FOR EACH STATEMENT EXECUTE FUNCTION audit_await_link()
+"""
+_REFUSALS = [_REFUSE.format(table=table) for table in ("audit_entries", "audit_links")]
+for _statement in (_REFUSE_CHANGE, _AWAIT_LINK, *_REFUSALS, _AWAIT):
+    event.listen(metadata, "after_create", DDL(_statement))  # type: ignore[no-untyped-call]
+
+
+# What was answered under an idempotency key, as the edge encoded it, until it expires.
+replays = Table(
+    "replays",
+    metadata,
+    Column("user_id", ForeignKey("users.id"), nullable=False),
+    Column("key", Text, nullable=False),
+    Column("fingerprint", LargeBinary, nullable=False),
+    Column("outcome", LargeBinary, nullable=False),
+    Column("expires_at", TIME, nullable=False),
+    PrimaryKeyConstraint("user_id", "key"),
+    Index("ix_replays_expires_at", "expires_at"),
 )

@@ -1,22 +1,29 @@
 """One transaction over all repositories."""
 
+from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
 from adapters.postgres.api_key import PostgresApiKeys
+from adapters.postgres.audit import PostgresAuditTrail
 from adapters.postgres.database import Pool, Transaction
+from adapters.postgres.idempotency import PostgresReplays
 from adapters.postgres.project import PostgresProjects
 from adapters.postgres.resource import PostgresResources
+from adapters.postgres.retention import PostgresArchive
 from adapters.postgres.session import PostgresSessions
 from adapters.postgres.survey import PostgresSurveys
 from adapters.postgres.user import PostgresSetupTokens, PostgresUsers
-from application.ports import ApiKeys, Projects, Resources, Sessions, SetupTokens, Surveys, UnitOfWork, Users
+from application.ports import ApiKeys, Archive, AuditTrail, Projects, Replays, Resources, Sessions, SetupTokens, Surveys, UnitOfWork, Users
 
 
 class PostgresUnitOfWork(UnitOfWork):
-    """A transaction (READ COMMITTED) that is undone unless `commit` was called."""
+    """A transaction (READ COMMITTED) that is undone unless `commit` was called.
 
-    def __init__(self, pool: Pool) -> None:
+    `request_id` tells the id of the request that is being answered, if one is.
+    """
+
+    def __init__(self, pool: Pool, *, request_id: Callable[[], str | None] = lambda: None) -> None:
         self._transaction = Transaction(pool)
         self.users: Users = PostgresUsers(self._transaction)
         self.setup_tokens: SetupTokens = PostgresSetupTokens(self._transaction)
@@ -25,6 +32,9 @@ class PostgresUnitOfWork(UnitOfWork):
         self.projects: Projects = PostgresProjects(self._transaction)
         self.resources: Resources = PostgresResources(self._transaction)
         self.surveys: Surveys = PostgresSurveys(self._transaction)
+        self.archive: Archive = PostgresArchive(self._transaction)
+        self.audit: AuditTrail = PostgresAuditTrail(self._transaction, request_id=request_id)
+        self.replays: Replays = PostgresReplays(self._transaction)
 
     async def __aenter__(self) -> Self:
         await self._transaction.__aenter__()

@@ -17,9 +17,10 @@ from entrypoints.http.json_body import ClientLeft
 from entrypoints.http.network import Networks
 from entrypoints.http.problems import Malformed, MethodNotAllowed, UriTooLong, render
 from entrypoints.logs import AccessLog, logger
+from entrypoints.request_id import REQUEST_ID
 
 TARGET_MAX = 8192
-CONTENT_SECURITY_POLICY = b"default-src 'none'; frame-ancestors 'none'"
+CONTENT_SECURITY_POLICY = b"default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; sandbox"
 
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
 ALWAYS = [(b"x-content-type-options", b"nosniff"), (b"referrer-policy", b"no-referrer")]
@@ -55,6 +56,7 @@ class Edge:
         scope["limits"] = []
         cross_origin = self._cross_origin
         answer = _Answer(scope, send, is_head=method == "HEAD", more=cross_origin.headers(scope) if cross_origin else [])
+        REQUEST_ID.set(answer.request_id)
         try:
             _check_target(scope)
             if cross_origin and cross_origin.is_preflight(scope):

@@ -5,6 +5,8 @@ from functools import partial
 import pytest
 
 from application.api_key import AuthenticateKey, CreateApiKey, ListApiKeys, NoteKeyUse, RevokeApiKey
+from application.audit import ChainAudit, ListAudit, ListHistory, VerifyAudit
+from application.idempotency import Once
 from application.project import CreateProject, DeleteProject, GetProject, ListProjects, UpdateProject
 from application.resource import CreateResource, DeleteResource, GetResource, ListResources, RestoreResource, UpdateResource
 from application.response import EraseResponse, ExportResponses, GetCodebook, GetResponse, ListResponses, SaveAnswers, UpsertAnswer
@@ -41,16 +43,16 @@ from domain.access import Role
 from domain.user import User
 from tests.examples import user
 from tests.fakes.api_key import FakeApiKeys
+from tests.fakes.audit import FakeAuditChain, FakeAuditReader
 from tests.fakes.project import FakeProjects
 from tests.fakes.resource import FakeResourceReader, FakeResources
 from tests.fakes.response import FakeResponses
 from tests.fakes.response_reader import FakeResponseReader
 from tests.fakes.results import FakeShared
-from tests.fakes.retention import FakeArchive
 from tests.fakes.session import FakeSessions, FakeSignInFailures
 from tests.fakes.store import Store
 from tests.fakes.survey import FakeSurveys
-from tests.fakes.system import FakeClock, FakeCommonPasswords, FakeHasher, FakeRandom, FakeRespondents, FakeTokens
+from tests.fakes.system import FakeClock, FakeCommonPasswords, FakeHasher, FakeRandom, FakeRespondents, FakeSealer, FakeTokens
 from tests.fakes.tabular import FakeTables
 from tests.fakes.unit_of_work import FakeUnitOfWork
 from tests.fakes.user import FakeUsers
@@ -62,34 +64,30 @@ class World:
     """Everything that can be done, wired as the container does, on fakes."""
 
     def __init__(self) -> None:
-        store = Store()
+        self.store = store = Store()
         work = partial(FakeUnitOfWork, store)
         self.unit_of_work = work
         self.clock = clock = FakeClock()
         self.hasher = hasher = FakeHasher()
         random, tokens, respondents = FakeRandom(), FakeTokens(), FakeRespondents()
         self.users, self.projects, self.sessions = FakeUsers(store), FakeProjects(store), FakeSessions(store)
-        self.surveys, resources, reader, responses = (
-            FakeSurveys(store),
-            FakeResources(store),
-            FakeResourceReader(store),
-            FakeResponses(store),
-        )
+        self.surveys, reader, responses = FakeSurveys(store), FakeResourceReader(store), FakeResponses(store)
 
+        self.once = Once(unit_of_work=work, clock=clock)
         open_session = OpenSession(tokens=tokens, random=random, clock=clock)
         hash_new = HashNewPassword(hasher=hasher, common=FakeCommonPasswords())
         check = CheckPassword(users=self.users, failures=FakeSignInFailures(store), hasher=hasher, clock=clock)
         self.log_in = LogIn(check_password=check, open_session=open_session, unit_of_work=work)
         self.refresh = RefreshSession(unit_of_work=work, tokens=tokens, open_session=open_session, clock=clock)
-        self.log_out = LogOut(sessions=self.sessions, clock=clock)
+        self.log_out = LogOut(unit_of_work=work, clock=clock)
         self.list_sessions = ListSessions(sessions=self.sessions, clock=clock)
-        self.end_other_sessions = EndOtherSessions(sessions=self.sessions, clock=clock)
-        self.end_session = EndSession(sessions=self.sessions, clock=clock)
+        self.end_other_sessions = EndOtherSessions(unit_of_work=work, clock=clock)
+        self.end_session = EndSession(unit_of_work=work, clock=clock)
         self.authenticate = Authenticate(sessions=self.sessions, tokens=tokens, clock=clock)
         keys = FakeApiKeys(store)
         self.create_key = CreateApiKey(unit_of_work=work, random=random, clock=clock)
         self.list_keys = ListApiKeys(api_keys=keys, clock=clock)
-        self.revoke_key = RevokeApiKey(api_keys=keys, clock=clock)
+        self.revoke_key = RevokeApiKey(unit_of_work=work, clock=clock)
         self.authenticate_key = AuthenticateKey(api_keys=keys, clock=clock)
         self.note_key_use = NoteKeyUse(api_keys=keys, clock=clock)
         self.register = Register(hash_new=hash_new, open_session=open_session, unit_of_work=work)
@@ -104,15 +102,15 @@ class World:
         self.get_user = GetUser(users=self.users)
         self.administer = AdministerUser(unit_of_work=work, clock=clock)
 
-        self.create_project = CreateProject(projects=self.projects, clock=clock)
+        self.create_project = CreateProject(unit_of_work=work, clock=clock)
         self.apply_story = ApplyStory(unit_of_work=work, clock=clock)
-        self.purge_old = PurgeOld(archive=FakeArchive(store), clock=clock)
+        self.purge_old = PurgeOld(unit_of_work=work, clock=clock)
         self.list_projects = ListProjects(projects=self.projects)
         self.get_project = GetProject(projects=self.projects)
         self.update_project = UpdateProject(unit_of_work=work, clock=clock)
         self.delete_project = DeleteProject(unit_of_work=work, clock=clock, shared=FakeShared())
 
-        self.create_resource = CreateResource(resources=resources, clock=clock)
+        self.create_resource = CreateResource(unit_of_work=work, clock=clock)
         self.update_resource = UpdateResource(unit_of_work=work, clock=clock)
         self.delete_resource = DeleteResource(unit_of_work=work, clock=clock)
         self.restore_resource = RestoreResource(unit_of_work=work, clock=clock)
@@ -121,7 +119,7 @@ class World:
 
         self.publish = PublishSurvey(unit_of_work=work, clock=clock, shared=FakeShared())
         self.get_survey = GetSurvey(surveys=self.surveys)
-        self.switch = SwitchSurvey(unit_of_work=work)
+        self.switch = SwitchSurvey(unit_of_work=work, clock=clock)
         self.list_versions = ListVersions(surveys=self.surveys)
 
         self.save = SaveAnswers(surveys=self.surveys, responses=responses, respondents=respondents, clock=clock)
@@ -129,8 +127,18 @@ class World:
         self.get_response = GetResponse(responses=responses, respondents=respondents)
         self.erase = EraseResponse(responses=responses, respondents=respondents)
         self.list_responses = ListResponses(responses=FakeResponseReader(store), tables=FakeTables())
-        self.export_responses = ExportResponses(responses=FakeResponseReader(store), tables=FakeTables())
+        self.export_responses = ExportResponses(responses=FakeResponseReader(store), tables=FakeTables(), unit_of_work=work, clock=clock)
         self.get_codebook = GetCodebook(surveys=self.surveys)
+
+        chain, sealer = FakeAuditChain(store), FakeSealer()
+        self.audit = FakeAuditReader(store)
+        self.list_audit = ListAudit(audit=self.audit)
+        self.list_history = ListHistory(resources=FakeResources(store), audit=self.audit)
+        self.chain_audit = ChainAudit(chain=chain, sealer=sealer)
+        self.verify_audit = VerifyAudit(chain=chain, sealer=sealer)
+
+    async def admin(self, username: str) -> User:
+        return await self.users.add(user(username, role=Role.ADMIN))
 
     async def signed_up(self, username: str = "lovelace") -> SignedIn:
         return await self.register(username=username, email=f"{username}@example.org", password=PASSWORD)
@@ -146,7 +154,7 @@ async def world() -> World:
 
 @pytest.fixture
 async def admin(world: World) -> User:
-    return await world.users.add(user("grace", role=Role.ADMIN))
+    return await world.admin("grace")
 
 
 @pytest.fixture

@@ -17,6 +17,7 @@ MEMBERS = {
     Action.SESSION_END,
     Action.RESOURCE_CREATE,
     Action.RESOURCE_UPDATE,
+    Action.RESOURCE_HISTORY,
 }
 ANNOTATORS = {Action.RESPONSE_READ}
 
@@ -54,6 +55,13 @@ def test_an_annotator_may_do_this_and_a_member_may_not(action: Action) -> None:
     require(user(id=1, role=Role.ANNOTATOR), action)
     with pytest.raises(NotAllowed):
         require_on(user(id=1), action, owner_id=1)
+
+
+def test_the_history_of_a_resource_is_for_its_creator_annotators_and_admins() -> None:
+    require_on(user(id=1), Action.RESOURCE_HISTORY, owner_id=1)
+    require_on(user(id=1, role=Role.ANNOTATOR), Action.RESOURCE_HISTORY, owner_id=2)
+    with pytest.raises(NotTheOwner):
+        require_on(user(id=1), Action.RESOURCE_HISTORY, owner_id=2)
 
 
 def test_a_resource_is_changed_by_its_owner_only() -> None:
