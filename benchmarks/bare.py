@@ -16,6 +16,7 @@ import uvicorn
 import uvloop
 from starlette.types import Receive, Scope, Send
 
+from adapters.postgres.audit import ADD
 from adapters.postgres.database import Pool, Statement
 from adapters.postgres.resource import GET, LOCK, SAVE, PostgresResourceReader
 from adapters.postgres.response import PostgresResponses
@@ -130,7 +131,7 @@ class Bare:
         return b"[" + ",".join([row["json"] for row in rows[:limit]]).encode() + b"]"
 
     async def _edit(self, resource_id: int, headers: list[tuple[bytes, bytes]], description: str) -> bytes:
-        """Who asks, then the row, changed while it is locked; as in the service, on two connections one after the other."""
+        """Who asks, then the row, changed while it is locked, and the entry that tells of it."""
         token = next(value for name, value in headers if name == b"authorization").partition(b" ")[2].decode()
         now = datetime.now(UTC)
         user_id, session_id = self._tokens.read_access(token, at=now)
@@ -149,6 +150,9 @@ class Bare:
                     "project": self._slug,
                 }
                 await connection.execute(SAVE.sql, *SAVE.arguments(found))
+                entry = {"at": rfc3339(now), "actor_id": user_id, "action": "resource.update", "project": self._slug}
+                entry |= {"target_type": "resource", "target_id": resource_id, "changes": [{"field": "description", "to": description}]}
+                await connection.execute(ADD.sql, *ADD.arguments({"entries": json.dumps([entry]), "request_id": None}))
         finally:
             self._free.append(connection)
         told = {name: found[name] for name in ("id", "name", "description", "status", "version")}
