@@ -30,7 +30,7 @@ SEED_SECONDS = 600.0
 # Every request is counted, as in production, and no limit is reached.
 ROOMY = "public-read=100000000/min,survey-write=100000000/min,survey-write-network=100000000/min,user=100000000/min"
 
-_PASSWORD = "a bench needs no comfort"
+PASSWORD = "a bench needs no comfort"
 _TOKEN_MINUTES = "1440"
 
 # Never a gap in the ids, and in each name a rare word, as `workloads.hidden_word` has it.
@@ -90,11 +90,11 @@ def stage(*, resources: int, large: int, responses: int, programs: Collection[st
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="complex-stories-bench-")))
         folder.chmod(0o711)  # the database's own user passes through
-        settings = load().model_copy(update={"admin_password": _PASSWORD, "access_token_minutes": int(_TOKEN_MINUTES)})
+        settings = load().model_copy(update={"admin_password": PASSWORD, "access_token_minutes": int(_TOKEN_MINUTES)})
         server_url = settings.database_url or stack.enter_context(_embedded(folder / "postgres"))
         url = stack.enter_context(_database(server_url))
         deployment = Deployment(database_url=url, secret_keys=(secrets.token_hex(32),), pepper=secrets.token_hex(32))
-        target, postgres = asyncio.run(_fill(deployment, settings, resources=resources, large=large, responses=responses))
+        target, postgres = asyncio.run(fill(deployment, settings, resources=resources, large=large, responses=responses))
         environment = {
             f"{PREFIX}DATABASE_URL": url,
             f"{PREFIX}SECRET_KEY": deployment.secret_keys[0],
@@ -151,12 +151,12 @@ async def _execute(url: str, sql: str) -> None:
         await connection.close()
 
 
-async def _fill(deployment: Deployment, settings: Settings, *, resources: int, large: int, responses: int) -> tuple[Target, str]:
+async def fill(deployment: Deployment, settings: Settings, *, resources: int, large: int, responses: int) -> tuple[Target, str]:
     """Migrate, load the demo with its survey, add to it, and make the large project; also tells the version of the server."""
     await prepare(deployment, settings, demo=True)
     container = deployment.container(settings)
     async with container.pool():
-        signed_in = await container.log_in()(username=FIRST_ADMIN, password=_PASSWORD, network="bench")
+        signed_in = await container.log_in()(username=FIRST_ADMIN, password=PASSWORD, network="bench")
         await container.create_project()(slug=LARGE, title="A large project", by=signed_in.user)
     connection = await _connect(deployment.database_url)
     try:
