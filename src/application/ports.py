@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mappin
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol, Self, TypeVar
 from uuid import UUID
 
 from domain.api_key import ApiKey
@@ -544,6 +544,37 @@ class Replays(Protocol):
 
     async def keep(self, keyed: Keyed, outcome: bytes, *, at: datetime) -> None:
         """Keep the outcome of a request that was begun without one, in the place of one that has expired."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limit:
+    """How often something may be done: in no span of so many seconds more often than the amount."""
+
+    amount: int
+    seconds: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hit:
+    """Whether a hit was granted, how many more would be, and in how many seconds the oldest that counts is forgotten."""
+
+    granted: bool
+    remaining: int
+    reset_after: float
+
+
+class Windows(Protocol):
+    """Windows in time that move with it, in which hits are counted. Entered before the first hit, and left after the last."""
+
+    async def __aenter__(self) -> Self: ...
+
+    async def __aexit__(self, *_: object) -> None: ...
+
+    async def hit(self, key: tuple[str, ...], limit: Limit) -> Hit:
+        """Count a hit of a key, if the limit leaves one: no span of its length ever holds more than its amount.
+
+        This holds over all who count together, however many hits come at once. What is refused does not count.
+        """
 
 
 class Database(Protocol):

@@ -50,8 +50,8 @@ def serve(
         signal.signal(number, _leave)
     with _one_line_errors():
         settings = load()
-        if workers > 1 and settings.rate_limits is not None:
-            raise SettingsError("More than one worker needs RATE_LIMITS=off: limits are counted within one process.")
+        if workers > 1 and settings.rate_limits is not None and settings.redis_url is None:
+            raise SettingsError("More than one worker needs REDIS_URL, where limits are counted for all of them, or RATE_LIMITS=off.")
         logs.configure(settings.log_format)
         listener = _listen(host, port)
         with listener, deployed(settings) as deployment:
@@ -201,7 +201,7 @@ def openapi(admin: Annotated[bool, typer.Option("--admin", help="The document of
     with _one_line_errors():
         settings = load()
     with_registration = settings.registration == "open"
-    routes = routes_of(nowhere.container(settings), Limits(RATES, counting=False), with_docs=False, with_registration=with_registration)
+    routes = routes_of(nowhere.container(settings), Limits(RATES), with_docs=False, with_registration=with_registration)
     document = admin_document(routes.signed_in) if admin else public_document([*routes.public, *routes.last])
     typer.echo(json.dumps(document, indent=2))
 
