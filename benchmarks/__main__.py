@@ -55,7 +55,7 @@ def main() -> None:
     sizes = {"resources": options.resources, "large": options.large, "responses": options.responses}
     try:
         with stage(**sizes, programs=options.programs) as here:
-            _say(f"PostgreSQL {here.postgres}, {options.rounds} rounds of {options.seconds:g} s")
+            say(f"PostgreSQL {here.postgres}, {options.rounds} rounds of {options.seconds:g} s")
             measured = [_measure(here, WORKLOADS[name], rounds=options.rounds, seconds=options.seconds) for name in options.only]
             described = machine(here.postgres)
     except _EXPECTED as error:
@@ -82,7 +82,7 @@ def _write(document: dict[str, Any], folder: Path) -> None:
     (folder / "hot-paths.json").write_text(json.dumps(document, indent=1) + "\n")
     (folder / "hot-paths.md").write_text(markdown(document))
     plot_hot_paths(document, folder / "hot-paths.png")
-    _say(f"written: {folder}/hot-paths.md, .json and .png")
+    say(f"written: {folder}/hot-paths.md, .json and .png")
 
 
 def _options() -> argparse.Namespace:
@@ -113,18 +113,19 @@ def _measure(here: Stage, workload: Workload, *, rounds: int, seconds: float) ->
     runs = {"service": (here.servers["service"], workload)}
     runs |= {rival.name: (here.servers[rival.program], WORKLOADS[rival.workload or workload.name]) for rival in rivals}
     for server, asked in runs.values():
-        _run(server, asked, here.target, connections=workload.connections, seconds=WARM_UP_SECONDS)
+        measured_once(server, asked, here.target, connections=workload.connections, seconds=WARM_UP_SECONDS)
     found: dict[str, list[Result]] = {name: [] for name in runs}
     for number in range(1, rounds + 1):
         for name, (server, asked) in runs.items():
-            found[name].append(_run(server, asked, here.target, connections=workload.connections, seconds=seconds))
+            found[name].append(measured_once(server, asked, here.target, connections=workload.connections, seconds=seconds))
         told = ", ".join(f"{name} {results[-1].per_second:.0f}/s" for name, results in found.items())
-        _say(f"{workload.title}, round {number}: {told}")
+        say(f"{workload.title}, round {number}: {told}")
     results = {name: tuple(each) for name, each in found.items()}
     return Measured(workload=workload, service=results.pop("service"), rivals=results)
 
 
-def _run(server: Server, workload: Workload, target: Target, *, connections: int, seconds: float) -> Result:
+def measured_once(server: Server, workload: Workload, target: Target, *, seconds: float, connections: int | None = None) -> Result:
+    """One run of a workload on a program. Raises `LoadError` when an answer is not as it must be."""
     order = Order(
         port=server.port,
         pid=server.pid,
@@ -132,7 +133,7 @@ def _run(server: Server, workload: Workload, target: Target, *, connections: int
         target=target,
         seed=secrets.token_hex(8),
         seconds=seconds,
-        connections=connections,
+        connections=connections or workload.connections,
     )
     done = _in_a_process_of_its_own(order)
     if done.returncode != 0:
@@ -158,7 +159,8 @@ def _in_a_process_of_its_own(order: Order) -> "subprocess.CompletedProcess[str]"
     )
 
 
-def _say(line: str) -> None:
+def say(line: str) -> None:
+    """Progress, for people."""
     print(line, file=sys.stderr, flush=True)
 
 

@@ -166,8 +166,18 @@ async def _carry_out(order: Order) -> Result:
     )
 
 
+def family(pid: int) -> list[int]:
+    """A process and all below it."""
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    return [pid, *(each for child in children for each in family(int(child)))]
+
+
 def _cpu_seconds(pid: int) -> float:
-    """User and system time of a process so far, all its threads."""
+    """User and system time so far of a process and all below it, all their threads."""
+    return sum(map(_own_cpu_seconds, family(pid)))
+
+
+def _own_cpu_seconds(pid: int) -> float:
     after_name = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(after_name[11]) + int(after_name[12])) / _TICKS
 

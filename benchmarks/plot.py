@@ -32,3 +32,20 @@ def plot_hot_paths(document: Mapping[str, Any], file: Path) -> None:
     figure.tight_layout()
     figure.savefig(file, dpi=130)
     plt.close(figure)
+
+
+def plot_growth(document: Mapping[str, Any], file: Path) -> None:
+    """Requests a second of each hot path by how much is stored, as a share of what they are at the smallest size."""
+    figure, axes = plt.subplots(figsize=(8, 4.5))
+    for path, figures in document["paths"].items():
+        sizes = [each["size"] for each in figures]
+        axes.plot(sizes, [each["per_second"] / figures[0]["per_second"] for each in figures], marker="o", label=path)
+    axes.set_xscale("log")
+    axes.set_ylim(bottom=0)
+    axes.set_xlabel("resources and respondents stored")
+    axes.set_ylabel("requests a second, as a share of those at the smallest size")
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.legend(frameon=False)
+    figure.tight_layout()
+    figure.savefig(file, dpi=130)
+    plt.close(figure)

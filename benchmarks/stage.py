@@ -60,6 +60,7 @@ INSERT INTO answer_changes (response_id, revision, field, value, survey_version,
 SELECT made.id, 1, field, value, 1, now(), project_id FROM made, jsonb_each(answers) AS each(field, value)
 """
 LARGE = "large"
+WORKERS = {"one-worker": 1, "two-workers": 2}  # programs: the service without limits, whose count several workers would have to share
 
 
 class StageError(Exception):
@@ -73,6 +74,7 @@ class Server:
     name: str
     pid: int
     port: int
+    start_seconds: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,14 +109,15 @@ def stage(*, resources: int, large: int, responses: int, programs: Collection[st
         servers = {}
         for name in ("service", *programs):
             port = _free_port()
-            serving = {PORT_VARIABLE: str(port)}
+            serving = {PORT_VARIABLE: str(port)} | ({f"{PREFIX}RATE_LIMITS": "off"} if name in WORKERS else {})
             servers[name] = stack.enter_context(_running(name, _program(name, port), environment | serving, port=port, folder=folder))
         yield Stage(servers=servers, target=target, postgres=postgres)
 
 
 def _program(name: str, port: int) -> Sequence[str]:
-    if name == "service":
-        return [str(Path(sysconfig.get_path("scripts")) / "complex-stories"), "serve", "--port", str(port)]
+    if name == "service" or name in WORKERS:
+        workers = ["--workers", str(WORKERS[name])] if name in WORKERS else []
+        return [str(Path(sysconfig.get_path("scripts")) / "complex-stories"), "serve", "--port", str(port), *workers]
     return [sys.executable, "-m", f"benchmarks.{name}"]
 
 
@@ -184,8 +187,9 @@ def _running(name: str, program: Sequence[str], environment: Mapping[str, str], 
     with log.open("wb") as output:
         process = subprocess.Popen(program, env={**clean, **environment}, stdin=subprocess.DEVNULL, stdout=output, stderr=output)
     try:
-        _await_port(name, process, port, log)
-        yield Server(name=name, pid=process.pid, port=port)
+        started = time.monotonic()
+        _await_answer(name, process, port, log)
+        yield Server(name=name, pid=process.pid, port=port, start_seconds=time.monotonic() - started)
     finally:
         process.terminate()
         try:
@@ -195,17 +199,26 @@ def _running(name: str, program: Sequence[str], environment: Mapping[str, str], 
             process.wait()
 
 
-def _await_port(name: str, process: "subprocess.Popen[bytes]", port: int, log: Path) -> None:
+def _await_answer(name: str, process: "subprocess.Popen[bytes]", port: int, log: Path) -> None:
     deadline = time.monotonic() + START_SECONDS
     while time.monotonic() < deadline:
         if process.poll() is not None:
             lines = log.read_text(errors="replace").strip().splitlines()
             raise StageError(f"The {name} ended with status {process.returncode}: {lines[-1] if lines else 'it said nothing'}")
-        with socket.socket() as probe:
-            if probe.connect_ex((LOOPBACK, port)) == 0:
-                return
+        if _answers(port):
+            return
         time.sleep(0.05)
     raise StageError(f"The {name} did not listen within {START_SECONDS:.0f} s.")
+
+
+def _answers(port: int) -> bool:
+    """Whether a whole answer comes back, of whatever status: the bare program knows no health."""
+    try:
+        with socket.create_connection((LOOPBACK, port), 1.0) as probe:
+            probe.sendall(b"GET /health HTTP/1.1\r\nHost: bench\r\nConnection: close\r\n\r\n")
+            return probe.recv(1) != b""
+    except OSError:
+        return False
 
 
 def _free_port() -> int:
