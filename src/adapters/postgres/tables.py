@@ -147,7 +147,7 @@ projects = Table(
 resources = Table(
     "resources",
     metadata,
-    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    Column("id", BigInteger, Identity(always=True), nullable=False),
     Column("project_id", ForeignKey("projects.id"), nullable=False),
     Column("name", Text(collation="C"), nullable=False),
     Column("name_key", Text(collation="C"), nullable=False),
@@ -160,6 +160,8 @@ resources = Table(
     Column("updated_at", TIME),
     Column("deleted_at", TIME),
     Column("version", Integer, nullable=False),
+    # Not by id alone: a walk along that index would read the rows of every other project on its way.
+    PrimaryKeyConstraint("project_id", "id"),
     CheckConstraint("status IN ('active', 'inactive', 'pending')", name="status"),
 )
 
