@@ -1,7 +1,7 @@
 """The application: every route, in order, under the edge."""
 
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
@@ -10,6 +10,7 @@ from starlette.routing import BaseRoute
 from starlette.types import Receive, Scope, Send
 
 from domain.access import Action
+from entrypoints.background import Chore, doing
 from entrypoints.container import Container
 from entrypoints.http.api_key import api_key_routes
 from entrypoints.http.cross_origin import CrossOrigin
@@ -32,14 +33,21 @@ from entrypoints.settings import RATES, Settings
 
 
 class Application(FastAPI):
-    """A FastAPI application whose whole middleware is the edge."""
+    """A FastAPI application whose whole middleware is the edge; it does its chores while it runs."""
 
     def __init__(
-        self, router: APIRouter, *, networks: Networks, access_log: AccessLog, cross_origin: CrossOrigin | None, use: Container
+        self,
+        router: APIRouter,
+        *,
+        networks: Networks,
+        access_log: AccessLog,
+        cross_origin: CrossOrigin | None,
+        use: Container,
+        chores: Sequence[Chore] = (),
     ) -> None:
         @asynccontextmanager
         async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-            async with use.pool():
+            async with use.pool(), doing(chores):
                 yield
             access_log.close()
 
@@ -116,6 +124,11 @@ def routes_of(use: Container, limits: Limits, *, with_docs: bool = True, with_re
     return routes
 
 
+def chores_of(use: Container) -> list[Chore]:
+    """Everything that the service does by itself, over the use cases of a container."""
+    return []
+
+
 def make_app(settings: Settings, use: Container) -> Application:
     """The application for these settings."""
     limits = Limits(settings.rate_limits or RATES, counting=settings.rate_limits is not None)
@@ -128,6 +141,7 @@ def make_app(settings: Settings, use: Container) -> Application:
         access_log=AccessLog(settings.log_format),
         cross_origin=CrossOrigin(settings.allowed_origins) if settings.allowed_origins else None,
         use=use,
+        chores=chores_of(use),
     )
 
 
