@@ -146,7 +146,7 @@ class _LocalIncoming(Incoming):
         try:
             return os.open(self._path, flags, 0o600)
         except FileNotFoundError:
-            for folder in (INCOMING, *KINDS):
+            for folder in ("", INCOMING, *KINDS):
                 _make(self._root / folder)
             return os.open(self._path, flags, 0o600)
 
@@ -201,12 +201,12 @@ def _rename_new(source: Path, target: Path) -> None:
     source.unlink()
 
 
-def _make(folder: Path) -> None:
+def _make(folder: Path, *, mode: int = 0o700) -> None:
     """Make a folder and those above it, each durable in the one above."""
     if not folder.parent.is_dir():
-        _make(folder.parent)
+        _make(folder.parent, mode=0o711)
     with suppress(FileExistsError):
-        folder.mkdir(mode=0o700)
+        folder.mkdir(mode=mode)
         _sync(folder.parent)
 
 
