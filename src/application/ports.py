@@ -4,7 +4,7 @@
 a decision taken on it stands. What the store alone can decide between two writers, it decides while writing.
 """
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import datetime
@@ -14,6 +14,7 @@ from uuid import UUID
 from domain.api_key import ApiKey
 from domain.audit import Entry
 from domain.export import Column, Format
+from domain.file import File
 from domain.idempotency import Keyed
 from domain.project import Project
 from domain.resource import Filter, Resource, Sort
@@ -385,6 +386,40 @@ class Archive(Protocol):
         """
 
 
+class Files(Protocol):
+    """What is known of uploaded files; their contents are in the `FileStore`."""
+
+    async def add(self, file: File, *, quota: int) -> None:
+        """Raises `QuotaExceeded` when all files of its user would come to more bytes than that, and `NotFound` without such a project.
+
+        Of two added at once the second sees the first; both hold until the unit of work ends.
+        """
+
+    async def get(self, *, project: str, file_id: UUID) -> File:
+        """A file of a project that is not deleted."""
+
+    async def page(self, project: str, *, after: UUID, limit: int) -> list[File]:
+        """Up to `limit` files by id, from after this id on. Raises `NotFound` without such a project."""
+
+    async def remove(self, *, project: str, file_id: UUID) -> None:
+        """Raises `NotFound` when there is none of this id: of two that remove it, one is told so."""
+
+    async def every(self, *, after: UUID, limit: int) -> list[File]:
+        """Up to `limit` files of all projects, deleted ones too, by id, from after this id on."""
+
+    async def strangers(self, ids: Collection[UUID]) -> set[UUID]:
+        """Those ids that no file has."""
+
+    async def wait(self) -> None:
+        """Return when all that was being added is added or undone; nothing more is added before the unit of work ends."""
+
+    async def take_unverified(self, *, before: datetime, at: datetime) -> File | None:
+        """A file that was last verified, or else added, before this time, the longest ago; from now on it counts as verified `at`.
+
+        Of two that take at once, each gets another.
+        """
+
+
 class ResponseSnapshot(Protocol):
     """A survey's versions and responses, all of one moment."""
 
@@ -503,6 +538,9 @@ class FileStore(Protocol):
     async def size(self, name: str) -> int:
         """How many bytes a content has. Raises `NotFound`, `Unavailable`."""
 
+    async def mark(self, name: str) -> str:
+        """A text that changes when somebody else than this store touched the content. Raises `NotFound`, `Unavailable`."""
+
     def read(self, name: str, *, start: int = 0, end: int | None = None) -> AsyncIterator[bytes]:
         """The bytes from `start` to before `end`, or to the last, in pieces of bounded size; both lie within the content.
 
@@ -566,6 +604,7 @@ class UnitOfWork(Protocol):
     projects: Projects
     resources: Resources
     surveys: Surveys
+    files: Files
     audit: AuditTrail
     replays: Replays
 

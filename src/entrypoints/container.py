@@ -10,6 +10,7 @@ from dependency_injector import containers, providers
 from adapters.postgres.api_key import PostgresApiKeys
 from adapters.postgres.database import Pool
 from adapters.postgres.embedded import EmbeddedPostgres, EmbeddedPostgresError
+from adapters.postgres.file import PostgresFiles
 from adapters.postgres.project import PostgresProjects
 from adapters.postgres.resource import PostgresResourceReader, PostgresResources
 from adapters.postgres.response import PostgresResponseReader, PostgresResponses
@@ -29,7 +30,21 @@ from adapters.storage.local import LocalFileStore
 from adapters.storage.s3 import S3FileStore
 from adapters.system import SystemClock, SystemRandom
 from adapters.tabular.tables import TabularTables
-from application import api_key, idempotency, project, resource, response, results, retention, session, story, survey, user, user_import
+from application import (
+    api_key,
+    file,
+    idempotency,
+    project,
+    resource,
+    response,
+    results,
+    retention,
+    session,
+    story,
+    survey,
+    user,
+    user_import,
+)
 from application.ports import FileStore
 from entrypoints.request_id import REQUEST_ID
 
@@ -72,6 +87,7 @@ class Container(containers.DeclarativeContainer):
     projects = providers.Singleton(PostgresProjects, pool)
     resources = providers.Singleton(PostgresResources, pool)
     resource_reader = providers.Singleton(PostgresResourceReader, pool)
+    files = providers.Singleton(PostgresFiles, pool)
     surveys = providers.Singleton(PostgresSurveys, pool)
     responses = providers.Singleton(PostgresResponses, pool)
     response_reader = providers.Singleton(PostgresResponseReader, pool)
@@ -138,6 +154,20 @@ class Container(containers.DeclarativeContainer):
     list_resources = providers.Singleton(resource.ListResources, resources=resource_reader)
     page_resources = providers.Singleton(resource.PageResources, resources=resource_reader)
     count_resources = providers.Singleton(resource.CountResources, resources=resource_reader)
+
+    receive_file = providers.Singleton(file.ReceiveFile, projects=projects, store=file_store)
+    upload_file = providers.Singleton(
+        file.UploadFile, unit_of_work=unit_of_work, random=random, clock=clock, quota=config.upload_quota_bytes
+    )
+    list_files = providers.Singleton(file.ListFiles, files=files)
+    get_file = providers.Singleton(file.GetFile, files=files)
+    delete_file = providers.Singleton(file.DeleteFile, unit_of_work=unit_of_work, store=file_store, clock=clock)
+    check_content = providers.Singleton(file.CheckContent, store=file_store)
+    read_content = providers.Singleton(file.ReadContent, store=file_store, check=check_content)
+    stranger_contents = providers.Singleton(file.Strangers, unit_of_work=unit_of_work, files=files, store=file_store)
+    sweep_files = providers.Singleton(file.SweepFiles, store=file_store, strangers=stranger_contents)
+    verify_files = providers.Singleton(file.VerifyFiles, files=files, store=file_store, check=check_content, strangers=stranger_contents)
+    verify_next_file = providers.Singleton(file.VerifyNextFile, files=files, check=check_content, clock=clock)
 
     publish_survey = providers.Singleton(survey.PublishSurvey, unit_of_work=unit_of_work, clock=clock, shared=shared)
     get_survey = providers.Singleton(survey.GetSurvey, surveys=surveys)

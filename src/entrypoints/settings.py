@@ -20,6 +20,7 @@ RATES = {
     "export": "10/minute",
 }
 NETWORK_SHARE = 10
+MAX_UPLOAD_BYTES = 10 * 1024 * 1024
 
 _WEAK = ("change", "secret", "password", "example")
 _ORIGIN = re.compile(
@@ -62,7 +63,7 @@ class Settings(BaseSettings):
     storage_url: str | None = Field(
         None, description="where the contents of files are kept: `file:///…` or `s3://bucket/prefix`; absent: `files` in the data folder"
     )
-    max_upload_bytes: int = Field(10 * 1024 * 1024, ge=1024, le=2**40, description="how large an uploaded file may be")
+    max_upload_bytes: int = Field(MAX_UPLOAD_BYTES, ge=1024, le=2**40, description="how large an uploaded file may be")
     upload_quota_bytes: int = Field(2**30, ge=1024, le=2**60, description="how much the files that one person uploaded may come to")
     access_token_minutes: int = Field(15, ge=1, le=24 * 60, description="how long an access token is good for")
     docs: Literal["on", "off"] = Field("on", description="whether `/docs` and the OpenAPI documents are served")

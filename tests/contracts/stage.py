@@ -9,6 +9,7 @@ import pytest
 
 from adapters.postgres.api_key import PostgresApiKeys
 from adapters.postgres.database import Pool
+from adapters.postgres.file import PostgresFiles
 from adapters.postgres.project import PostgresProjects
 from adapters.postgres.resource import PostgresResourceReader, PostgresResources
 from adapters.postgres.response import PostgresResponseReader, PostgresResponses
@@ -20,6 +21,7 @@ from adapters.postgres.user import PostgresSetupTokens, PostgresUsers
 from application.ports import (
     ApiKeys,
     Archive,
+    Files,
     Projects,
     ResourceReader,
     Resources,
@@ -38,6 +40,7 @@ from domain.survey import Definition, FieldChange, Survey, first_survey
 from domain.user import User
 from tests import examples
 from tests.fakes.api_key import FakeApiKeys
+from tests.fakes.file import FakeFiles
 from tests.fakes.project import FakeProjects
 from tests.fakes.resource import FakeResourceReader, FakeResources
 from tests.fakes.response import FakeResponses
@@ -64,6 +67,7 @@ class Stage:
     responses: Responses
     response_reader: ResponseReader
     archive: Archive
+    files: Files
     unit_of_work: UnitOfWorkFactory
     another_surveys: Callable[[], Surveys]
 
@@ -118,6 +122,7 @@ def stage_in_memory() -> Stage:
         responses=FakeResponses(store),
         response_reader=FakeResponseReader(store),
         archive=FakeArchive(store),
+        files=FakeFiles(store),
         unit_of_work=partial(FakeUnitOfWork, store),
         another_surveys=partial(FakeSurveys, store),
     )
@@ -137,6 +142,7 @@ def stage_in_postgres(pool: Pool) -> Stage:
         responses=PostgresResponses(pool),
         response_reader=PostgresResponseReader(pool),
         archive=PostgresArchive(pool),
+        files=PostgresFiles(pool),
         unit_of_work=partial(PostgresUnitOfWork, pool),
         another_surveys=partial(PostgresSurveys, pool),
     )

@@ -24,6 +24,9 @@ from tests.fakes.storage import FakeFileStore
 SIZES = [0, 1, 4096, 700_001, 12_000_000]  # the last needs more than one part in S3
 
 
+SOME = "019aa000-0000-7000-8000-000000000001"
+
+
 def new_name(kind: str = "files") -> str:
     return f"{kind}/{uuid4()}"
 
@@ -140,6 +143,12 @@ class FileStoreContract:
             await incoming.keep(name)
         assert await store.size(name) == 6_000_000
 
+    async def test_the_mark_of_a_content_stays_and_differs_from_another(self, store: FileStore) -> None:
+        one, other = await kept(store, b"one"), await kept(store, b"other")
+        assert await store.mark(one) == await store.mark(one) != await store.mark(other)
+        with pytest.raises(NotFound):
+            await store.mark(new_name())
+
     async def test_the_store_answers(self, store: FileStore) -> None:
         await store.check()
 
@@ -210,7 +219,7 @@ class TestLocalFileStore(FileStoreContract):
         assert {folder.stat().st_mode & 0o777 for folder in (self.root, path.parent, self.root / "incoming")} == {0o700}
 
     @pytest.mark.parametrize(
-        "name", ["", "files", "files/../x", "files/x", "../etc/passwd", f"other/{uuid4()}", f"files/{uuid4()}/x", f"/files/{uuid4()}"]
+        "name", ["", "files", "files/../x", "files/x", "../etc/passwd", f"other/{SOME}", f"files/{SOME}/x", f"/files/{SOME}"]
     )
     async def test_a_name_that_is_not_ours_leads_nowhere(self, store: LocalFileStore, name: str) -> None:
         for work in (kept(store, name=name or " "), store.size(name), read(store, name), store.remove(name), store.is_settled(name)):
@@ -273,6 +282,12 @@ class TestLocalFileStore(FileStoreContract):
         os.truncate(self.root / name, 999)
         with pytest.raises(Unavailable):
             await read(store, name, end=1000)
+
+    async def test_a_content_that_was_touched_has_another_mark(self, store: LocalFileStore) -> None:
+        name = await kept(store, b"content")
+        before = await store.mark(name)
+        (self.root / name).write_bytes(b"Content")
+        assert await store.mark(name) != before
 
     async def test_a_store_that_cannot_be_used_says_so(self, tmp_path: Path) -> None:
         (tmp_path / "file").write_bytes(b"")

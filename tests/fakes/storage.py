@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from hashlib import sha256
 
 from application.ports import FileStore, Incoming, NameKept, StoredContent
 from domain.errors import Full, NotFound, Unavailable
@@ -29,6 +30,9 @@ class FakeFileStore(FileStore):
 
     async def size(self, name: str) -> int:
         return len(await self._content(name))
+
+    async def mark(self, name: str) -> str:
+        return sha256(await self._content(name)).hexdigest()
 
     async def read(self, name: str, *, start: int = 0, end: int | None = None) -> AsyncIterator[bytes]:
         wanted = (await self._content(name))[start:end]

@@ -7,6 +7,7 @@ from application.ports import (
     ApiKeys,
     AuditTrail,
     Database,
+    Files,
     Projects,
     Replays,
     Resources,
@@ -19,6 +20,7 @@ from application.ports import (
 from domain.errors import Unavailable
 from tests.fakes.api_key import FakeApiKeys
 from tests.fakes.audit import FakeAuditTrail
+from tests.fakes.file import FakeFiles
 from tests.fakes.idempotency import FakeReplays
 from tests.fakes.project import FakeProjects
 from tests.fakes.resource import FakeResources
@@ -39,6 +41,7 @@ class FakeUnitOfWork(UnitOfWork):
         self.projects: Projects = FakeProjects(self._draft)
         self.resources: Resources = FakeResources(self._draft)
         self.surveys: Surveys = FakeSurveys(self._draft)
+        self.files: Files = FakeFiles(self._draft)
         self.audit: AuditTrail = FakeAuditTrail(self._draft)
         self.replays: Replays = FakeReplays(self._draft)
 

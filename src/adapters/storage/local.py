@@ -53,6 +53,15 @@ class LocalFileStore(FileStore):
         path = self._path(name)
         return await self._in_thread(lambda: path.stat().st_size)
 
+    async def mark(self, name: str) -> str:
+        path = self._path(name)
+
+        def look() -> str:
+            found = path.stat()
+            return f"{found.st_dev}-{found.st_ino}-{found.st_size}-{found.st_mtime_ns}-{found.st_ctime_ns}"
+
+        return await self._in_thread(look)
+
     async def read(self, name: str, *, start: int = 0, end: int | None = None) -> AsyncIterator[bytes]:
         path = self._path(name)
         file = await self._in_thread(lambda: os.open(path, os.O_RDONLY | os.O_CLOEXEC))

@@ -58,6 +58,11 @@ class S3FileStore(FileStore):
         with _domain_errors():
             return int((await obstore.head_async(self._store, checked(name)))["size"])
 
+    async def mark(self, name: str) -> str:
+        with _domain_errors():
+            found = await obstore.head_async(self._store, checked(name))
+        return f"{found['e_tag']}-{found['size']}-{found['last_modified'].isoformat()}"
+
     async def read(self, name: str, *, start: int = 0, end: int | None = None) -> AsyncIterator[bytes]:
         if end == start:
             return
