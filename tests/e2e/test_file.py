@@ -45,12 +45,17 @@ KINDS = {"image/png": png(padding=300_000), "image/jpeg": jpeg(), "application/p
 
 
 def upload(
-    person: httpx.Client, project: str, content: bytes = KINDS["image/png"], name: str = "a.png", kind: str = "image/png", **headers: str
+    person: httpx.Client,
+    project: str,
+    content: bytes = KINDS["image/png"],
+    name: str = "a.png",
+    kind: str = "image/png",
+    key: str | None = None,
 ) -> httpx.Response:
-    return person.post(f"/admin/{project}/upload", files={"file": (name, content, kind)}, headers=headers)
+    return person.post(f"/admin/{project}/upload", files={"file": (name, content, kind)}, headers={"idempotency-key": key} if key else {})
 
 
-def uploaded(person: httpx.Client, project: str, content: bytes = KINDS["image/png"], **rest: str) -> dict[str, Any]:
+def uploaded(person: httpx.Client, project: str, content: bytes = KINDS["image/png"], **rest: Any) -> dict[str, Any]:
     made = upload(person, project, content, **rest)
     assert made.status_code == 201, made.text
     file: dict[str, Any] = made.json()
@@ -369,14 +374,14 @@ def test_a_client_that_leaves_leaves_nothing(admin: httpx.Client, project: str, 
 
 
 def test_an_upload_is_made_once_under_a_key(admin: httpx.Client, project: str, service: Service) -> None:
-    key = {"idempotency-key": uuid4().hex}
-    first = upload(admin, project, **key)
-    again = upload(admin, project, **key)
+    key = uuid4().hex
+    first = upload(admin, project, key=key)
+    again = upload(admin, project, key=key)
     assert (first.status_code, again.status_code) == (201, 201)
     assert again.content == first.content
     assert again.headers["idempotency-replayed"] == "true"
-    problem(upload(admin, project, jpeg(), kind="image/jpeg", **key), 422)
-    problem(upload(admin, project, name="other.png", **key), 422)
+    problem(upload(admin, project, jpeg(), kind="image/jpeg", key=key), 422)
+    problem(upload(admin, project, name="other.png", key=key), 422)
     assert len(admin.get(f"/{project}/files").json()) == 1
     assert len([name for name in contents(service) if first.json()["id"] in name]) == 1
 
@@ -440,7 +445,7 @@ def verified(folder: Path) -> tuple[int, Any]:
 
 
 def test_one_person_has_one_quota(database: dict[str, str]) -> None:
-    with serving(ADMIN_PASSWORD=ADMIN_PASSWORD, RATE_LIMITS="off", UPLOAD_QUOTA_BYTES="100000", **database) as service:
+    with serving(folder=None, ADMIN_PASSWORD=ADMIN_PASSWORD, RATE_LIMITS="off", UPLOAD_QUOTA_BYTES="100000", **database) as service:
         admin = client(service.url, token_of(log_in(service.url, "admin", ADMIN_PASSWORD)))
         other = client(service.url, make_user(admin, unique("other"), "admin"))
         project, content = make_project(admin), png(padding=30_000)
@@ -456,7 +461,7 @@ def test_one_person_has_one_quota(database: dict[str, str]) -> None:
 
 def test_a_full_disk_is_507_and_reads_go_on(database: dict[str, str]) -> None:
     """A disk that is full by a limit on how large a file of this process may be."""
-    with serving(ADMIN_PASSWORD=ADMIN_PASSWORD, RATE_LIMITS="off", **database) as service:
+    with serving(folder=None, ADMIN_PASSWORD=ADMIN_PASSWORD, RATE_LIMITS="off", **database) as service:
         admin = client(service.url, token_of(log_in(service.url, "admin", ADMIN_PASSWORD)))
         project = make_project(admin)
         file = uploaded(admin, project, png(padding=1000))
@@ -476,7 +481,9 @@ def test_files_in_an_object_store(database: dict[str, str], monkeypatch: pytest.
         bucket = object_store.make_bucket(address)
         for name, value in object_store.environment(address).items():
             monkeypatch.setenv(name, value)
-        with serving(ADMIN_PASSWORD=ADMIN_PASSWORD, RATE_LIMITS="off", STORAGE_URL=f"s3://{bucket}/stories", **database) as service:
+        with serving(
+            folder=None, ADMIN_PASSWORD=ADMIN_PASSWORD, RATE_LIMITS="off", STORAGE_URL=f"s3://{bucket}/stories", **database
+        ) as service:
             admin = client(service.url, token_of(log_in(service.url, "admin", ADMIN_PASSWORD)))
             project = make_project(admin)
             content = png(padding=8_000_000)
