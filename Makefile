@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test check format bench fuzz drill-survey drill-export lock clean
+.PHONY: help setup run test check format bench fuzz drill-survey drill-export drill-files lock clean
 
 help: ## Show what can be made
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -47,6 +47,9 @@ drill-survey: $(STAMP) ## Kill the service 50 times under load; check every ackn
 
 drill-export: $(STAMP) ## 100 000 responses in four formats, compared cell by cell
 	$(BIN)/python -m tests.drills.export --responses 100000
+
+drill-files: $(STAMP) ## Kill the service 30 times during uploads; 200 hostile names, types, ranges and bodies
+	$(BIN)/python -m tests.drills.files
 
 lock: $(STAMP) ## Write the requirements anew from pyproject.toml (needs the package index)
 	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-header --no-annotate pyproject.toml -o requirements.txt
