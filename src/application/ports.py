@@ -509,10 +509,11 @@ class Shared(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredContent:
-    """A content in the store, by its name, and how many bytes it has."""
+    """A content in the store, by its name: how many bytes it has, and since when it is there."""
 
     name: str
     size: int
+    at: datetime
 
 
 class NameKept(Exception):

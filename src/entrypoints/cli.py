@@ -185,7 +185,10 @@ def retention_command(
 
 
 @cli.command("verify-files")
-def verify_files_command(as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False) -> None:
+def verify_files_command(
+    sweep: Annotated[bool, typer.Option("--sweep", help="Then remove the contents that are no file's, for good.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
+) -> None:
     """Compare every content with the hash of its file, and the store with the files. Exit status 1 when something is wrong."""
     looked_at = Counter[str]()
 
@@ -195,7 +198,11 @@ def verify_files_command(as_json: Annotated[bool, typer.Option("--json", help="F
             print(f"\r{looked_at['files']} files, {looked_at['bytes']} bytes", end="", file=sys.stderr, flush=True)
 
     async def run(container: Container) -> list[Finding]:
-        return [finding async for finding in container.verify_files()(looked_at=show)]
+        findings = [finding async for finding in container.verify_files()(looked_at=show)]
+        if sweep:
+            await container.sweep_files()(everything=True)
+            return [finding for finding in findings if finding.file is not None]
+        return findings
 
     with _one_line_errors():
         findings = _with_container(run)

@@ -165,7 +165,7 @@ class Container(containers.DeclarativeContainer):
     check_content = providers.Singleton(file.CheckContent, store=file_store)
     read_content = providers.Singleton(file.ReadContent, store=file_store, check=check_content)
     stranger_contents = providers.Singleton(file.Strangers, unit_of_work=unit_of_work, files=files, store=file_store)
-    sweep_files = providers.Singleton(file.SweepFiles, store=file_store, strangers=stranger_contents)
+    sweep_files = providers.Singleton(file.SweepFiles, store=file_store, strangers=stranger_contents, clock=clock)
     verify_files = providers.Singleton(file.VerifyFiles, files=files, store=file_store, check=check_content, strangers=stranger_contents)
     verify_next_file = providers.Singleton(file.VerifyNextFile, files=files, check=check_content, clock=clock)
 

@@ -1,5 +1,6 @@
 """What the service does for files by itself: it sweeps what crashes left, and looks again and again whether contents are whole."""
 
+from application.file import NotOurs
 from entrypoints.background import Chore
 from entrypoints.container import Container
 from entrypoints.logs import logger
@@ -13,7 +14,11 @@ def file_chores(use: Container) -> list[Chore]:
     sweep, verify_next = use.sweep_files(), use.verify_next_file()
 
     async def swept() -> bool:
-        removed = await sweep()
+        try:
+            removed = await sweep()
+        except NotOurs as error:
+            logger.error("leftovers of uploads not removed", cause=error.detail)
+            return False
         if removed:
             logger.info("leftovers of uploads removed", contents=removed)
         return False

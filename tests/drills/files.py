@@ -302,7 +302,9 @@ def main() -> int:
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
     rng = random.Random(options.seed)
-    with data_folder() as folder:
+    with data_folder() as parent:  # what a name could lead to beside the data folder is looked at, too
+        folder = parent / "data"
+        folder.mkdir(mode=0o711)
         kills = asyncio.run(_kill_again_and_again(folder, kills=options.kills, clients=options.clients, rng=rng))
         service = Service(folder, **SETTINGS).wait_ready()
         try:

@@ -431,6 +431,11 @@ def test_verifying_tells_what_is_wrong() -> None:
             }
             shown = run("verify-files", folder=folder)
             assert shown.returncode == 1
+            os.utime(store / stranger, (0, 0))
+            swept = run("verify-files", "--sweep", "--json", folder=folder)
+            assert {each["fault"] for each in json.loads(swept.stdout)["findings"]} == {"damaged", "missing"}
+            assert not (store / stranger).exists()
+            (store / stranger).write_bytes(b"x")
             assert re.search(r"3 files, \d+ bytes: 3 wrong\.", shown.stdout)
         (folder / "files" / "incoming" / "left").write_bytes(b"x")
         with serving(folder=folder, **settings):

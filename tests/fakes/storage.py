@@ -1,10 +1,13 @@
 """Contents in memory, in a store that has only so much room and can be taken away."""
 
+from collections import defaultdict
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import datetime
 from hashlib import sha256
 
-from application.ports import FileStore, Incoming, NameKept, StoredContent
+from adapters.system import SystemClock
+from application.ports import Clock, FileStore, Incoming, NameKept, StoredContent
 from domain.errors import Full, NotFound, Unavailable
 
 PIECE = 64 * 1024
@@ -13,8 +16,10 @@ PIECE = 64 * 1024
 class FakeFileStore(FileStore):
     """Has `room` for so many bytes, and raises `Unavailable` while `away`."""
 
-    def __init__(self, room: int = 2**40) -> None:
+    def __init__(self, room: int = 2**40, clock: Clock | None = None) -> None:
         self.room = room
+        self.clock = clock or SystemClock()
+        self.kept_at: defaultdict[str, datetime] = defaultdict(self.clock.now)
         self.away = False
         self.contents: dict[str, bytes] = {}
         self.underway: set[str] = set()
@@ -47,7 +52,7 @@ class FakeFileStore(FileStore):
         await self.check()
         for name, content in list(self.contents.items()):
             if name.startswith(f"{kind}/"):
-                yield StoredContent(name=name, size=len(content))
+                yield StoredContent(name=name, size=len(content), at=self.kept_at[name])
 
     async def is_settled(self, name: str) -> bool:
         await self.check()
@@ -87,3 +92,4 @@ class _FakeIncoming(Incoming):
         self.name = name
         self._store.underway.add(name)
         self._store.contents[name] = bytes(self._content)
+        self._store.kept_at[name] = self._store.clock.now()

@@ -15,6 +15,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, contextmanager, suppress
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypeVar
 
@@ -88,7 +89,8 @@ class LocalFileStore(FileStore):
         for name in await self._in_thread(lambda: _names(folder)):
             if is_name(f"{kind}/{name}"):
                 with suppress(NotFound):
-                    yield StoredContent(name=f"{kind}/{name}", size=await self.size(f"{kind}/{name}"))
+                    found = await self._in_thread((folder / name).stat)
+                    yield StoredContent(name=f"{kind}/{name}", size=found.st_size, at=datetime.fromtimestamp(found.st_mtime, UTC))
 
     async def is_settled(self, name: str) -> bool:
         path = self._path(name)

@@ -85,7 +85,7 @@ class S3FileStore(FileStore):
             async for found in obstore.list(self._store, checked_kind(kind), chunk_size=1000):
                 for each in found:
                     if is_name(each["path"]):
-                        yield StoredContent(name=each["path"], size=each["size"])
+                        yield StoredContent(name=each["path"], size=each["size"], at=each["last_modified"])
 
     async def is_settled(self, name: str) -> bool:
         with _domain_errors():

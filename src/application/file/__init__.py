@@ -1,6 +1,6 @@
 """Files: receive and store, list, show, read, delete; and see that what is stored is what was sent."""
 
-from application.file.keeping import Fault, Finding, Strangers, SweepFiles, VerifyFiles, VerifyNextFile
+from application.file.keeping import Fault, Finding, NotOurs, Strangers, SweepFiles, VerifyFiles, VerifyNextFile
 from application.file.reading import CheckContent, ContentDamaged, ReadContent
 from application.file.uploading import DeleteFile, GetFile, ListFiles, Received, ReceiveFile, UploadFile
 
@@ -12,6 +12,7 @@ __all__ = [
     "Finding",
     "GetFile",
     "ListFiles",
+    "NotOurs",
     "ReadContent",
     "ReceiveFile",
     "Received",

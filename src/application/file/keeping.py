@@ -7,13 +7,23 @@ from enum import StrEnum
 from uuid import UUID
 
 from application.file.reading import CheckContent
-from application.ports import Clock, Files, FileStore, UnitOfWorkFactory
+from application.ports import Clock, Files, FileStore, StoredContent, UnitOfWorkFactory
+from domain.errors import Conflict
 from domain.file import File
 
 VERIFIED_EVERY = timedelta(days=1)
+CRASH_MAX = 100  # more than processes have uploads under way
+CRASH_AGE_MAX = timedelta(days=1)
 
 _BATCH = 500
 _NIL = UUID(int=0)
+
+
+class NotOurs(Conflict):
+    """The store holds contents that no crash explains: look at `complex-stories verify-files`, and remove them with its `--sweep`."""
+
+    code = "contents-not-ours"
+    detail = "The store holds contents of no file that no crash explains: see complex-stories verify-files."
 
 
 class Fault(StrEnum):
@@ -41,40 +51,48 @@ class Strangers:
     files: Files
     store: FileStore
 
-    async def __call__(self) -> AsyncIterator[str]:
-        names: list[str] = []
+    async def __call__(self) -> AsyncIterator[StoredContent]:
+        batch: dict[UUID, StoredContent] = {}
         async for content in self.store.stored("files"):
-            names.append(content.name)
-            if len(names) == _BATCH:
-                for name in await self._among(names):
-                    yield name
-                names = []
-        for name in await self._among(names):
-            yield name
+            batch[UUID(content.name.partition("/")[2])] = content
+            if len(batch) == _BATCH:
+                for stranger in await self._among(batch):
+                    yield stranger
+                batch = {}
+        for stranger in await self._among(batch):
+            yield stranger
 
-    async def _among(self, names: list[str]) -> list[str]:
-        unknown = await self.files.strangers([_id(name) for name in names])
-        settled = [id for id in sorted(unknown) if await self.store.is_settled(f"files/{id}")]
+    async def _among(self, contents: dict[UUID, StoredContent]) -> list[StoredContent]:
+        unknown = await self.files.strangers(contents)
+        settled = [id for id in sorted(unknown) if await self.store.is_settled(contents[id].name)]
         if not settled:
             return []
         async with self.unit_of_work() as work:
             await work.files.wait()
-            return [f"files/{id}" for id in sorted(await work.files.strangers(settled))]
+            return [contents[id] for id in sorted(await work.files.strangers(settled))]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SweepFiles:
-    """Remove what crashes left in the store: contents not kept, and contents that no file has. How many."""
+    """Remove what crashes left in the store: contents not kept, and contents that no file has. How many.
+
+    Where there are more or older ones of the latter than crashes leave, perhaps the store is another database's: then none is removed.
+    Raises `NotOurs`, unless `everything` was asked for.
+    """
 
     store: FileStore
     strangers: Strangers
+    clock: Clock
 
-    async def __call__(self) -> int:
+    async def __call__(self, *, everything: bool = False) -> int:
         removed = await self.store.clear()
-        async for name in self.strangers():
-            await self.store.remove(name)
-            removed += 1
-        return removed
+        strangers = [content async for content in self.strangers()]
+        oldest = self.clock.now() - CRASH_AGE_MAX
+        if not everything and (len(strangers) > CRASH_MAX or any(content.at < oldest for content in strangers)):
+            raise NotOurs
+        for content in strangers:
+            await self.store.remove(content.name)
+        return removed + len(strangers)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,8 +116,8 @@ class VerifyFiles:
                     yield Finding(fault=Fault(finding), name=file.content_name, file=file)
                 looked_at(file)
             after = batch[-1].id
-        async for name in self.strangers():
-            yield Finding(fault=Fault.STRANGER, name=name)
+        async for content in self.strangers():
+            yield Finding(fault=Fault.STRANGER, name=content.name)
 
     async def _is_still_there(self, file: File) -> bool:
         """Whether the file was not deleted in the meantime."""
@@ -121,7 +139,3 @@ class VerifyNextFile:
         if file is None or fault is None or await self.files.strangers([file.id]):
             return None
         return Finding(fault=Fault(fault), name=file.content_name, file=file)
-
-
-def _id(name: str) -> UUID:
-    return UUID(name.partition("/")[2])

@@ -11,6 +11,7 @@ from application.file import (
     ContentDamaged,
     DeleteFile,
     Fault,
+    NotOurs,
     ReadContent,
     Received,
     ReceiveFile,
@@ -20,7 +21,7 @@ from application.file import (
     VerifyFiles,
     VerifyNextFile,
 )
-from application.file.keeping import VERIFIED_EVERY
+from application.file.keeping import CRASH_AGE_MAX, CRASH_MAX, VERIFIED_EVERY
 from domain.access import NotAllowed
 from domain.errors import Full, Invalid, NotFound, Stale, Unavailable
 from domain.file import File, QuotaExceeded, UnsupportedContent
@@ -43,8 +44,8 @@ class Shelf:
 
     def __init__(self) -> None:
         self.tables = Store()
-        self.contents = FakeFileStore()
         self.clock = FakeClock()
+        self.contents = FakeFileStore(clock=self.clock)
         self.projects, self.files = FakeProjects(self.tables), FakeFiles(self.tables)
         work = partial(FakeUnitOfWork, self.tables)
         self.receive = ReceiveFile(projects=self.projects, store=self.contents)
@@ -53,7 +54,7 @@ class Shelf:
         self.check = CheckContent(store=self.contents)
         self.reading = ReadContent(store=self.contents, check=self.check)
         strangers = Strangers(unit_of_work=work, files=self.files, store=self.contents)
-        self.sweep = SweepFiles(store=self.contents, strangers=strangers)
+        self.sweep = SweepFiles(store=self.contents, strangers=strangers, clock=self.clock)
         self.verification = VerifyFiles(files=self.files, store=self.contents, check=self.check, strangers=strangers)
         self.verify_next = VerifyNextFile(files=self.files, check=self.check, clock=self.clock)
 
@@ -170,6 +171,24 @@ async def test_a_file_is_deleted_while_the_store_is_away_and_swept_later(shelf: 
     await shelf.delete(project="story", file_id=file.id, expected=None, by=ADMIN)
     shelf.contents.away = False
     assert await shelf.sweep() == 1
+    assert shelf.contents.contents == {}
+
+
+async def test_what_no_crash_explains_is_removed_only_when_asked_for(shelf: Shelf) -> None:
+    file = await shelf.upload()
+    shelf.tables.tables.files.clear()  # another database, by mistake
+    shelf.clock.advance(CRASH_AGE_MAX * 0.9)
+    for number in range(CRASH_MAX):
+        shelf.contents.contents[f"files/{UUID(int=number)}"] = b"x"
+    with pytest.raises(NotOurs):
+        await shelf.sweep()
+    del shelf.contents.contents[f"files/{UUID(int=0)}"]
+    shelf.clock.advance(CRASH_AGE_MAX * 0.2)
+    with pytest.raises(NotOurs):
+        await shelf.sweep()
+    assert len(shelf.contents.contents) == CRASH_MAX
+    assert file.content_name in shelf.contents.contents
+    assert await shelf.sweep(everything=True) == CRASH_MAX
     assert shelf.contents.contents == {}
 
 
