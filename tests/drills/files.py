@@ -227,7 +227,8 @@ def _generated(rng: random.Random, number: int) -> Iterator[tuple[str, dict[str,
                 body = _form(rng.choice(pictures)[0], kind=TYPES[turn // 4 % len(TYPES)])
                 yield f"type {turn}", {"content": body, "headers": {"content-type": "multipart/form-data; boundary=b"}}
             case 2:
-                yield "range", {"headers": {"range": RANGES[turn // 4 % len(RANGES)], "if-range": rng.choice(['"x"', ""])}}
+                only_if = rng.choice([{}, {}, {"if-range": '"x"'}])
+                yield "range", {"headers": {"range": RANGES[turn // 4 % len(RANGES)]} | only_if}
             case _:
                 what, body, kind = bodies[turn // 4 % len(bodies)]
                 yield what, {"content": body, "headers": {"content-type": kind}}
