@@ -9,10 +9,12 @@ from typing import Any
 from domain.api_key import Scope
 from domain.user import User
 from tests.examples import AGE, NOTE, SCALE
+from tests.pictures import png
 from tests.walk.scene import PASSWORD, Scene
 
 TOKEN = "a" * 43
 FINGERPRINT = "a-reader-of-stories"
+PICTURE = {"file": ("a.png", png(), "image/png")}
 SURVEY = {"title": "A survey", "results": {"public": True}, "questions": [SCALE, AGE, NOTE]}
 
 
@@ -34,6 +36,7 @@ class Example:
 
     json: Any | Made = None
     text: str | Made | None = None
+    files: Mapping[str, Any] | None = None
     query: Mapping[str, Any] = field(default_factory=dict)
     headers: Mapping[str, str] = field(default_factory=dict)
     before: Callable[[Given], Awaitable[Any]] | None = None
@@ -52,6 +55,11 @@ async def _project(it: Given) -> str:
 async def _resource(it: Given) -> int:
     made = await it.scene.as_user(it.owner, "POST", f"/admin/{it.path['project']}/resources", json={"name": "Figure 1"})
     return int(made["id"])
+
+
+async def _file(it: Given) -> str:
+    made = await it.scene.as_admin("POST", f"/admin/{it.path['project']}/upload", files=PICTURE)
+    return str(made["id"])
 
 
 async def _account(it: Given) -> int:
@@ -79,6 +87,7 @@ async def _page(_: Given) -> str:
 PLACES: dict[str, Callable[[Given], Awaitable[Any]]] = {
     "project": _project,
     "resource_id": _resource,
+    "file_id": _file,
     "user_id": _account,
     "session_id": _session,
     "key_id": _key,
@@ -145,6 +154,12 @@ EXAMPLES: dict[tuple[str, str], Example] = {
     ("DELETE", "/admin/{project}/resources/{resource_id}"): Example(),
     ("POST", "/admin/{project}/resources/{resource_id}/restore"): Example(before=_delete_it),
     ("GET", "/admin/{project}/resources/{resource_id}/history"): Example(),
+    # files
+    ("GET", "/{project}/files"): Example(),
+    ("GET", "/{project}/files/{file_id}"): Example(),
+    ("GET", "/{project}/files/{file_id}/content"): Example(),
+    ("POST", "/admin/{project}/upload"): Example(files=PICTURE),
+    ("DELETE", "/admin/{project}/files/{file_id}"): Example(),
     # surveys and responses
     ("GET", "/{project}/survey"): Example(),
     ("GET", "/{project}/survey/codebook"): Example(),
