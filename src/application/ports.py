@@ -394,6 +394,9 @@ class ResponseSnapshot(Protocol):
     async def page(self, where: ResponseFilter, *, after: int, limit: int) -> list[ResponseRow]:
         """Up to `limit` responses by id, from after this id on."""
 
+    async def count(self, where: ResponseFilter) -> int:
+        """How many there are."""
+
     def batches(self, where: ResponseFilter) -> AsyncIterator[list[ResponseRow]]:
         """All responses by id, some at a time; never more of them in memory than that."""
 
@@ -402,7 +405,38 @@ class ResponseReader(Protocol):
     """Responses for researchers."""
 
     def snapshot(self, project: str) -> AbstractAsyncContextManager[ResponseSnapshot]:
-        """What is stored now, unmoved by later changes. Raises `NotFound`, and `Unavailable` while too many are open."""
+        """What is stored now, unmoved by later changes. Raises `NotFound`, and `TooManyTables` while too many are open."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Part:
+    """A piece of a file, and how many rows of the table it brings."""
+
+    content: bytes
+    rows: int
+
+
+class ResourceSnapshot(Protocol):
+    """The live resources of a project that match a filter, by id and all of one moment, in texts that the store writes by itself.
+
+    Each part is of whole rows, and never much more than a hundred KiB, or one row; of what was not asked for yet, not much more is made.
+    """
+
+    async def count(self) -> int:
+        """How many there are."""
+
+    def records(self, *, guarded: bool) -> AsyncIterator[Part]:
+        """Their records in CSV, with the `COLUMNS` of resources and as a `TableWriter` writes them, but for the header."""
+
+    def lines(self) -> AsyncIterator[Part]:
+        """Each as JSON, on a line of its own, as a `TableWriter` writes it, but for blanks between its parts."""
+
+
+class ResourceTables(Protocol):
+    """Resources as whole tables."""
+
+    def snapshot(self, where: Filter) -> AbstractAsyncContextManager[ResourceSnapshot]:
+        """What is stored now, unmoved by later changes. Raises `NotFound`, and `TooManyTables` while too many are open."""
 
 
 class TableWriter(Protocol):
@@ -416,11 +450,25 @@ class TableWriter(Protocol):
     def end(self) -> bytes: ...
 
 
+class TableConverter(Protocol):
+    """Makes a Parquet file of CSV: `begin`, any number of `records`, `end`; the bytes of all together are the file."""
+
+    def begin(self) -> bytes: ...
+
+    def records(self, csv: bytes) -> bytes:
+        """Take whole records, without a guard; what can be written by now. Holds back rows, and of those a bounded number of bytes."""
+
+    def end(self) -> bytes: ...
+
+
 class Tables(Protocol):
     """The formats of tables."""
 
     def writer(self, kind: Format, columns: Sequence[Column], *, guarded: bool, codebook: Mapping[str, Any]) -> TableWriter:
         """A writer of one table. `guarded` keeps a spreadsheet from running the texts of a CSV file."""
+
+    def converter(self, columns: Sequence[Column], *, codebook: Mapping[str, Any]) -> TableConverter:
+        """What makes Parquet of CSV. No column is a list."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,11 +1,11 @@
 """Responses: save answers, see and erase one's own; list and export them all."""
 
-import asyncio
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from application.export.sheets import response_sheet
 from application.ports import Clock, Respondents, ResponseReader, Responses, SurveyMoved, Surveys, Tables
 from domain.access import Action, require
 from domain.errors import Conflict, Refused, Unauthenticated, Unavailable
@@ -204,15 +204,9 @@ class ExportResponses:
         self, *, project: str, kind: Format, version: int | None = None, guarded: bool = True, by: User
     ) -> AsyncIterator[bytes]:
         require(by, Action.RESPONSE_READ)
-        async with self.responses.snapshot(project) as snapshot:
-            where = response_filter(snapshot.definitions, version=version)
-            table = ResponseTable(snapshot.definitions, version=version, with_codes=kind is Format.PARQUET)
-            writer = self.tables.writer(kind, table.columns, guarded=guarded, codebook=codebook(snapshot.definitions))
-            yield writer.begin()
-            async for rows in snapshot.batches(where):
-                # On a thread: encoding a batch must not hold up anybody's answer.
-                yield await asyncio.to_thread(writer.rows, [table.cells(row) for row in rows])
-            yield await asyncio.to_thread(writer.end)
+        async with response_sheet(self.responses, self.tables, project=project, kind=kind, version=version, guarded=guarded) as sheet:
+            async for part in sheet.parts:
+                yield part.content
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

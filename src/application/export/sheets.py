@@ -1,0 +1,108 @@
+"""Whole tables on their way out, each of one moment: what direct exports and stored ones are both made of."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import aclosing, asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from application.ports import Part, ResourceSnapshot, ResourceTables, ResponseReader, ResponseSnapshot, Tables
+from domain.export import Column, Format
+from domain.resource import CODEBOOK, COLUMNS, Filter
+from domain.survey import ResponseFilter, ResponseTable, codebook, response_filter
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sheet:
+    """A table of one moment: its columns and what they mean, how many rows it has, and its file, part by part.
+
+    Encoding is done on threads: it must not hold up anybody's answer.
+    """
+
+    columns: Sequence[Column]
+    codebook: Mapping[str, Any]
+    survey_version: int | None
+    count: Callable[[], Awaitable[int]]
+    parts: AsyncIterator[Part]
+
+
+@asynccontextmanager
+async def resource_sheet(resources: ResourceTables, tables: Tables, where: Filter, *, kind: Format, guarded: bool) -> AsyncIterator[Sheet]:
+    """The live resources that match. Raises `NotFound`, `TooManyTables`."""
+    async with resources.snapshot(where) as snapshot, aclosing(_resource_parts(snapshot, tables, kind, guarded=guarded)) as parts:
+        yield Sheet(columns=COLUMNS, codebook=CODEBOOK, survey_version=None, count=snapshot.count, parts=parts)
+
+
+async def _resource_parts(snapshot: ResourceSnapshot, tables: Tables, kind: Format, *, guarded: bool) -> AsyncIterator[Part]:
+    match kind:
+        case Format.CSV:
+            yield Part(content=tables.writer(kind, COLUMNS, guarded=guarded, codebook=CODEBOOK).begin(), rows=0)
+            parts = snapshot.records(guarded=guarded)
+        case Format.NDJSON:
+            parts = snapshot.lines()
+        case Format.JSON:
+            parts = _array(snapshot.lines())
+        case Format.PARQUET:
+            parts = _parquet(snapshot.records(guarded=False), tables)
+    async with aclosing(parts):  # type: ignore[type-var]
+        async for part in parts:
+            yield part
+
+
+async def _array(lines: AsyncIterator[Part]) -> AsyncIterator[Part]:
+    """JSON on lines as one array: within a row, JSON has no line end."""
+    lead = b"["
+    async with aclosing(lines):  # type: ignore[type-var]
+        async for part in lines:
+            yield Part(content=lead + part.content[:-1].replace(b"\n", b","), rows=part.rows)
+            lead = b","
+    yield Part(content=b"]" if lead == b"," else b"[]", rows=0)
+
+
+async def _parquet(records: AsyncIterator[Part], tables: Tables) -> AsyncIterator[Part]:
+    converter = tables.converter(COLUMNS, codebook=CODEBOOK)
+    yield Part(content=converter.begin(), rows=0)
+    async with aclosing(records):  # type: ignore[type-var]
+        async for part in records:
+            yield Part(content=await asyncio.to_thread(converter.records, part.content), rows=part.rows)
+    yield Part(content=await asyncio.to_thread(converter.end), rows=0)
+
+
+@asynccontextmanager
+async def response_sheet(
+    responses: ResponseReader, tables: Tables, *, project: str, kind: Format, version: int | None, guarded: bool
+) -> AsyncIterator[Sheet]:
+    """The responses of a survey; with `version`, the fields of that version and what was answered under it. Raises `Invalid` as well."""
+    async with responses.snapshot(project) as snapshot:
+        where = response_filter(snapshot.definitions, version=version)
+        table = ResponseTable(snapshot.definitions, version=version, with_codes=kind is Format.PARQUET)
+        meaning = codebook(snapshot.definitions)
+
+        async def count() -> int:
+            return await snapshot.count(where)
+
+        async with aclosing(_response_parts(snapshot, tables, where, table, kind=kind, meaning=meaning, guarded=guarded)) as parts:
+            yield Sheet(
+                columns=table.columns,
+                codebook=meaning,
+                survey_version=version or len(snapshot.definitions),
+                count=count,
+                parts=parts,
+            )
+
+
+async def _response_parts(
+    snapshot: ResponseSnapshot,
+    tables: Tables,
+    where: ResponseFilter,
+    table: ResponseTable,
+    *,
+    kind: Format,
+    meaning: Mapping[str, Any],
+    guarded: bool,
+) -> AsyncIterator[Part]:
+    writer = tables.writer(kind, table.columns, guarded=guarded, codebook=meaning)
+    yield Part(content=writer.begin(), rows=0)
+    async for rows in snapshot.batches(where):
+        yield Part(content=await asyncio.to_thread(writer.rows, [table.cells(row) for row in rows]), rows=len(rows))
+    yield Part(content=await asyncio.to_thread(writer.end), rows=0)
