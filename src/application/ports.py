@@ -516,6 +516,65 @@ class Shared(Protocol):
         """Work everything of a project out anew from now on."""
 
 
+# --- contents of files -------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredContent:
+    """A content in the store, by its name, and how many bytes it has."""
+
+    name: str
+    size: int
+
+
+class NameKept(Exception):
+    """A content of this name is kept already; it stays as it is."""
+
+
+class Incoming(Protocol):
+    """A content on its way into the store, where nobody sees it before it is whole."""
+
+    async def write(self, part: bytes) -> None:
+        """Take in the next part. Raises `Full`, `Unavailable`."""
+
+    async def keep(self, name: str) -> None:
+        """Make the whole durable under this name, at once. Raises `NameKept`, `Full`, `Unavailable`."""
+
+
+class FileStore(Protocol):
+    """Contents under names of our own, `<kind>/<uuid>` with the kinds `files` and `exports`: whole or not there, never changed."""
+
+    def incoming(self) -> AbstractAsyncContextManager[Incoming]:
+        """A new content; leaving without `keep` leaves nothing behind. It is settled once this is left. Raises `Full`, `Unavailable`."""
+
+    async def size(self, name: str) -> int:
+        """How many bytes a content has. Raises `NotFound`, `Unavailable`."""
+
+    def read(self, name: str, *, start: int = 0, end: int | None = None) -> AsyncIterator[bytes]:
+        """The bytes from `start` to before `end`, or to the last, in pieces of bounded size; both lie within the content.
+
+        Raises `NotFound`, `Unavailable`.
+        """
+
+    async def remove(self, name: str) -> None:
+        """Remove a content, if it is there. Raises `Unavailable`."""
+
+    def stored(self, kind: str) -> AsyncIterator[StoredContent]:
+        """Every content of a kind, in no order. Raises `Unavailable`."""
+
+    async def is_settled(self, name: str) -> bool:
+        """Whether nobody is in the middle of keeping this: `incoming` was left, or its process is gone.
+
+        False while that cannot be told. Raises `Unavailable`.
+        """
+
+    async def clear(self) -> int:
+        """Remove what processes that are gone had not kept yet; how many contents that was. Raises `Unavailable`."""
+
+    async def check(self) -> None:
+        """Raises `Unavailable` when it does not answer."""
+
+
 class AuditTrail(Protocol):
     """What happened, for good: entries are added within the transaction of what they tell of, and never change."""
 

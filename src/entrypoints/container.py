@@ -2,6 +2,8 @@
 
 from datetime import timedelta
 from functools import partial
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
 
 from dependency_injector import containers, providers
 
@@ -23,9 +25,12 @@ from adapters.security.password_hasher import PasslibHasher
 from adapters.security.respondents import HmacRespondents
 from adapters.security.tokens import JoseTokens
 from adapters.shared import SharedInProcess
+from adapters.storage.local import LocalFileStore
+from adapters.storage.s3 import S3FileStore
 from adapters.system import SystemClock, SystemRandom
 from adapters.tabular.tables import TabularTables
 from application import api_key, project, resource, response, results, retention, session, story, survey, user, user_import
+from application.ports import FileStore
 from entrypoints.request_id import REQUEST_ID
 
 __all__ = ["Container", "EmbeddedPostgres", "EmbeddedPostgresError", "SchemaError", "migrate", "pending"]
@@ -33,10 +38,17 @@ __all__ = ["Container", "EmbeddedPostgres", "EmbeddedPostgresError", "SchemaErro
 CONNECTIONS = 32
 
 
+def file_store(url: str) -> FileStore:
+    """The store of a folder's or a bucket's address; nothing is connected yet."""
+    address = urlsplit(url)
+    return S3FileStore(url) if address.scheme == "s3" else LocalFileStore(Path(unquote(address.path)))
+
+
 class Container(containers.DeclarativeContainer):
     """Use cases are singletons without state; they are resolved once, when the application is made.
 
-    `config`: database_url, secret_keys (bytes, the first signs), pepper (bytes), access_token_minutes, limits_on.
+    `config`: database_url, secret_keys (bytes, the first signs), pepper (bytes), access_token_minutes, limits_on,
+    storage_url (`file:///…` or `s3://…`), upload_quota_bytes.
     """
 
     config = providers.Configuration(strict=True)
@@ -45,6 +57,7 @@ class Container(containers.DeclarativeContainer):
     clock = providers.Singleton(SystemClock)
     random = providers.Singleton(SystemRandom)
     shared = providers.Singleton(SharedInProcess)
+    file_store = providers.Singleton(file_store, config.storage_url)
     hasher = providers.Singleton(PasslibHasher)
     common_passwords = providers.Singleton(CommonPasswordList)
     respondents = providers.Singleton(HmacRespondents, config.pepper)

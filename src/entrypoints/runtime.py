@@ -36,6 +36,8 @@ class Deployment:
                 "pepper": self.pepper.encode(),
                 "access_token_minutes": settings.access_token_minutes,
                 "limits_on": settings.rate_limits is not None,
+                "storage_url": settings.storage_url or (settings.data_dir.resolve() / "files").as_uri(),
+                "upload_quota_bytes": settings.upload_quota_bytes,
             }
         )
         return container

@@ -15,6 +15,7 @@ BROKEN = {
     "frameworks": ("application/ports.py", "import pydantic"),
     "container": ("entrypoints/doctor.py", "from adapters.system import SystemClock"),
     "sql": ("entrypoints/doctor.py", "import asyncpg"),
+    "storage": ("entrypoints/doctor.py", "import obstore"),
     "adapters": ("adapters/security/respondents.py", "from adapters.system import SystemRandom"),
 }
 
