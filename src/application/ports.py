@@ -14,6 +14,7 @@ from uuid import UUID
 from domain.api_key import ApiKey
 from domain.audit import Entry
 from domain.export import Column, Format
+from domain.idempotency import Keyed
 from domain.project import Project
 from domain.resource import Filter, Resource, Sort
 from domain.response import Outcome, Response
@@ -582,6 +583,20 @@ class AuditTrail(Protocol):
         """Put entries down, in this order, under the id of the request that brought them, if one did."""
 
 
+class Replays(Protocol):
+    """Outcomes of requests that bear an idempotency key, kept for 24 hours within the transaction of what they tell of."""
+
+    async def begin(self, keyed: Keyed, *, at: datetime) -> bytes | None:
+        """The outcome kept under this user's key, if one is; until the unit of work ends, nobody else begins the same key.
+
+        Raises `StillRunning`, at once, where another unit of work has begun it, and `KeyReused` where what is kept is of another
+        fingerprint.
+        """
+
+    async def keep(self, keyed: Keyed, outcome: bytes, *, at: datetime) -> None:
+        """Keep the outcome of a request that was begun without one, in the place of one that has expired."""
+
+
 class Database(Protocol):
     """The store as a whole."""
 
@@ -600,6 +615,7 @@ class UnitOfWork(Protocol):
     resources: Resources
     surveys: Surveys
     audit: AuditTrail
+    replays: Replays
 
     async def commit(self) -> None:
         """Store everything; from here on it is durable."""

@@ -3,10 +3,23 @@
 from types import TracebackType
 from typing import Self
 
-from application.ports import ApiKeys, AuditTrail, Database, Projects, Resources, Sessions, SetupTokens, Surveys, UnitOfWork, Users
+from application.ports import (
+    ApiKeys,
+    AuditTrail,
+    Database,
+    Projects,
+    Replays,
+    Resources,
+    Sessions,
+    SetupTokens,
+    Surveys,
+    UnitOfWork,
+    Users,
+)
 from domain.errors import Unavailable
 from tests.fakes.api_key import FakeApiKeys
 from tests.fakes.audit import FakeAuditTrail
+from tests.fakes.idempotency import FakeReplays
 from tests.fakes.project import FakeProjects
 from tests.fakes.resource import FakeResources
 from tests.fakes.session import FakeSessions
@@ -27,6 +40,7 @@ class FakeUnitOfWork(UnitOfWork):
         self.resources: Resources = FakeResources(self._draft)
         self.surveys: Surveys = FakeSurveys(self._draft)
         self.audit: AuditTrail = FakeAuditTrail(self._draft)
+        self.replays: Replays = FakeReplays(self._draft)
 
     async def __aenter__(self) -> Self:
         await self._store.lock.acquire()
