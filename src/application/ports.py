@@ -4,7 +4,7 @@
 a decision taken on it stands. What the store alone can decide between two writers, it decides while writing.
 """
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import datetime
@@ -13,7 +13,7 @@ from uuid import UUID
 
 from domain.api_key import ApiKey
 from domain.audit import Entry
-from domain.export import Column, Format
+from domain.export import Column, Export, Format, Manifest
 from domain.idempotency import Keyed
 from domain.project import Project
 from domain.resource import Filter, Resource, Sort
@@ -381,7 +381,8 @@ class Archive(Protocol):
     async def purge(self, *, before: datetime, dry_run: bool) -> dict[str, int]:
         """Remove what was put away before this time; how many of each kind, also on a dry run, which removes nothing.
 
-        Kinds: `projects` (with all that is in them), `resources`, `responses` (of closed surveys), `sessions`.
+        Kinds: `projects` (with all that is in them), `resources`, `responses` (of closed surveys), `exports` (made before this time, not
+        the bytes of their contents), `sessions`.
         """
 
 
@@ -426,10 +427,10 @@ class ResourceSnapshot(Protocol):
     async def count(self) -> int:
         """How many there are."""
 
-    def records(self, *, guarded: bool) -> AsyncIterator[Part]:
+    def records(self, *, guarded: bool) -> AsyncGenerator[Part, None]:
         """Their records in CSV, with the `COLUMNS` of resources and as a `TableWriter` writes them, but for the header."""
 
-    def lines(self) -> AsyncIterator[Part]:
+    def lines(self) -> AsyncGenerator[Part, None]:
         """Each as JSON, on a line of its own, as a `TableWriter` writes it, but for blanks between its parts."""
 
 
@@ -470,6 +471,50 @@ class Tables(Protocol):
 
     def converter(self, columns: Sequence[Column], *, codebook: Mapping[str, Any]) -> TableConverter:
         """What makes Parquet of CSV. No column is a list."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claim:
+    """An export that somebody makes: the `attempts` at it, this one counted, the name for its bytes, and whose it is."""
+
+    export: Export
+    attempts: int
+    content: UUID
+    title: str
+    description: str | None
+
+
+class Exports(Protocol):
+    """Stored exports, and the making of them, which one alone does at a time."""
+
+    async def add(self, export: Export) -> None:
+        """Raises `NotFound` when the project is gone."""
+
+    async def get(self, *, project: str, export_id: UUID) -> Export: ...
+
+    async def page(self, project: str, *, after: UUID, limit: int) -> list[Export]:
+        """Up to `limit` exports by id, from after this id on. Raises `NotFound`."""
+
+    async def claim(self, *, at: datetime, until: datetime) -> Claim | None:
+        """The oldest export that is queued, or whose claim was to `until` a time before `at`: from now on only this claim holds.
+
+        Its content has a new name. Of those who claim at the same time, each gets another export.
+        """
+
+    async def renew(self, claim: Claim, *, percent: int, until: datetime) -> bool:
+        """Tell how far it is, and hold the claim for longer. Whether it still holds; if not, nothing changes."""
+
+    async def finish(self, claim: Claim, manifest: Manifest) -> bool:
+        """Done. Whether the claim still held; if not, nothing changes."""
+
+    async def fail(self, claim: Claim) -> None:
+        """It cannot be made. A claim that holds no longer changes nothing."""
+
+    async def release(self, claim: Claim) -> None:
+        """Leave it to others, as though it had not been tried. A claim that holds no longer changes nothing."""
+
+    async def unknown(self, contents: Sequence[UUID]) -> set[UUID]:
+        """Those of these names that neither an export nor a claim has."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -615,6 +660,7 @@ class UnitOfWork(Protocol):
     resources: Resources
     surveys: Surveys
     audit: AuditTrail
+    exports: Exports
     replays: Replays
 
     async def commit(self) -> None:

@@ -50,6 +50,8 @@ class Action(StrEnum):
     SURVEY_SWITCH = "survey.switch"
     SURVEY_VERSIONS = "survey.versions"
     RESPONSE_READ = "response.read"
+    EXPORT_CREATE = "export.create"
+    EXPORT_READ = "export.read"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,6 +98,8 @@ PERMISSIONS: Mapping[Action, Permission] = {
     Action.SURVEY_SWITCH: _from(Role.ADMIN),
     Action.SURVEY_VERSIONS: _from(Role.ADMIN),
     Action.RESPONSE_READ: _from(Role.ANNOTATOR),
+    Action.EXPORT_CREATE: _from(Role.ANNOTATOR),
+    Action.EXPORT_READ: _from(Role.ANNOTATOR),
 }
 
 

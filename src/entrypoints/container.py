@@ -10,13 +10,16 @@ from dependency_injector import containers, providers
 from adapters.postgres.api_key import PostgresApiKeys
 from adapters.postgres.database import Pool
 from adapters.postgres.embedded import EmbeddedPostgres, EmbeddedPostgresError
+from adapters.postgres.export import PostgresExports
 from adapters.postgres.project import PostgresProjects
 from adapters.postgres.resource import PostgresResourceReader, PostgresResources
+from adapters.postgres.resource_table import PostgresResourceTables
 from adapters.postgres.response import PostgresResponseReader, PostgresResponses
 from adapters.postgres.results import PostgresResults
 from adapters.postgres.retention import PostgresArchive
 from adapters.postgres.schema import SchemaError, migrate, pending
 from adapters.postgres.session import PostgresSessions, PostgresSignInFailures
+from adapters.postgres.snapshots import Snapshots
 from adapters.postgres.survey import PostgresSurveys
 from adapters.postgres.unit_of_work import PostgresUnitOfWork
 from adapters.postgres.user import PostgresUsers
@@ -30,6 +33,8 @@ from adapters.storage.s3 import S3FileStore
 from adapters.system import SystemClock, SystemRandom
 from adapters.tabular.tables import TabularTables
 from application import api_key, idempotency, project, resource, response, results, retention, session, story, survey, user, user_import
+from application.export import making, stored
+from application.export.resources import ExportResources
 from application.ports import FileStore
 from entrypoints.request_id import REQUEST_ID
 
@@ -74,8 +79,18 @@ class Container(containers.DeclarativeContainer):
     resource_reader = providers.Singleton(PostgresResourceReader, pool)
     surveys = providers.Singleton(PostgresSurveys, pool)
     responses = providers.Singleton(PostgresResponses, pool)
-    response_reader = providers.Singleton(PostgresResponseReader, pool)
+    snapshots = providers.Singleton(Snapshots, pool)
+    response_reader = providers.Singleton(PostgresResponseReader, snapshots)
+    resource_tables = providers.Singleton(PostgresResourceTables, snapshots)
     tables = providers.Singleton(TabularTables)
+    exports = providers.Singleton(PostgresExports, pool)
+    own_snapshots = providers.Singleton(Snapshots, pool, at_once=1)  # beside those of readers, who cannot keep exports from being made
+    sheets = providers.Singleton(
+        making.Sheets,
+        resources=providers.Singleton(PostgresResourceTables, own_snapshots),
+        responses=providers.Singleton(PostgresResponseReader, own_snapshots),
+        tables=tables,
+    )
     published_results = providers.Singleton(PostgresResults, pool)
     unit_of_work = providers.Singleton(partial, PostgresUnitOfWork, pool, request_id=REQUEST_ID.get)
 
@@ -154,3 +169,11 @@ class Container(containers.DeclarativeContainer):
 
     advance_results = providers.Singleton(results.AdvanceResults, results=published_results, clock=clock)
     get_results = providers.Singleton(results.GetResults, results=published_results, advance=advance_results, shared=shared)
+
+    export_resources = providers.Singleton(ExportResources, resources=resource_tables, tables=tables)
+    create_export = providers.Singleton(stored.CreateExport, unit_of_work=unit_of_work, random=random, clock=clock)
+    list_exports = providers.Singleton(stored.ListExports, exports=exports)
+    get_export = providers.Singleton(stored.GetExport, exports=exports)
+    read_export = providers.Singleton(stored.ReadExport, exports=exports, store=file_store)
+    sweep_exports = providers.Singleton(stored.SweepExports, exports=exports, store=file_store)
+    make_next_export = providers.Singleton(making.MakeNextExport, exports=exports, sheets=sheets, store=file_store, clock=clock)

@@ -13,6 +13,7 @@ from adapters.postgres.project import PostgresProjects
 from adapters.postgres.resource import PostgresResourceReader, PostgresResources
 from adapters.postgres.response import PostgresResponseReader, PostgresResponses
 from adapters.postgres.retention import PostgresArchive
+from adapters.postgres.snapshots import Snapshots
 from adapters.postgres.session import PostgresSessions, PostgresSignInFailures
 from adapters.postgres.survey import PostgresSurveys
 from adapters.postgres.unit_of_work import PostgresUnitOfWork
@@ -135,7 +136,7 @@ def stage_in_postgres(pool: Pool) -> Stage:
         reader=PostgresResourceReader(pool),
         surveys=PostgresSurveys(pool),
         responses=PostgresResponses(pool),
-        response_reader=PostgresResponseReader(pool),
+        response_reader=PostgresResponseReader(Snapshots(pool)),
         archive=PostgresArchive(pool),
         unit_of_work=partial(PostgresUnitOfWork, pool),
         another_surveys=partial(PostgresSurveys, pool),

@@ -23,6 +23,7 @@ from typing import Any
 
 from adapters.postgres.database import Pool
 from adapters.postgres.response.reader import PostgresResponseReader
+from adapters.postgres.snapshots import Snapshots
 from adapters.postgres.schema import migrate
 from adapters.postgres.unit_of_work import PostgresUnitOfWork
 from adapters.tabular.tables import TabularTables
@@ -227,7 +228,7 @@ def export_to_file(url: str, admin: User, kind: Format, path: Path) -> Exported:
 
 async def _export_to_file(url: str, admin: User, kind: Format, path: Path) -> None:
     async with Pool(url, size=2) as pool:
-        export = ExportResponses(responses=PostgresResponseReader(pool), tables=TabularTables())
+        export = ExportResponses(responses=PostgresResponseReader(Snapshots(pool)), tables=TabularTables())
         with path.open("wb") as file:
             async for part in export(project=PROJECT, kind=kind, by=admin):
                 file.write(part)

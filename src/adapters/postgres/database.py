@@ -6,7 +6,7 @@ Why not through SQLAlchemy's own engine: docs/decisions/0002-core-on-asyncpg.md.
 import asyncio
 import json
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import suppress
 from types import TracebackType
 from typing import Any, Protocol, Self
@@ -174,7 +174,7 @@ class Transaction(Executor):
             while rows := await cursor.fetch(size):
                 yield rows
 
-    async def copy(self, statement: Statement, *, quote: str = '"', delimiter: str = ",", **given: Any) -> AsyncIterator[bytes]:
+    async def copy(self, statement: Statement, *, quote: str = '"', delimiter: str = ",", **given: Any) -> AsyncGenerator[bytes, None]:
         """The rows of a statement as the server writes them by `COPY` in its CSV format, in pieces of whole rows.
 
         The server goes on only as pieces are taken. Leaving early closes the connection, which ends its work at once.

@@ -1,6 +1,6 @@
 """Resources in PostgreSQL as whole tables: `COPY` writes the text, so that no row is ever made into an object."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing, asynccontextmanager
 from functools import cache
 from typing import Any
@@ -73,13 +73,13 @@ class PostgresResourceSnapshot(ResourceSnapshot):
         n: int = (await self._run.one(count_statement(**shape(self._where)), **given(self._where)))["n"]
         return n
 
-    async def records(self, *, guarded: bool) -> AsyncIterator[Part]:
+    async def records(self, *, guarded: bool) -> AsyncGenerator[Part, None]:
         statement = _records(is_guarded=guarded, **shape(self._where))
         async with aclosing(self._run.copy(statement, **given(self._where))) as pieces:
             async for piece in pieces:
                 yield Part(content=piece.replace(_MARKED_END, _RECORD_END), rows=piece.count(_MARKED_END))
 
-    async def lines(self) -> AsyncIterator[Part]:
+    async def lines(self) -> AsyncGenerator[Part, None]:
         statement = _lines(**shape(self._where))
         async with aclosing(self._run.copy(statement, quote=_QUOTE, delimiter=_DELIMITER, **given(self._where))) as pieces:
             async for piece in pieces:

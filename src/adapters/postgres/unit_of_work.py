@@ -7,13 +7,14 @@ from typing import Self
 from adapters.postgres.api_key import PostgresApiKeys
 from adapters.postgres.audit import PostgresAuditTrail
 from adapters.postgres.database import Pool, Transaction
+from adapters.postgres.export import PostgresExports
 from adapters.postgres.idempotency import PostgresReplays
 from adapters.postgres.project import PostgresProjects
 from adapters.postgres.resource import PostgresResources
 from adapters.postgres.session import PostgresSessions
 from adapters.postgres.survey import PostgresSurveys
 from adapters.postgres.user import PostgresSetupTokens, PostgresUsers
-from application.ports import ApiKeys, AuditTrail, Projects, Replays, Resources, Sessions, SetupTokens, Surveys, UnitOfWork, Users
+from application.ports import ApiKeys, AuditTrail, Exports, Projects, Replays, Resources, Sessions, SetupTokens, Surveys, UnitOfWork, Users
 
 
 class PostgresUnitOfWork(UnitOfWork):
@@ -32,6 +33,7 @@ class PostgresUnitOfWork(UnitOfWork):
         self.resources: Resources = PostgresResources(self._transaction)
         self.surveys: Surveys = PostgresSurveys(self._transaction)
         self.audit: AuditTrail = PostgresAuditTrail(self._transaction, request_id=request_id)
+        self.exports: Exports = PostgresExports(self._transaction)
         self.replays: Replays = PostgresReplays(self._transaction)
 
     async def __aenter__(self) -> Self:

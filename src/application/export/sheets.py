@@ -1,7 +1,7 @@
 """Whole tables on their way out, each of one moment: what direct exports and stored ones are both made of."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -23,7 +23,7 @@ class Sheet:
     codebook: Mapping[str, Any]
     survey_version: int | None
     count: Callable[[], Awaitable[int]]
-    parts: AsyncIterator[Part]
+    parts: AsyncGenerator[Part, None]
 
 
 @asynccontextmanager
@@ -33,7 +33,7 @@ async def resource_sheet(resources: ResourceTables, tables: Tables, where: Filte
         yield Sheet(columns=COLUMNS, codebook=CODEBOOK, survey_version=None, count=snapshot.count, parts=parts)
 
 
-async def _resource_parts(snapshot: ResourceSnapshot, tables: Tables, kind: Format, *, guarded: bool) -> AsyncIterator[Part]:
+async def _resource_parts(snapshot: ResourceSnapshot, tables: Tables, kind: Format, *, guarded: bool) -> AsyncGenerator[Part, None]:
     match kind:
         case Format.CSV:
             yield Part(content=tables.writer(kind, COLUMNS, guarded=guarded, codebook=CODEBOOK).begin(), rows=0)
@@ -44,25 +44,25 @@ async def _resource_parts(snapshot: ResourceSnapshot, tables: Tables, kind: Form
             parts = _array(snapshot.lines())
         case Format.PARQUET:
             parts = _parquet(snapshot.records(guarded=False), tables)
-    async with aclosing(parts):  # type: ignore[type-var]
+    async with aclosing(parts):
         async for part in parts:
             yield part
 
 
-async def _array(lines: AsyncIterator[Part]) -> AsyncIterator[Part]:
+async def _array(lines: AsyncGenerator[Part, None]) -> AsyncGenerator[Part, None]:
     """JSON on lines as one array: within a row, JSON has no line end."""
     lead = b"["
-    async with aclosing(lines):  # type: ignore[type-var]
+    async with aclosing(lines):
         async for part in lines:
             yield Part(content=lead + part.content[:-1].replace(b"\n", b","), rows=part.rows)
             lead = b","
     yield Part(content=b"]" if lead == b"," else b"[]", rows=0)
 
 
-async def _parquet(records: AsyncIterator[Part], tables: Tables) -> AsyncIterator[Part]:
+async def _parquet(records: AsyncGenerator[Part, None], tables: Tables) -> AsyncGenerator[Part, None]:
     converter = tables.converter(COLUMNS, codebook=CODEBOOK)
     yield Part(content=converter.begin(), rows=0)
-    async with aclosing(records):  # type: ignore[type-var]
+    async with aclosing(records):
         async for part in records:
             yield Part(content=await asyncio.to_thread(converter.records, part.content), rows=part.rows)
     yield Part(content=await asyncio.to_thread(converter.end), rows=0)
@@ -100,7 +100,7 @@ async def _response_parts(
     kind: Format,
     meaning: Mapping[str, Any],
     guarded: bool,
-) -> AsyncIterator[Part]:
+) -> AsyncGenerator[Part, None]:
     writer = tables.writer(kind, table.columns, guarded=guarded, codebook=meaning)
     yield Part(content=writer.begin(), rows=0)
     async for rows in snapshot.batches(where):

@@ -42,6 +42,11 @@ class Column:
     name: str
     type: ColumnType
 
+    @property
+    def schema_type(self) -> str:
+        """The type as Frictionless Table Schema names it."""
+        return str(_FIELDS[self.type]["type"])
+
 
 class Format(StrEnum):
     """The formats of a table; the value is also the ending of its file's name."""

@@ -16,6 +16,7 @@ from entrypoints.http.api_key import api_key_routes
 from entrypoints.http.cross_origin import CrossOrigin
 from entrypoints.http.docs import admin_document, docs_routes, public_document
 from entrypoints.http.edge import Edge, methods_by_path
+from entrypoints.http.export import public_exports, signed_in_exports
 from entrypoints.http.network import Networks
 from entrypoints.http.project import public_projects, signed_in_projects
 from entrypoints.http.rate_limit import Limits
@@ -28,7 +29,7 @@ from entrypoints.http.signed_in import Credentials, MayAsk
 from entrypoints.http.survey import public_survey, signed_in_survey
 from entrypoints.http.user import account_routes, admin_user_routes
 from entrypoints.http.user_import import user_import_routes
-from entrypoints.logs import AccessLog
+from entrypoints.logs import AccessLog, logger
 from entrypoints.settings import RATES, Settings
 
 
@@ -93,6 +94,7 @@ def routes_of(use: Container, limits: Limits, *, with_docs: bool = True, with_re
     projects, project = public_projects(use, limits)
     public = [
         public_resources(use, limits),
+        public_exports(use, limits),
         public_responses(use, limits),
         public_survey(use, limits),
         public_results(use, limits),
@@ -110,6 +112,7 @@ def routes_of(use: Container, limits: Limits, *, with_docs: bool = True, with_re
         signed_in_resources(use, limits, guard),
         signed_in_survey(use, limits, guard),
         signed_in_responses(use, limits, guard),
+        signed_in_exports(use, limits, guard),
     ]
     routes = Routes(public=_flat(public), signed_in=_flat(signed_in), last=project.routes, pages=[])
     if with_docs:
@@ -126,7 +129,15 @@ def routes_of(use: Container, limits: Limits, *, with_docs: bool = True, with_re
 
 def chores_of(use: Container) -> list[Chore]:
     """Everything that the service does by itself, over the use cases of a container."""
-    return []
+    make_next = use.make_next_export()
+
+    async def make_export() -> bool:
+        made = await make_next()
+        if made is not None and made.reason is not None:
+            logger.error("export failed", export=str(made.export_id), reason=made.reason)
+        return made is not None
+
+    return [Chore(name="exports", run=make_export, every=1.0)]
 
 
 def make_app(settings: Settings, use: Container) -> Application:

@@ -87,6 +87,12 @@ class UnsupportedMediaType(EdgeRefusal):
     status, code, detail = 415, "unsupported-media-type", "Send application/json."
 
 
+class RangeNotSatisfiable(EdgeRefusal):
+    """The range begins beyond the end of the content, whose length `Content-Range` tells."""
+
+    status, code, detail = 416, "range-not-satisfiable", "The range begins beyond the end of the content."
+
+
 class HeadersTooLarge(EdgeRefusal):
     """The headers are larger than the service takes."""
 
@@ -199,6 +205,7 @@ _PHRASES = {
     412: "Changed since it was read",
     413: "Too large",
     415: "Not application/json",
+    416: "Not within the content",
     422: "Breaks a rule",
     429: "Too many requests",
     503: "Not able to answer right now",
