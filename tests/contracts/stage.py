@@ -9,21 +9,25 @@ import pytest
 
 from adapters.postgres.api_key import PostgresApiKeys
 from adapters.postgres.database import Pool
+from adapters.postgres.export import PostgresExports
 from adapters.postgres.project import PostgresProjects
 from adapters.postgres.resource import PostgresResourceReader, PostgresResources
+from adapters.postgres.resource_table import PostgresResourceTables
 from adapters.postgres.response import PostgresResponseReader, PostgresResponses
 from adapters.postgres.retention import PostgresArchive
-from adapters.postgres.snapshots import Snapshots
 from adapters.postgres.session import PostgresSessions, PostgresSignInFailures
+from adapters.postgres.snapshots import Snapshots
 from adapters.postgres.survey import PostgresSurveys
 from adapters.postgres.unit_of_work import PostgresUnitOfWork
 from adapters.postgres.user import PostgresSetupTokens, PostgresUsers
 from application.ports import (
     ApiKeys,
     Archive,
+    Exports,
     Projects,
     ResourceReader,
     Resources,
+    ResourceTables,
     ResponseReader,
     Responses,
     Sessions,
@@ -39,8 +43,10 @@ from domain.survey import Definition, FieldChange, Survey, first_survey
 from domain.user import User
 from tests import examples
 from tests.fakes.api_key import FakeApiKeys
+from tests.fakes.export import FakeExports
 from tests.fakes.project import FakeProjects
 from tests.fakes.resource import FakeResourceReader, FakeResources
+from tests.fakes.resource_table import FakeResourceTables
 from tests.fakes.response import FakeResponses
 from tests.fakes.response_reader import FakeResponseReader
 from tests.fakes.retention import FakeArchive
@@ -65,6 +71,8 @@ class Stage:
     responses: Responses
     response_reader: ResponseReader
     archive: Archive
+    tables: ResourceTables
+    exports: Exports
     unit_of_work: UnitOfWorkFactory
     another_surveys: Callable[[], Surveys]
 
@@ -119,6 +127,8 @@ def stage_in_memory() -> Stage:
         responses=FakeResponses(store),
         response_reader=FakeResponseReader(store),
         archive=FakeArchive(store),
+        tables=FakeResourceTables(store),
+        exports=FakeExports(store),
         unit_of_work=partial(FakeUnitOfWork, store),
         another_surveys=partial(FakeSurveys, store),
     )
@@ -138,6 +148,8 @@ def stage_in_postgres(pool: Pool) -> Stage:
         responses=PostgresResponses(pool),
         response_reader=PostgresResponseReader(Snapshots(pool)),
         archive=PostgresArchive(pool),
+        tables=PostgresResourceTables(Snapshots(pool)),
+        exports=PostgresExports(pool),
         unit_of_work=partial(PostgresUnitOfWork, pool),
         another_surveys=partial(PostgresSurveys, pool),
     )

@@ -23,8 +23,8 @@ from typing import Any
 
 from adapters.postgres.database import Pool
 from adapters.postgres.response.reader import PostgresResponseReader
-from adapters.postgres.snapshots import Snapshots
 from adapters.postgres.schema import migrate
+from adapters.postgres.snapshots import Snapshots
 from adapters.postgres.unit_of_work import PostgresUnitOfWork
 from adapters.tabular.tables import TabularTables
 from application.response import ExportResponses

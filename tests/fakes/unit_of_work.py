@@ -7,6 +7,7 @@ from application.ports import (
     ApiKeys,
     AuditTrail,
     Database,
+    Exports,
     Projects,
     Replays,
     Resources,
@@ -19,6 +20,7 @@ from application.ports import (
 from domain.errors import Unavailable
 from tests.fakes.api_key import FakeApiKeys
 from tests.fakes.audit import FakeAuditTrail
+from tests.fakes.export import FakeExports
 from tests.fakes.idempotency import FakeReplays
 from tests.fakes.project import FakeProjects
 from tests.fakes.resource import FakeResources
@@ -40,6 +42,7 @@ class FakeUnitOfWork(UnitOfWork):
         self.resources: Resources = FakeResources(self._draft)
         self.surveys: Surveys = FakeSurveys(self._draft)
         self.audit: AuditTrail = FakeAuditTrail(self._draft)
+        self.exports: Exports = FakeExports(self._draft)
         self.replays: Replays = FakeReplays(self._draft)
 
     async def __aenter__(self) -> Self:

@@ -197,6 +197,7 @@ class Transaction(Executor):
             await copying
         finally:
             if not copying.done():
+                self._transaction = None  # ends with the connection
                 self._connection.terminate()
                 copying.cancel()
                 with suppress(Exception, asyncio.CancelledError):
