@@ -64,7 +64,7 @@ async def table_file(request: Request, content: AsyncIterator[bytes], *, kind: F
         "content-disposition": f'attachment; filename="{filename}"',
         "cache-control": "no-store",
     }
-    parts = _begun(await anext(content), content)
+    parts = _begun(await anext(content, b""), content)  # a table may have no bytes at all
     if kind is not Format.PARQUET:
         headers["vary"] = "Accept-Encoding"
         if takes_gzip(request.headers):
