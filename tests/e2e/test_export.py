@@ -379,11 +379,15 @@ def test_frictionless_takes_the_package(admin: httpx.Client, filled: str, tmp_pa
     (tmp_path / "datapackage.json").write_bytes(told.content)
     (tmp_path / resource["path"]).write_bytes(admin.get(f"{address}/content").content)
     assert (resource["bytes"], resource["hash"]) == (found["bytes"], f"sha256:{found['sha256']}")
+    if format == "json":  # which frictionless reads without counting or hashing its bytes, and then finds them wrong
+        package = told.json()
+        package["resources"][0] = {name: value for name, value in resource.items() if name not in ("bytes", "hash")}
+        (tmp_path / "datapackage.json").write_text(json.dumps(package))
     with system.use_context(trusted=True):
         report = Package(str(tmp_path / "datapackage.json")).validate()
     assert report.valid, report.flatten(["rowNumber", "fieldName", "type", "message"])
     assert report.tasks[0].stats["rows"] == found["rows"]
-    broken = (tmp_path / resource["path"]).read_bytes() + b"\n"
+    broken = b"," + (tmp_path / resource["path"]).read_bytes()
     (tmp_path / resource["path"]).write_bytes(broken)
     with system.use_context(trusted=True):
         assert not Package(str(tmp_path / "datapackage.json")).validate().valid
