@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test check format bench fuzz drill-survey drill-export lock clean
+.PHONY: help setup run test check format bench bench-export fuzz drill-survey drill-export lock clean
 
 help: ## Show what can be made
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -36,8 +36,12 @@ format: $(STAMP) ## Put the code into its format
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-bench: $(STAMP) ## Measure the hot paths against a bare program, in one interleaved run
+bench: $(STAMP) ## Measure the hot paths against a bare program, in one interleaved run, then exports
 	$(BIN)/python -m benchmarks --check
+	$(BIN)/python -m benchmarks.export --check
+
+bench-export: $(STAMP) ## Measure exports of 1 000 000 resources against a plain COPY
+	$(BIN)/python -m benchmarks.export --check
 
 fuzz: $(STAMP) ## 10 000 generated requests from both OpenAPI documents, in four roles
 	$(BIN)/python -m tests.fuzz --requests 10000

@@ -48,6 +48,7 @@ class Streamed(Response):
             async for part in self.parts:
                 if part:
                     await send({"type": "http.response.body", "body": part, "more_body": True})
+                    await asyncio.sleep(0)  # sending need not wait, least of all to a client that is gone: let that be noticed
         await send({"type": "http.response.body", "body": b""})
 
 
