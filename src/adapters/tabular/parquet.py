@@ -13,7 +13,7 @@ from application.ports import TableConverter, TableWriter
 from domain.export import Column, ColumnType
 
 ROW_GROUP = 50_000
-ROW_GROUP_BYTES = 12 * 1024 * 1024
+ROW_GROUP_BYTES = 8 * 1024 * 1024
 READ_BYTES = 1024 * 1024  # of CSV at a time
 
 _TYPES = {
@@ -114,8 +114,10 @@ class ParquetConverter(TableConverter):
     def _flush(self) -> None:
         if self._tables:
             table = pa.concat_tables(self._tables).cast(self._schema)
-            self._writer.write_table(table, row_group_size=len(table))
             self._tables = []
+            self._writer.write_table(table, row_group_size=len(table))
+            del table
+            pa.default_memory_pool().release_unused()
 
 
 class _Sink(io.RawIOBase):

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -62,10 +63,15 @@ async def _array(lines: AsyncGenerator[Part, None]) -> AsyncGenerator[Part, None
 async def _parquet(records: AsyncGenerator[Part, None], tables: Tables) -> AsyncGenerator[Part, None]:
     converter = tables.converter(COLUMNS, codebook=CODEBOOK)
     yield Part(content=converter.begin(), rows=0)
-    async with aclosing(records):
-        async for part in records:
-            yield Part(content=await asyncio.to_thread(converter.records, part.content), rows=part.rows)
-    yield Part(content=await asyncio.to_thread(converter.end), rows=0)
+    on_thread = asyncio.get_running_loop().run_in_executor
+    thread = ThreadPoolExecutor(1)  # of its own: memory is kept by thread, and goes with it
+    try:
+        async with aclosing(records):
+            async for part in records:
+                yield Part(content=await on_thread(thread, converter.records, part.content), rows=part.rows)
+        yield Part(content=await on_thread(thread, converter.end), rows=0)
+    finally:
+        thread.shutdown(wait=False)
 
 
 @asynccontextmanager

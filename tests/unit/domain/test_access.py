@@ -18,7 +18,7 @@ MEMBERS = {
     Action.RESOURCE_CREATE,
     Action.RESOURCE_UPDATE,
 }
-ANNOTATORS = {Action.RESPONSE_READ}
+ANNOTATORS = {Action.RESPONSE_READ, Action.EXPORT_CREATE, Action.EXPORT_READ}
 
 
 def test_every_action_has_a_permission() -> None:
