@@ -195,7 +195,8 @@ class Big:
             async with connected(self.settings["DATABASE_URL"]) as connection:
                 return [row[0] for row in await connection.fetch(sql, *arguments)]
 
-        return outside(fetch)
+        found: list[Any] = outside(fetch)
+        return found
 
     @contextmanager
     def begun(self, format: str = "csv") -> Iterator[socket.socket]:
@@ -287,7 +288,7 @@ def test_a_stored_export_survives_those_who_make_it(big: Big) -> None:
 def test_each_export_is_made_once_however_many_could_make_it(big: Big) -> None:
     big.service.process.send_signal(signal.SIGSTOP)
     try:
-        with serving("--workers", "2", **big.settings) as running, client(running.url) as nobody:
+        with serving("--workers", "2", folder=None, **big.settings) as running, client(running.url) as nobody:
             admin = client(running.url, token_of(log_in(running.url, "admin", ADMIN_PASSWORD)))
             asked = [store(admin, "dark-data", format=format) for format in FORMATS * 2]
             hashes = {address: done(admin, address)["sha256"] for address in asked}

@@ -83,6 +83,12 @@ def spelled(time: datetime | None) -> str | None:
     return None if time is None else time.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
+def queried(sql: str) -> list[tuple[Any, ...]]:
+    """What DuckDB answers."""
+    with duckdb.connect() as connection:
+        return connection.execute(sql).fetchall()
+
+
 def as_text(row: tuple[Any, ...]) -> tuple[Any, ...]:
     return (*row[:7], spelled(row[7]), spelled(row[8]), row[9], row[10])
 
@@ -95,10 +101,10 @@ async def test_csv_read_by_csv_and_by_duckdb(pool: Pool, tmp_path: Path) -> None
     assert records == flat
     (tmp_path / "file.csv").write_bytes(content)
     types = dict.fromkeys(NAMES, "VARCHAR") | {"id": "BIGINT", "is_active": "BOOLEAN", "version": "BIGINT"}
-    found = duckdb.sql(
+    found = queried(
         f"SELECT * FROM read_csv('{tmp_path}/file.csv', header=true, columns={types}, nullstr='', allow_quoted_nulls=false,"
         " quote='\"', escape='\"', delim=',', auto_detect=false, new_line='\\r\\n')"
-    ).fetchall()
+    )
     assert found == [as_text(row) for row in wanted]
 
 
@@ -121,8 +127,8 @@ async def test_json_read_by_json_and_by_duckdb(pool: Pool, tmp_path: Path, kind:
     (tmp_path / "file.json").write_bytes(content)
     types = dict.fromkeys(NAMES, "VARCHAR") | {"id": "BIGINT", "is_active": "BOOLEAN", "version": "BIGINT", "attributes": "JSON"}
     form = "array" if kind is Format.JSON else "newline_delimited"
-    found = duckdb.sql(f"SELECT * FROM read_json('{tmp_path}/file.json', format='{form}', columns={types}, maximum_object_size=9999999)")
-    assert [(*row[:5], json.loads(row[5]), *row[6:]) for row in found.fetchall()] == plain
+    found = queried(f"SELECT * FROM read_json('{tmp_path}/file.json', format='{form}', columns={types}, maximum_object_size=9999999)")
+    assert [(*row[:5], json.loads(row[5]), *row[6:]) for row in found] == plain
 
 
 async def test_parquet_read_by_pyarrow_and_by_duckdb(pool: Pool, tmp_path: Path) -> None:
@@ -132,10 +138,10 @@ async def test_parquet_read_by_pyarrow_and_by_duckdb(pool: Pool, tmp_path: Path)
     assert [tuple(row.values()) for row in table.to_pylist()] == wanted
     (tmp_path / "file.parquet").write_bytes(content)
     times = "epoch_us(created_at) AS created_at, epoch_us(updated_at) AS updated_at"
-    found = duckdb.sql(f"SELECT * REPLACE ({times}) FROM '{tmp_path}/file.parquet'")
+    found = queried(f"SELECT * REPLACE ({times}) FROM '{tmp_path}/file.parquet'")
     epoch = datetime(1970, 1, 1, tzinfo=UTC)
     micro = [tuple((cell - epoch) // timedelta(microseconds=1) if isinstance(cell, datetime) else cell for cell in row) for row in wanted]
-    assert found.fetchall() == micro
+    assert found == micro
 
 
 @pytest.mark.parametrize("kind", Format)
