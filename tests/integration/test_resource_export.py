@@ -51,7 +51,7 @@ FORMULAS = tuple("=+-@\t\r＝＋－＠")
 def generated(rng: random.Random) -> tuple[Any, ...]:
     text = rng.choice(ODD) + rng.choice(["", "", " ", *ODD])
     description = rng.choice([None, "", rng.choice(ODD), text * rng.randint(1, 40)])
-    attributes = {
+    attributes: dict[str, Any] = {
         rng.choice(ODD): rng.choice([None, True, 1, 0.5, rng.choice(ODD), [rng.choice(ODD)], {"a": {}}]) for _ in range(rng.randint(0, 3))
     }
     created_at = NOW + timedelta(microseconds=rng.randrange(10**13))
