@@ -47,14 +47,18 @@ format: $(STAMP) ## Put the code into its format
 docs: $(STAMP) ## Write docs/permissions.md from the code
 	$(BIN)/python -m tests.walk.table
 
-bench: $(STAMP) ## Measure the hot paths against a bare program and the naive style, in one interleaved run
+bench: $(STAMP) ## Measure the hot paths against a bare program and the naive style, in one interleaved run, then exports
 	$(BIN)/python -m benchmarks --check --out docs/benchmarks
+	$(BIN)/python -m benchmarks.export --check
 
 bench-compare: $(STAMP) ## Compare two measurements: make bench-compare BEFORE=… AFTER=…
 	@$(BIN)/python -m benchmarks.compare $(BEFORE) $(AFTER)
 
 bench-growth: $(STAMP) ## Measure the hot paths by how much is stored, a second worker, memory and start
 	$(BIN)/python -m benchmarks.growth --out docs/benchmarks
+
+bench-export: $(STAMP) ## Measure exports of 1 000 000 resources against a plain COPY
+	$(BIN)/python -m benchmarks.export --check
 
 fuzz: $(STAMP) ## 10 000 generated requests from both OpenAPI documents, in four roles
 	$(BIN)/python -m tests.fuzz --requests 10000

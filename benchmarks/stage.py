@@ -28,7 +28,7 @@ START_SECONDS = 60.0
 STOP_SECONDS = 30.0
 SEED_SECONDS = 600.0
 # Every request is counted, as in production, and no limit is reached.
-ROOMY = "public-read=100000000/min,survey-write=100000000/min,survey-write-network=100000000/min,user=100000000/min"
+ROOMY = "public-read=100000000/min,survey-write=100000000/min,survey-write-network=100000000/min,user=100000000/min,export=100000000/min"
 
 PASSWORD = "a bench needs no comfort"
 _TOKEN_MINUTES = "1440"
@@ -84,6 +84,7 @@ class Stage:
     servers: Mapping[str, Server]
     target: Target
     postgres: str
+    database_url: str
 
 
 @contextmanager
@@ -111,7 +112,7 @@ def stage(*, resources: int, large: int, responses: int, programs: Collection[st
             port = _free_port()
             serving = {PORT_VARIABLE: str(port)} | ({f"{PREFIX}RATE_LIMITS": "off"} if name in WORKERS else {})
             servers[name] = stack.enter_context(_running(name, _program(name, port), environment | serving, port=port, folder=folder))
-        yield Stage(servers=servers, target=target, postgres=postgres)
+        yield Stage(servers=servers, target=target, postgres=postgres, database_url=url)
 
 
 def _program(name: str, port: int) -> Sequence[str]:

@@ -54,6 +54,8 @@ class Action(StrEnum):
     RESPONSE_READ = "response.read"
     FILE_UPLOAD = "file.upload"
     FILE_DELETE = "file.delete"
+    EXPORT_CREATE = "export.create"
+    EXPORT_READ = "export.read"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,6 +106,8 @@ PERMISSIONS: Mapping[Action, Permission] = {
     Action.RESPONSE_READ: _from(Role.ANNOTATOR),
     Action.FILE_UPLOAD: _from(Role.ADMIN),
     Action.FILE_DELETE: _from(Role.ADMIN),
+    Action.EXPORT_CREATE: _from(Role.ANNOTATOR),
+    Action.EXPORT_READ: _from(Role.ANNOTATOR),
 }
 
 

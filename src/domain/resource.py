@@ -10,6 +10,7 @@ from typing import Any
 
 from domain.access import Action, require, require_on
 from domain.errors import Conflict, Fault, expect_version
+from domain.export import Column, ColumnType, table_schema
 from domain.text import canonical, folded, is_clean, refuse, text_faults
 from domain.user import User
 
@@ -19,6 +20,36 @@ ATTRIBUTES_MAX_BYTES = 64 * 1024
 ATTRIBUTES_MAX_DEPTH = 16
 SEARCH_MAX = 200
 SKIP_MAX = 100_000
+
+COLUMNS = (
+    Column(name="id", type=ColumnType.INTEGER),
+    Column(name="project", type=ColumnType.TEXT),
+    Column(name="name", type=ColumnType.TEXT),
+    Column(name="description", type=ColumnType.TEXT),
+    Column(name="status", type=ColumnType.TEXT),
+    Column(name="attributes", type=ColumnType.TEXT),  # as JSON
+    Column(name="created_by", type=ColumnType.TEXT),
+    Column(name="created_at", type=ColumnType.TIME),
+    Column(name="updated_at", type=ColumnType.TIME),
+    Column(name="is_active", type=ColumnType.BOOLEAN),
+    Column(name="version", type=ColumnType.INTEGER),
+)
+CODEBOOK = table_schema(
+    COLUMNS,
+    {
+        "id": {"title": "Number of the resource", "constraints": {"required": True, "unique": True, "minimum": 1}},
+        "project": {"title": "Slug of the project", "constraints": {"required": True}},
+        "name": {"title": "Name", "constraints": {"required": True}},
+        "description": {"title": "Description"},
+        "status": {"title": "Label", "constraints": {"required": True, "enum": ["active", "inactive", "pending"]}},
+        "attributes": {"type": "object", "title": "Further facts, as a JSON object", "constraints": {"required": True}},
+        "created_by": {"title": "Username of who made it", "constraints": {"required": True}},
+        "created_at": {"title": "When it was made", "constraints": {"required": True}},
+        "updated_at": {"title": "When it last changed"},
+        "is_active": {"title": "Always true: only live resources are exported", "constraints": {"required": True}},
+        "version": {"title": "How often it was made or changed", "constraints": {"required": True, "minimum": 1}},
+    },
+)
 
 
 class NameTaken(Conflict):

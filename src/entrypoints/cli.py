@@ -2,14 +2,16 @@
 
 import asyncio
 import json
+import os
 import signal
 import socket
 import sys
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict
 from datetime import timedelta
+from pathlib import Path
 from types import FrameType
 from typing import Annotated, NoReturn, TypeVar
 
@@ -22,12 +24,15 @@ from application.file import Finding
 from application.story import Applied
 from domain.audit_chain import ChainFault, FaultKind, Head, head_from
 from domain.errors import DomainError, Invalid
+from domain.export import Format, Subject
 from domain.file import File
+from domain.resource import Status
 from domain.survey import BreakingChange, FieldChange
 from entrypoints import logs
 from entrypoints.container import Container, EmbeddedPostgresError, SchemaError, migrate, pending
 from entrypoints.data_folder import DataFolderError
 from entrypoints.doctor import examine
+from entrypoints.export_command import Written, whole_file, write_export
 from entrypoints.http.app import Application, make_app, routes_of
 from entrypoints.http.docs import admin_document, public_document
 from entrypoints.http.rate_limit import Limits
@@ -173,10 +178,13 @@ def retention_command(
     apply_now: Annotated[bool, typer.Option("--apply", help="Remove it for good; without this it is only counted.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
 ) -> None:
-    """Remove what was deleted long ago, and old responses of closed surveys. Counts first; removes with --apply."""
+    """Remove what was deleted long ago, old stored exports, and old responses of closed surveys. Counts first; removes with --apply."""
 
     async def run(container: Container) -> dict[str, int]:
-        return await container.purge_old()(age=timedelta(days=days), dry_run=not apply_now)
+        counts = await container.purge_old()(age=timedelta(days=days), dry_run=not apply_now)
+        if apply_now:
+            await container.sweep_exports()()
+        return counts
 
     with _one_line_errors():
         counts = _with_container(run)
@@ -283,6 +291,46 @@ def _finding_document(finding: Finding) -> dict[str, str | None]:
         "project": file.project if file else None,
         "filename": file.filename if file else None,
     }
+
+
+@cli.command("export")
+def export_command(
+    project: Annotated[str, typer.Argument(help="The slug of the project.")],
+    what: Annotated[Subject, typer.Option(help="What to export.")] = Subject.RESOURCES,
+    kind: Annotated[Format, typer.Option("--format", help="The format of the file.")] = Format.CSV,
+    status: Annotated[Status | None, typer.Option(help="Only resources with this label.")] = None,
+    search: Annotated[str | None, typer.Option(help="Only resources with this in the name or the description.")] = None,
+    version: Annotated[int | None, typer.Option(min=1, help="Only responses under this version of the survey.")] = None,
+    raw: Annotated[bool, typer.Option("--raw", help="CSV without the guard against formulas.")] = False,
+    output: Annotated[str, typer.Option("--output", "-o", metavar="FILE", help="Where to; - for standard output.")] = "-",
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Tell rows, bytes and SHA-256 for programs: on standard error beside a pipe.")
+    ] = False,
+) -> None:
+    """Write resources or responses to a file or a pipe: the same bytes as over HTTP. A file is whole or stays as it was."""
+    is_pipe = output == "-"
+    given = {"status": status and status.value, "search": search, "version": version, "raw": raw}
+
+    async def run(container: Container) -> Written:
+        with nullcontext(sys.stdout.buffer) if is_pipe else whole_file(Path(output)) as target:
+            return await write_export(container, target, project=project, what=what, kind=kind, filters=given)
+
+    with _one_line_errors():
+        if what is Subject.RESPONSES and (status or search):
+            raise SettingsError("--status and --search are for resources.")
+        if what is Subject.RESOURCES and version:
+            raise SettingsError("--version is for responses.")
+        try:
+            written = _with_container(run)
+        except BrokenPipeError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # so that the interpreter has nothing left to fail on
+            raise SystemExit(FAILED) from None
+        except OSError as error:
+            _end(f"Cannot write {output}: {error.strerror or error}.", FAILED)
+    if as_json:
+        typer.echo(json.dumps(asdict(written)), err=is_pipe)
+    else:
+        typer.echo(f"{written.rows} rows, {written.bytes} bytes, sha256 {written.sha256}", err=True)
 
 
 def _with_container(run: Callable[[Container], Awaitable[T]]) -> T:

@@ -14,13 +14,16 @@ from adapters.postgres.audit import PostgresAuditReader
 from adapters.postgres.audit_chain import PostgresAuditChain
 from adapters.postgres.database import Pool
 from adapters.postgres.embedded import EmbeddedPostgres, EmbeddedPostgresError
+from adapters.postgres.export import PostgresExports
 from adapters.postgres.file import PostgresFiles
 from adapters.postgres.project import PostgresProjects
 from adapters.postgres.resource import PostgresResourceReader, PostgresResources
+from adapters.postgres.resource_table import PostgresResourceTables
 from adapters.postgres.response import PostgresResponseReader, PostgresResponses
 from adapters.postgres.results import PostgresResults
 from adapters.postgres.schema import SchemaError, migrate, pending
 from adapters.postgres.session import PostgresSessions, PostgresSignInFailures
+from adapters.postgres.snapshots import Snapshots
 from adapters.postgres.survey import PostgresSurveys
 from adapters.postgres.unit_of_work import PostgresUnitOfWork
 from adapters.postgres.user import PostgresUsers
@@ -50,6 +53,8 @@ from application import (
     user,
     user_import,
 )
+from application.export import making, stored
+from application.export.resources import ExportResources
 from application.ports import FileStore, Windows
 from entrypoints.request_id import REQUEST_ID
 
@@ -104,8 +109,18 @@ class Container(containers.DeclarativeContainer):
     files = providers.Singleton(PostgresFiles, pool)
     surveys = providers.Singleton(PostgresSurveys, pool)
     responses = providers.Singleton(PostgresResponses, pool)
-    response_reader = providers.Singleton(PostgresResponseReader, pool)
+    snapshots = providers.Singleton(Snapshots, pool)
+    response_reader = providers.Singleton(PostgresResponseReader, snapshots)
+    resource_tables = providers.Singleton(PostgresResourceTables, snapshots)
     tables = providers.Singleton(TabularTables)
+    exports = providers.Singleton(PostgresExports, pool)
+    own_snapshots = providers.Singleton(Snapshots, pool, at_once=1)  # beside those of readers, who cannot keep exports from being made
+    sheets = providers.Singleton(
+        making.Sheets,
+        resources=providers.Singleton(PostgresResourceTables, own_snapshots),
+        responses=providers.Singleton(PostgresResponseReader, own_snapshots),
+        tables=tables,
+    )
     published_results = providers.Singleton(PostgresResults, pool)
     audit_reader = providers.Singleton(PostgresAuditReader, pool)
     audit_chain = providers.Singleton(PostgresAuditChain, pool)
@@ -206,3 +221,10 @@ class Container(containers.DeclarativeContainer):
     list_history = providers.Singleton(audit.ListHistory, resources=resources, audit=audit_reader)
     chain_audit = providers.Singleton(audit.ChainAudit, chain=audit_chain, sealer=sealer)
     verify_audit = providers.Singleton(audit.VerifyAudit, chain=audit_chain, sealer=sealer)
+    export_resources = providers.Singleton(ExportResources, resources=resource_tables, tables=tables)
+    create_export = providers.Singleton(stored.CreateExport, unit_of_work=unit_of_work, random=random, clock=clock)
+    list_exports = providers.Singleton(stored.ListExports, exports=exports)
+    get_export = providers.Singleton(stored.GetExport, exports=exports)
+    read_export = providers.Singleton(stored.ReadExport, exports=exports, store=file_store)
+    sweep_exports = providers.Singleton(stored.SweepExports, exports=exports, store=file_store)
+    make_next_export = providers.Singleton(making.MakeNextExport, exports=exports, sheets=sheets, store=file_store, clock=clock)

@@ -7,7 +7,7 @@ from copy import copy
 from dataclasses import dataclass, field, fields
 from datetime import datetime
 from itertools import count
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 from uuid import UUID
 
 from domain.api_key import ApiKey
@@ -19,6 +19,9 @@ from domain.response import Response
 from domain.session import Session
 from domain.survey import FieldChange, Survey
 from domain.user import User
+
+if TYPE_CHECKING:
+    from tests.fakes.export import KeptExport
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,6 +72,7 @@ class Tables:
     audit_requests: dict[int, str | None] = field(default_factory=dict)
     audit_links: dict[int, tuple[int, bytes]] = field(default_factory=dict)
     replays: dict[tuple[int, str], Replay] = field(default_factory=dict)
+    exports: "dict[UUID, KeptExport]" = field(default_factory=dict)
 
     def copy(self) -> "Tables":
         return Tables(**{each.name: copy(getattr(self, each.name)) for each in fields(self)})

@@ -9,6 +9,7 @@ from application.ports import (
     Archive,
     AuditTrail,
     Database,
+    Exports,
     Files,
     Projects,
     Replays,
@@ -22,6 +23,7 @@ from application.ports import (
 from domain.errors import Unavailable
 from tests.fakes.api_key import FakeApiKeys
 from tests.fakes.audit import FakeAuditTrail
+from tests.fakes.export import FakeExports
 from tests.fakes.file import FakeFiles
 from tests.fakes.idempotency import FakeReplays
 from tests.fakes.project import FakeProjects
@@ -47,6 +49,7 @@ class FakeUnitOfWork(UnitOfWork):
         self.archive: Archive = FakeArchive(self._draft)
         self.audit: AuditTrail = FakeAuditTrail(self._draft, request_id=request_id)
         self.files: Files = FakeFiles(self._draft)
+        self.exports: Exports = FakeExports(self._draft)
         self.replays: Replays = FakeReplays(self._draft)
 
     async def __aenter__(self) -> Self:

@@ -32,7 +32,7 @@ from domain.errors import NotFound
 from domain.resource import Filter, Resource, Sort, Status
 from domain.text import canonical, folded
 
-_project_id = select(projects.c.id).where(projects.c.slug == bindparam("project"), projects.c.deleted_at.is_(None))
+PROJECT_ID = select(projects.c.id).where(projects.c.slug == bindparam("project"), projects.c.deleted_at.is_(None))
 _live = resources.c.deleted_at.is_(None)
 _stored = ("name", "name_key", "search_text", "description", "status", "attributes", "updated_at", "deleted_at", "version")
 
@@ -40,7 +40,7 @@ ADD = Statement(
     insert(resources)
     .from_select(
         ["project_id", "created_by", "created_at", *_stored],
-        _project_id.add_columns(
+        PROJECT_ID.add_columns(
             bindparam("created_by_id", type_=BigInteger),
             bindparam("created_at", type_=TIME),
             *parameters(resources, _stored).values(),
@@ -51,7 +51,7 @@ ADD = Statement(
 _in_project = (
     select(resources, users.c.username)
     .join(users, users.c.id == resources.c.created_by)
-    .where(resources.c.project_id == _project_id.scalar_subquery())
+    .where(resources.c.project_id == PROJECT_ID.scalar_subquery())
 )
 _locking = _in_project.with_for_update(key_share=True, of=resources)
 _this = resources.c.id == bindparam("resource_id")
@@ -61,7 +61,7 @@ LOCK_ANY = Statement(_locking.where(_this))
 LOCK_BY_NAME = Statement(_locking.where(_live, resources.c.name_key == bindparam("name_key")))
 SAVE = Statement(
     update(resources)
-    .where(resources.c.project_id == _project_id.scalar_subquery(), resources.c.id == bindparam("id"))
+    .where(resources.c.project_id == PROJECT_ID.scalar_subquery(), resources.c.id == bindparam("id"))
     .values(parameters(resources, _stored))
 )
 
@@ -115,7 +115,7 @@ class PostgresResources(Resources):
 # --- reading: the JSON of the contract, made by PostgreSQL --------------------------------------------------------------------
 
 
-def _rfc3339(column: ColumnElement[datetime], name: str) -> ColumnElement[str]:
+def rfc3339_text(column: ColumnElement[datetime], name: str) -> ColumnElement[str]:
     return func.to_char(func.timezone("UTC", column), literal('YYYY-MM-DD"T"HH24:MI:SS.US"Z"', Text)).label(name)
 
 
@@ -129,8 +129,8 @@ def _as_json(source: FromClause, *columns: ColumnElement[Any]) -> Select[Any]:
         source.c.status,
         source.c.attributes,
         select(users.c.username).where(users.c.id == source.c.created_by).correlate(source).scalar_subquery().label("created_by"),
-        _rfc3339(source.c.created_at, "created_at"),
-        _rfc3339(source.c.updated_at, "updated_at"),
+        rfc3339_text(source.c.created_at, "created_at"),
+        rfc3339_text(source.c.updated_at, "updated_at"),
         literal_column("true").label("is_active"),
         source.c.version,
     )
@@ -141,14 +141,14 @@ def _as_json(source: FromClause, *columns: ColumnElement[Any]) -> Select[Any]:
 
 GET = Statement(
     _as_json(resources, resources.c.version).where(
-        resources.c.id == bindparam("resource_id"), resources.c.project_id == _project_id.scalar_subquery(), _live
+        resources.c.id == bindparam("resource_id"), resources.c.project_id == PROJECT_ID.scalar_subquery(), _live
     )
 )
-PROJECT_EXISTS = Statement(_project_id)
+PROJECT_EXISTS = Statement(PROJECT_ID)
 
 
-def _filtered(columns: Sequence[Any], *, status: bool, search: bool) -> Select[Any]:
-    query = select(*columns).where(resources.c.project_id == _project_id.scalar_subquery(), _live)
+def filtered(columns: Sequence[Any], *, status: bool, search: bool) -> Select[Any]:
+    query = select(*columns).where(resources.c.project_id == PROJECT_ID.scalar_subquery(), _live)
     if status:
         query = query.where(resources.c.status == bindparam("status"))
     if search:
@@ -191,7 +191,7 @@ def _beyond(sort: Sort) -> ColumnElement[bool]:
 
 @cache
 def _page(sort: Sort, *, status: bool, search: bool, after: bool) -> Statement:
-    query = _sorted(_filtered([resources], status=status, search=search), sort)
+    query = _sorted(filtered([resources], status=status, search=search), sort)
     if after:
         query = query.where(_beyond(sort))
     page = query.limit(bindparam("limit")).offset(bindparam("skip")).subquery("resources")
@@ -200,8 +200,8 @@ def _page(sort: Sort, *, status: bool, search: bool, after: bool) -> Statement:
 
 @cache
 def _numbered_page(sort: Sort, *, status: bool, search: bool) -> Statement:
-    total = _filtered([func.count()], status=status, search=search).scalar_subquery()
-    ordered = _sorted(_filtered([resources], status=status, search=search), sort)
+    total = filtered([func.count()], status=status, search=search).scalar_subquery()
+    ordered = _sorted(filtered([resources], status=status, search=search), sort)
     page = ordered.limit(bindparam("limit")).offset(bindparam("skip")).subquery("resources")
     entries = _as_json(page, page.c.id, page.c.sort_key).subquery("entries")
     joined = select(func.string_agg(entries.c.json, aggregate_order_by(literal(",", Text), *_order(sort, entries)))).scalar_subquery()
@@ -209,15 +209,15 @@ def _numbered_page(sort: Sort, *, status: bool, search: bool) -> Statement:
 
 
 @cache
-def _count(*, status: bool, search: bool) -> Statement:
-    return Statement(_filtered([func.count().label("n")], status=status, search=search))
+def count_statement(*, status: bool, search: bool) -> Statement:
+    return Statement(filtered([func.count().label("n")], status=status, search=search))
 
 
-def _shape(where: Filter) -> dict[str, bool]:
+def shape(where: Filter) -> dict[str, bool]:
     return {"status": where.status is not None, "search": bool(where.search)}
 
 
-def _given(where: Filter) -> dict[str, Any]:
+def given(where: Filter) -> dict[str, Any]:
     return {"project": where.project, "status": where.status and where.status.value, "pattern": _pattern(where.search or "")}
 
 
@@ -245,9 +245,9 @@ class PostgresResourceReader(ResourceReader):
         return Document(json=row["json"].encode(), version=row["version"])
 
     async def page(self, where: Filter, *, sort: Sort, limit: int, skip: int = 0, after: After | None = None) -> Page:
-        statement = _page(sort, **_shape(where), after=after is not None)
+        statement = _page(sort, **shape(where), after=after is not None)
         place = {"after_id": after and after.id, "after_key": after and _sortable(after.key, sort)}
-        rows = await self._run.rows(statement, **_given(where), **place, limit=limit + 1, skip=skip)
+        rows = await self._run.rows(statement, **given(where), **place, limit=limit + 1, skip=skip)
         if not rows:
             await self._expect_project(where.project)
         more, rows = len(rows) > limit, rows[:limit]
@@ -257,14 +257,14 @@ class PostgresResourceReader(ResourceReader):
         )
 
     async def numbered_page(self, where: Filter, *, sort: Sort, page: int, per_page: int) -> NumberedPage:
-        statement = _numbered_page(sort, **_shape(where))
-        row = await self._run.one(statement, **_given(where), limit=per_page, skip=(page - 1) * per_page)
+        statement = _numbered_page(sort, **shape(where))
+        row = await self._run.one(statement, **given(where), limit=per_page, skip=(page - 1) * per_page)
         if not row["total"]:
             await self._expect_project(where.project)
         return NumberedPage(json=b"[" + (row["json"] or "").encode() + b"]", total=row["total"])
 
     async def count(self, where: Filter) -> int:
-        count: int = (await self._run.one(_count(**_shape(where)), **_given(where)))["n"]
+        count: int = (await self._run.one(count_statement(**shape(where)), **given(where)))["n"]
         if not count:
             await self._expect_project(where.project)
         return count

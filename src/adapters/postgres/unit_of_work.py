@@ -7,6 +7,7 @@ from typing import Self
 from adapters.postgres.api_key import PostgresApiKeys
 from adapters.postgres.audit import PostgresAuditTrail
 from adapters.postgres.database import Pool, Transaction
+from adapters.postgres.export import PostgresExports
 from adapters.postgres.file import PostgresFiles
 from adapters.postgres.idempotency import PostgresReplays
 from adapters.postgres.project import PostgresProjects
@@ -19,6 +20,7 @@ from application.ports import (
     ApiKeys,
     Archive,
     AuditTrail,
+    Exports,
     Files,
     Projects,
     Replays,
@@ -49,6 +51,7 @@ class PostgresUnitOfWork(UnitOfWork):
         self.archive: Archive = PostgresArchive(self._transaction)
         self.files: Files = PostgresFiles(self._transaction)
         self.audit: AuditTrail = PostgresAuditTrail(self._transaction, request_id=request_id)
+        self.exports: Exports = PostgresExports(self._transaction)
         self.replays: Replays = PostgresReplays(self._transaction)
 
     async def __aenter__(self) -> Self:

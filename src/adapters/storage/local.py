@@ -157,7 +157,7 @@ class _LocalIncoming(Incoming):
         try:
             return os.open(self._path, flags, 0o600)
         except FileNotFoundError:
-            for folder in ("", INCOMING, *KINDS):
+            for folder in ("", *KINDS, INCOMING):  # this one last: from then on others write, and keep what they wrote
                 _make(self._root / folder)
             return os.open(self._path, flags, 0o600)
 

@@ -11,13 +11,14 @@ from starlette.types import Receive, Scope, Send
 
 from domain.access import Action
 from entrypoints.background import Chore, doing
+from entrypoints.chores import chores_of
 from entrypoints.container import Container
-from entrypoints.file_chores import file_chores
 from entrypoints.http.api_key import api_key_routes
 from entrypoints.http.audit import audit_routes
 from entrypoints.http.cross_origin import CrossOrigin
 from entrypoints.http.docs import admin_document, docs_routes, public_document
 from entrypoints.http.edge import Edge, methods_by_path
+from entrypoints.http.export import public_exports, signed_in_exports
 from entrypoints.http.file import public_files, signed_in_files
 from entrypoints.http.network import Networks
 from entrypoints.http.project import public_projects, signed_in_projects
@@ -98,6 +99,7 @@ def routes_of(
     projects, project = public_projects(use, limits)
     public = [
         public_resources(use, limits),
+        public_exports(use, limits),
         public_responses(use, limits),
         public_survey(use, limits),
         public_results(use, limits),
@@ -118,6 +120,7 @@ def routes_of(
         signed_in_responses(use, limits, guard),
         audit_routes(use, limits, guard),
         signed_in_files(use, limits, guard, at_most=max_upload_bytes),
+        signed_in_exports(use, limits, guard),
     ]
     routes = Routes(public=_flat(public), signed_in=_flat(signed_in), last=project.routes, pages=[])
     if with_docs:
@@ -130,11 +133,6 @@ def routes_of(
         )
         routes.pages.extend(pages.routes)
     return routes
-
-
-def chores_of(use: Container) -> list[Chore]:
-    """Everything that the service does by itself, over the use cases of a container."""
-    return [Chore(name="chain the audit trail", run=use.chain_audit(), every=1.0), *file_chores(use)]
 
 
 def make_app(settings: Settings, use: Container) -> Application:

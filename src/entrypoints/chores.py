@@ -1,16 +1,35 @@
-"""What the service does for files by itself: it sweeps what crashes left, and looks again and again whether contents are whole."""
+"""What the service does by itself, beside answering, over the use cases of a container."""
 
 from application.file import NotOurs
 from entrypoints.background import Chore
 from entrypoints.container import Container
 from entrypoints.logs import logger
 
+CHAIN_SECONDS = 1.0
+EXPORT_SECONDS = 1.0
 SWEEP_SECONDS = 900.0
 VERIFY_SECONDS = 2.0
 
 
-def file_chores(use: Container) -> list[Chore]:
-    """The chores. A sweep comes first, right at the start; verifying takes one file at a time, so that it is never felt."""
+def chores_of(use: Container) -> list[Chore]:
+    """All chores: the audit trail is chained, exports that wait are made, contents are swept and looked at."""
+    return [Chore(name="chain the audit trail", run=use.chain_audit(), every=CHAIN_SECONDS), _exports(use), *_files(use)]
+
+
+def _exports(use: Container) -> Chore:
+    make_next = use.make_next_export()
+
+    async def made() -> bool:
+        export = await make_next()
+        if export is not None and export.reason is not None:
+            logger.error("export failed", export=str(export.export_id), reason=export.reason)
+        return export is not None
+
+    return Chore(name="make exports", run=made, every=EXPORT_SECONDS)
+
+
+def _files(use: Container) -> list[Chore]:
+    """A sweep comes first, right at the start; verifying takes one file at a time, so that it is never felt."""
     sweep, verify_next = use.sweep_files(), use.verify_next_file()
 
     async def swept() -> bool:
