@@ -639,7 +639,7 @@ class FileStore(Protocol):
     async def mark(self, name: str) -> str:
         """A text that changes when somebody else than this store touched the content. Raises `NotFound`, `Unavailable`."""
 
-    def read(self, name: str, *, start: int = 0, end: int | None = None) -> AsyncIterator[bytes]:
+    def read(self, name: str, *, start: int = 0, end: int | None = None) -> AsyncGenerator[bytes, None]:
         """The bytes from `start` to before `end`, or to the last, in pieces of bounded size; both lie within the content.
 
         Raises `NotFound`, `Unavailable`.

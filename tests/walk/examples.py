@@ -62,6 +62,11 @@ async def _file(it: Given) -> str:
     return str(made["id"])
 
 
+async def _export(it: Given) -> str:
+    body = {"what": "resources", "format": "csv"}
+    return str((await it.scene.as_admin("POST", f"/admin/{it.path['project']}/exports", json=body))["id"])
+
+
 async def _account(it: Given) -> int:
     return (await it.scene.person(it.owner.role)).id
 
@@ -88,6 +93,7 @@ PLACES: dict[str, Callable[[Given], Awaitable[Any]]] = {
     "project": _project,
     "resource_id": _resource,
     "file_id": _file,
+    "export_id": _export,
     "user_id": _account,
     "session_id": _session,
     "key_id": _key,
@@ -106,6 +112,12 @@ async def _a_response(it: Given) -> None:
 
 async def _delete_it(it: Given) -> None:
     await it.scene.as_admin("DELETE", f"/admin/{it.path['project']}/resources/{it.path['resource_id']}")
+
+
+async def _make_it(it: Given) -> None:
+    address = f"/admin/{it.path['project']}/exports/{it.path['export_id']}"
+    while (await it.scene.as_admin("GET", address))["status"] != "done":  # the service itself may make it as well
+        await it.scene.use.make_next_export()()
 
 
 async def _refresh_token(it: Given) -> dict[str, str]:
@@ -160,6 +172,13 @@ EXAMPLES: dict[tuple[str, str], Example] = {
     ("GET", "/{project}/files/{file_id}/content"): Example(),
     ("POST", "/admin/{project}/upload"): Example(files=PICTURE),
     ("DELETE", "/admin/{project}/files/{file_id}"): Example(),
+    # exports
+    ("GET", "/{project}/export"): Example(query={"format": "csv"}),
+    ("GET", "/admin/{project}/exports"): Example(),
+    ("POST", "/admin/{project}/exports"): Example(json={"what": "resources", "format": "csv"}),
+    ("GET", "/admin/{project}/exports/{export_id}"): Example(),
+    ("GET", "/admin/{project}/exports/{export_id}/content"): Example(before=_make_it),
+    ("GET", "/admin/{project}/exports/{export_id}/datapackage.json"): Example(before=_make_it),
     # surveys and responses
     ("GET", "/{project}/survey"): Example(),
     ("GET", "/{project}/survey/codebook"): Example(),

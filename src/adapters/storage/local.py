@@ -12,7 +12,7 @@ import fcntl
 import os
 import threading
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, contextmanager, suppress
 from datetime import UTC, datetime
@@ -63,7 +63,7 @@ class LocalFileStore(FileStore):
 
         return await self._in_thread(look)
 
-    async def read(self, name: str, *, start: int = 0, end: int | None = None) -> AsyncIterator[bytes]:
+    async def read(self, name: str, *, start: int = 0, end: int | None = None) -> AsyncGenerator[bytes, None]:
         path = self._path(name)
         file = await self._in_thread(lambda: os.open(path, os.O_RDONLY | os.O_CLOEXEC))
         try:

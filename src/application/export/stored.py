@@ -1,6 +1,6 @@
 """Stored exports: ask for one, see how far it is, read it, and let go of what nobody names any more."""
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -90,7 +90,7 @@ class ReadExport:
         manifest, _ = found.whole()
         return found, manifest
 
-    def bytes_of(self, export: Export, *, start: int, end: int) -> AsyncIterator[bytes]:
+    def bytes_of(self, export: Export, *, start: int, end: int) -> AsyncGenerator[bytes, None]:
         """Its bytes from `start` to before `end`."""
         _, content = export.whole()
         return self.store.read(name_of(content), start=start, end=end)

@@ -1,6 +1,6 @@
 """Exports over HTTP: resources as files, and stored exports of resources and responses."""
 
-from collections.abc import Mapping
+from collections.abc import AsyncGenerator, Mapping
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
@@ -173,13 +173,17 @@ def signed_in_exports(use: Container, limits: Limits, guard: Guard) -> APIRouter
         request: Request, project: str, export_id: UUID, by: Annotated[User, Depends(guard(Action.EXPORT_READ))]
     ) -> Response:
         found, manifest = await read(project=project, export_id=export_id, by=by)
-        return content(
-            request.headers,
+
+        async def opened(start: int, end: int) -> AsyncGenerator[bytes, None]:
+            return read.bytes_of(found, start=start, end=end)
+
+        return await content(
+            request,
             size=manifest.size,
             sha256=manifest.sha256,
             media_type=found.format.media_type,
             disposition=f'attachment; filename="{found.filename}"',
-            read=lambda start, end: read.bytes_of(found, start=start, end=end),
+            opened=opened,
         )
 
     @router.get(
