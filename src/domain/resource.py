@@ -153,13 +153,24 @@ def _same(one: Resource, other: Resource) -> bool:
 
 
 def _faults(resource: Resource) -> Iterator[Fault]:
-    yield from text_faults("/name", resource.name, shortest=1, longest=NAME_MAX)
+    yield from name_faults(resource.name)
     if resource.description is not None:
-        yield from text_faults("/description", resource.description, longest=DESCRIPTION_MAX)
-    yield from _attribute_faults(resource.attributes)
+        yield from description_faults(resource.description)
+    yield from attribute_faults(resource.attributes)
 
 
-def _attribute_faults(attributes: dict[str, Any]) -> Iterator[Fault]:
+def name_faults(name: str) -> Iterator[Fault]:
+    """What is wrong with a name."""
+    return text_faults("/name", name, shortest=1, longest=NAME_MAX)
+
+
+def description_faults(description: str) -> Iterator[Fault]:
+    """What is wrong with a description."""
+    return text_faults("/description", description, longest=DESCRIPTION_MAX)
+
+
+def attribute_faults(attributes: dict[str, Any]) -> Iterator[Fault]:
+    """What is wrong with attributes."""
     if _depth(attributes) > ATTRIBUTES_MAX_DEPTH:
         yield Fault(pointer="/attributes", code="too-deep", detail=f"Nested at most {ATTRIBUTES_MAX_DEPTH} deep.")
         return

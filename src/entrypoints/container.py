@@ -24,8 +24,22 @@ from adapters.security.respondents import HmacRespondents
 from adapters.security.tokens import JoseTokens
 from adapters.shared import SharedInProcess
 from adapters.system import SystemClock, SystemRandom
+from adapters.tabular.resource_tables import TabularResourceTables
 from adapters.tabular.tables import TabularTables
-from application import api_key, project, resource, response, results, retention, session, story, survey, user, user_import
+from application import (
+    api_key,
+    project,
+    resource,
+    resource_import,
+    response,
+    results,
+    retention,
+    session,
+    story,
+    survey,
+    user,
+    user_import,
+)
 from entrypoints.request_id import REQUEST_ID
 
 __all__ = ["Container", "EmbeddedPostgres", "EmbeddedPostgresError", "SchemaError", "migrate", "pending"]
@@ -36,7 +50,7 @@ CONNECTIONS = 32
 class Container(containers.DeclarativeContainer):
     """Use cases are singletons without state; they are resolved once, when the application is made.
 
-    `config`: database_url, secret_keys (bytes, the first signs), pepper (bytes), access_token_minutes, limits_on.
+    `config`: database_url, secret_keys (bytes, the first signs), pepper (bytes), access_token_minutes, max_import_bytes, limits_on.
     """
 
     config = providers.Configuration(strict=True)
@@ -63,6 +77,7 @@ class Container(containers.DeclarativeContainer):
     responses = providers.Singleton(PostgresResponses, pool)
     response_reader = providers.Singleton(PostgresResponseReader, pool)
     tables = providers.Singleton(TabularTables)
+    resource_tables = providers.Singleton(TabularResourceTables, at_most=config.max_import_bytes)
     published_results = providers.Singleton(PostgresResults, pool)
     unit_of_work = providers.Singleton(partial, PostgresUnitOfWork, pool, request_id=REQUEST_ID.get)
 
@@ -120,6 +135,7 @@ class Container(containers.DeclarativeContainer):
     update_resource = providers.Singleton(resource.UpdateResource, unit_of_work=unit_of_work, clock=clock)
     delete_resource = providers.Singleton(resource.DeleteResource, unit_of_work=unit_of_work, clock=clock)
     restore_resource = providers.Singleton(resource.RestoreResource, unit_of_work=unit_of_work, clock=clock)
+    import_resources = providers.Singleton(resource_import.ImportResources, unit_of_work=unit_of_work, tables=resource_tables, clock=clock)
     get_resource = providers.Singleton(resource.GetResource, resources=resource_reader)
     list_resources = providers.Singleton(resource.ListResources, resources=resource_reader)
     page_resources = providers.Singleton(resource.PageResources, resources=resource_reader)

@@ -35,6 +35,7 @@ class Deployment:
                 "secret_keys": [key.encode() for key in self.secret_keys],
                 "pepper": self.pepper.encode(),
                 "access_token_minutes": settings.access_token_minutes,
+                "max_import_bytes": settings.max_import_bytes,
                 "limits_on": settings.rate_limits is not None,
             }
         )

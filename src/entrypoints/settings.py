@@ -58,6 +58,9 @@ class Settings(BaseSettings):
         default_factory=lambda: dict(RATES), description="`on`, `off`, or changes such as `survey-write=60/min,login=5/min`"
     )
     access_token_minutes: int = Field(15, ge=1, le=24 * 60, description="how long an access token is good for")
+    max_import_bytes: int = Field(
+        1024**3, ge=1024, le=1024**4, description="how large a table to import may be, and what a compressed one unfolds to"
+    )
     docs: Literal["on", "off"] = Field("on", description="whether `/docs` and the OpenAPI documents are served")
     log_format: Literal["console", "json"] = Field("console", description="how log lines are written")
 

@@ -9,10 +9,22 @@ from adapters.postgres.audit import PostgresAuditTrail
 from adapters.postgres.database import Pool, Transaction
 from adapters.postgres.project import PostgresProjects
 from adapters.postgres.resource import PostgresResources
+from adapters.postgres.resource_import import PostgresResourceImports
 from adapters.postgres.session import PostgresSessions
 from adapters.postgres.survey import PostgresSurveys
 from adapters.postgres.user import PostgresSetupTokens, PostgresUsers
-from application.ports import ApiKeys, AuditTrail, Projects, Resources, Sessions, SetupTokens, Surveys, UnitOfWork, Users
+from application.ports import (
+    ApiKeys,
+    AuditTrail,
+    Projects,
+    ResourceImports,
+    Resources,
+    Sessions,
+    SetupTokens,
+    Surveys,
+    UnitOfWork,
+    Users,
+)
 
 
 class PostgresUnitOfWork(UnitOfWork):
@@ -29,6 +41,7 @@ class PostgresUnitOfWork(UnitOfWork):
         self.api_keys: ApiKeys = PostgresApiKeys(self._transaction)
         self.projects: Projects = PostgresProjects(self._transaction)
         self.resources: Resources = PostgresResources(self._transaction)
+        self.imports: ResourceImports = PostgresResourceImports(self._transaction, request_id=request_id)
         self.surveys: Surveys = PostgresSurveys(self._transaction)
         self.audit: AuditTrail = PostgresAuditTrail(self._transaction, request_id=request_id)
 
