@@ -14,6 +14,7 @@ from uuid import UUID
 from domain.api_key import ApiKey
 from domain.audit import Entry
 from domain.export import Column, Format
+from domain.idempotency import Keyed
 from domain.project import Project
 from domain.resource import Filter, Resource, Sort
 from domain.resource_import import Effect, Judged, Piece, RowFault, TableKind
@@ -304,7 +305,7 @@ class ResourceTables(Protocol):
     """Files of resources."""
 
     def pieces(self, kind: TableKind, file: BinaryIO) -> Iterator[Piece]:
-        """The rows of a file, some at a time; reading blocks. Raises `Unreadable`, and `InvalidRows` for what is wrong with it as a whole."""
+        """The rows of a file, some at a time; reading blocks. Raises `Unreadable`, and `InvalidRows` for a bad header."""
 
 
 class ResourceImports(Protocol):
@@ -317,13 +318,16 @@ class ResourceImports(Protocol):
         """Put rows aside. They are taken from the iterator, which may block, without holding up anything else."""
 
     async def faults(self, *, taken: bool) -> tuple[list[RowFault], int]:
-        """The first 1 000 names that an earlier row has or, where `taken`, a live resource; and how many rows not broken before have one."""
+        """The first 1 000 names that an earlier row has or, where `taken`, a live resource; and how many good rows have one."""
 
     async def effect(self, *, deleting: bool) -> Effect:
         """What the rows would do to the resources as they are now; where `deleting`, those that they do not name are put away."""
 
     async def apply(self, *, by: User, at: datetime) -> bool:
-        """Bring about exactly the effect told last, with an audit entry for each change. False when it would be another by now: nothing is done."""
+        """Bring about exactly the effect told last, with an audit entry for each change.
+
+        False when it would be another by now: then nothing was done.
+        """
 
 
 class Surveys(Protocol):
@@ -502,6 +506,20 @@ class AuditTrail(Protocol):
         """Put entries down, in this order, under the id of the request that brought them, if one did."""
 
 
+class Replays(Protocol):
+    """Outcomes of requests that bear an idempotency key, kept for 24 hours within the transaction of what they tell of."""
+
+    async def begin(self, keyed: Keyed, *, at: datetime) -> bytes | None:
+        """The outcome kept under this user's key, if one is; until the unit of work ends, nobody else begins the same key.
+
+        Raises `StillRunning`, at once, where another unit of work has begun it, and `KeyReused` where what is kept is of another
+        fingerprint.
+        """
+
+    async def keep(self, keyed: Keyed, outcome: bytes, *, at: datetime) -> None:
+        """Keep the outcome of a request that was begun without one, in the place of one that has expired."""
+
+
 class Database(Protocol):
     """The store as a whole."""
 
@@ -521,6 +539,7 @@ class UnitOfWork(Protocol):
     imports: ResourceImports
     surveys: Surveys
     audit: AuditTrail
+    replays: Replays
 
     async def commit(self) -> None:
         """Store everything; from here on it is durable."""

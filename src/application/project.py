@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from application.ports import Clock, Counts, Projects, Shared, UnitOfWorkFactory
+from application.ports import Clock, Counts, Projects, Shared, UnitOfWork, UnitOfWorkFactory
 from domain.access import Action, require
 from domain.project import Project, new_project
 from domain.user import User
@@ -13,12 +13,19 @@ from domain.user import User
 class CreateProject:
     """Make a project. Its slug is its address: free of every other project's and of the service's own."""
 
-    projects: Projects
+    unit_of_work: UnitOfWorkFactory
     clock: Clock
 
     async def __call__(self, *, slug: str, title: str, description: str | None = None, by: User) -> Project:
+        async with self.unit_of_work() as work:
+            made = await self.within(work, slug=slug, title=title, description=description, by=by)
+            await work.commit()
+        return made
+
+    async def within(self, work: UnitOfWork, *, slug: str, title: str, description: str | None = None, by: User) -> Project:
+        """The same within somebody else's unit of work."""
         require(by, Action.PROJECT_CREATE)
-        return await self.projects.add(new_project(slug=slug, title=title, description=description, at=self.clock.now()))
+        return await work.projects.add(new_project(slug=slug, title=title, description=description, at=self.clock.now()))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from application.ports import After, Clock, Document, NumberedPage, Page, ResourceReader, Resources, UnitOfWorkFactory
+from application.ports import After, Clock, Document, NumberedPage, Page, ResourceReader, UnitOfWork, UnitOfWorkFactory
 from domain.access import Action, require
 from domain.resource import Filter, Resource, Sort, Status, new_resource
 from domain.user import User
@@ -16,7 +16,7 @@ class CreateResource:
     Its name is unique among the live resources of the project, compared trimmed, NFC and case-folded.
     """
 
-    resources: Resources
+    unit_of_work: UnitOfWorkFactory
     clock: Clock
 
     async def __call__(
@@ -29,6 +29,23 @@ class CreateResource:
         attributes: dict[str, Any],
         by: User,
     ) -> Resource:
+        async with self.unit_of_work() as work:
+            made = await self.within(work, project=project, name=name, description=description, status=status, attributes=attributes, by=by)
+            await work.commit()
+        return made
+
+    async def within(
+        self,
+        work: UnitOfWork,
+        *,
+        project: str,
+        name: str,
+        description: str | None = None,
+        status: Status = Status.ACTIVE,
+        attributes: dict[str, Any],
+        by: User,
+    ) -> Resource:
+        """The same within somebody else's unit of work."""
         resource = new_resource(
             project=project,
             name=name,
@@ -38,7 +55,7 @@ class CreateResource:
             by=by,
             at=self.clock.now(),
         )
-        return await self.resources.add(resource)
+        return await work.resources.add(resource)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

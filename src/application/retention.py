@@ -10,7 +10,7 @@ from application.ports import Archive, Clock
 class PurgeOld:
     """Remove, for good, what was deleted longer ago than `age`, and responses of closed surveys that did not change since then.
 
-    Ended sessions and used-up tokens of that age go as well. A dry run counts the same and removes nothing.
+    Ended sessions, used-up tokens and outcomes that had expired by then go as well. A dry run counts the same and removes nothing.
     """
 
     archive: Archive

@@ -28,6 +28,7 @@ from adapters.tabular.resource_tables import TabularResourceTables
 from adapters.tabular.tables import TabularTables
 from application import (
     api_key,
+    idempotency,
     project,
     resource,
     resource_import,
@@ -81,6 +82,7 @@ class Container(containers.DeclarativeContainer):
     published_results = providers.Singleton(PostgresResults, pool)
     unit_of_work = providers.Singleton(partial, PostgresUnitOfWork, pool, request_id=REQUEST_ID.get)
 
+    once = providers.Singleton(idempotency.Once, unit_of_work=unit_of_work, clock=clock)
     open_session = providers.Singleton(session.OpenSession, tokens=tokens, random=random, clock=clock)
     hash_new = providers.Singleton(user.HashNewPassword, hasher=hasher, common=common_passwords)
     check_password = providers.Singleton(
@@ -122,7 +124,7 @@ class Container(containers.DeclarativeContainer):
     get_user = providers.Singleton(user.GetUser, users=users)
     administer_user = providers.Singleton(user.AdministerUser, unit_of_work=unit_of_work, clock=clock)
 
-    create_project = providers.Singleton(project.CreateProject, projects=projects, clock=clock)
+    create_project = providers.Singleton(project.CreateProject, unit_of_work=unit_of_work, clock=clock)
     apply_story = providers.Singleton(story.ApplyStory, unit_of_work=unit_of_work, clock=clock)
     archive = providers.Singleton(PostgresArchive, pool)
     purge_old = providers.Singleton(retention.PurgeOld, archive=archive, clock=clock)
@@ -131,7 +133,7 @@ class Container(containers.DeclarativeContainer):
     update_project = providers.Singleton(project.UpdateProject, unit_of_work=unit_of_work, clock=clock)
     delete_project = providers.Singleton(project.DeleteProject, unit_of_work=unit_of_work, clock=clock, shared=shared)
 
-    create_resource = providers.Singleton(resource.CreateResource, resources=resources, clock=clock)
+    create_resource = providers.Singleton(resource.CreateResource, unit_of_work=unit_of_work, clock=clock)
     update_resource = providers.Singleton(resource.UpdateResource, unit_of_work=unit_of_work, clock=clock)
     delete_resource = providers.Singleton(resource.DeleteResource, unit_of_work=unit_of_work, clock=clock)
     restore_resource = providers.Singleton(resource.RestoreResource, unit_of_work=unit_of_work, clock=clock)

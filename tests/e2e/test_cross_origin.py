@@ -18,7 +18,7 @@ REQUEST_HEADERS = {
     "x-request-id",
     "x-respondent-token",
 }
-EXPOSED = {"etag", "link", "location", "retry-after", "ratelimit", "ratelimit-policy", "x-request-id"}
+EXPOSED = {"etag", "idempotency-replayed", "link", "location", "retry-after", "ratelimit", "ratelimit-policy", "x-request-id"}
 OTHERS = [
     "null",
     "",

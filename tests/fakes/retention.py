@@ -33,6 +33,7 @@ class FakeArchive(Archive):
                 tables.survey_versions = _without(tables.survey_versions, versions)
                 tables.surveys = _without(tables.surveys, projects)
                 tables.projects = _without(tables.projects, projects)
+                tables.replays = {key: each for key, each in tables.replays.items() if each.expires_at > before}
         return {"projects": len(projects), "resources": len(resources), "responses": len(responses), "sessions": len(sessions)}
 
 

@@ -39,6 +39,13 @@ class PublishedVersion:
     changes: tuple[FieldChange, ...]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Replay:
+    fingerprint: bytes
+    outcome: bytes
+    expires_at: datetime
+
+
 @dataclass(slots=True, kw_only=True)
 class Tables:
     """Rows by their key; the entities in them never change. `resources` are kept with the id of their project."""
@@ -55,6 +62,7 @@ class Tables:
     survey_versions: dict[tuple[int, int], PublishedVersion] = field(default_factory=dict)
     responses: dict[int, Response] = field(default_factory=dict)
     audit: dict[int, Entry] = field(default_factory=dict)
+    replays: dict[tuple[int, str], Replay] = field(default_factory=dict)
 
     def copy(self) -> "Tables":
         return Tables(**{each.name: copy(getattr(self, each.name)) for each in fields(self)})
@@ -84,6 +92,7 @@ class Store(Access):
     def __init__(self) -> None:
         self.tables = Tables()
         self.lock = asyncio.Lock()
+        self.underway: set[str] = set()  # the projects into which somebody else imports
         self._ids = count(1)
 
     @property

@@ -3,12 +3,27 @@
 from types import TracebackType
 from typing import Self
 
-from application.ports import ApiKeys, AuditTrail, Database, Projects, Resources, Sessions, SetupTokens, Surveys, UnitOfWork, Users
+from application.ports import (
+    ApiKeys,
+    AuditTrail,
+    Database,
+    Projects,
+    Replays,
+    ResourceImports,
+    Resources,
+    Sessions,
+    SetupTokens,
+    Surveys,
+    UnitOfWork,
+    Users,
+)
 from domain.errors import Unavailable
 from tests.fakes.api_key import FakeApiKeys
 from tests.fakes.audit import FakeAuditTrail
+from tests.fakes.idempotency import FakeReplays
 from tests.fakes.project import FakeProjects
 from tests.fakes.resource import FakeResources
+from tests.fakes.resource_import import FakeResourceImports
 from tests.fakes.session import FakeSessions
 from tests.fakes.store import Draft, Store
 from tests.fakes.survey import FakeSurveys
@@ -25,8 +40,10 @@ class FakeUnitOfWork(UnitOfWork):
         self.api_keys: ApiKeys = FakeApiKeys(self._draft)
         self.projects: Projects = FakeProjects(self._draft)
         self.resources: Resources = FakeResources(self._draft)
+        self.imports: ResourceImports = FakeResourceImports(self._draft, store.underway)
         self.surveys: Surveys = FakeSurveys(self._draft)
         self.audit: AuditTrail = FakeAuditTrail(self._draft)
+        self.replays: Replays = FakeReplays(self._draft)
 
     async def __aenter__(self) -> Self:
         await self._store.lock.acquire()

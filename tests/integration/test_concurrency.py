@@ -11,7 +11,6 @@ from uuid import UUID
 import pytest
 
 from adapters.postgres.database import Pool, Transaction
-from adapters.postgres.resource import PostgresResources
 from adapters.postgres.response import PostgresResponses
 from adapters.postgres.session import PostgresSignInFailures, count_try
 from adapters.postgres.survey import PostgresSurveys
@@ -122,7 +121,7 @@ async def test_no_answer_survives_the_withdrawal_of_consent(pool: Pool, stage: S
 
 async def test_of_32_edits_of_one_version_one_succeeds(pool: Pool, stage: Stage, admin: User) -> None:
     await stage.project("story")
-    create = CreateResource(resources=PostgresResources(pool), clock=CLOCK)
+    create = CreateResource(unit_of_work=partial(PostgresUnitOfWork, pool), clock=CLOCK)
     update = UpdateResource(unit_of_work=partial(PostgresUnitOfWork, pool), clock=CLOCK)
     made = await create(project="story", name="Figure 1", attributes={}, by=admin)
     edit = partial(update, project="story", resource_id=made.id, expected=frozenset({1}), by=admin)
@@ -131,7 +130,7 @@ async def test_of_32_edits_of_one_version_one_succeeds(pool: Pool, stage: Stage,
 
 async def test_of_32_edits_of_any_version_none_is_lost(pool: Pool, stage: Stage, admin: User) -> None:
     await stage.project("story")
-    create = CreateResource(resources=PostgresResources(pool), clock=CLOCK)
+    create = CreateResource(unit_of_work=partial(PostgresUnitOfWork, pool), clock=CLOCK)
     update = UpdateResource(unit_of_work=partial(PostgresUnitOfWork, pool), clock=CLOCK)
     made = await create(project="story", name="Figure 1", attributes={}, by=admin)
     edits = (update(project="story", resource_id=made.id, expected=None, by=admin, changes={"name": f"Edit {n}"}) for n in range(32))
@@ -140,7 +139,7 @@ async def test_of_32_edits_of_any_version_none_is_lost(pool: Pool, stage: Stage,
 
 async def test_of_32_who_make_one_name_one_does(pool: Pool, stage: Stage, admin: User) -> None:
     await stage.project("story")
-    create = CreateResource(resources=PostgresResources(pool), clock=CLOCK)
+    create = CreateResource(unit_of_work=partial(PostgresUnitOfWork, pool), clock=CLOCK)
     names = ["Figure 1", "FIGURE 1", " figure 1", "Figure 1\n"] * 8
     made = await outcomes(create(project="story", name=name, attributes={}, by=admin) for name in names)
     assert made == {"Resource": 1, "NameTaken": 31}

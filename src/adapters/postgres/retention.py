@@ -5,6 +5,7 @@ from datetime import datetime
 from sqlalchemy import Delete, Table, bindparam, delete, func, insert, or_, select
 
 from adapters.postgres.database import Pool, Statement, Transaction
+from adapters.postgres.idempotency import SWEEP_ALL
 from adapters.postgres.tables import (
     TIME,
     erasures,
@@ -70,6 +71,7 @@ class PostgresArchive(Archive):
             counts["projects"] = (await work.one(PROJECTS, before=before))["n"]
             await work.row(TOKENS, before=before)
             counts["sessions"] = (await work.one(SESSIONS, before=before))["n"]
+            await work.row(SWEEP_ALL, at=before)
             if not dry_run:
                 await work.commit()
         return counts

@@ -278,3 +278,16 @@ audit_entries = Table(
     Column("request_id", Text),
     Index("ix_audit_entries_target", "target_type", "target_id", "id"),
 )
+
+# What was answered under an idempotency key, as the edge encoded it, until it expires.
+replays = Table(
+    "replays",
+    metadata,
+    Column("user_id", ForeignKey("users.id"), nullable=False),
+    Column("key", Text, nullable=False),
+    Column("fingerprint", LargeBinary, nullable=False),
+    Column("outcome", LargeBinary, nullable=False),
+    Column("expires_at", TIME, nullable=False),
+    PrimaryKeyConstraint("user_id", "key"),
+    Index("ix_replays_expires_at", "expires_at"),
+)

@@ -7,6 +7,7 @@ from typing import Self
 from adapters.postgres.api_key import PostgresApiKeys
 from adapters.postgres.audit import PostgresAuditTrail
 from adapters.postgres.database import Pool, Transaction
+from adapters.postgres.idempotency import PostgresReplays
 from adapters.postgres.project import PostgresProjects
 from adapters.postgres.resource import PostgresResources
 from adapters.postgres.resource_import import PostgresResourceImports
@@ -17,6 +18,7 @@ from application.ports import (
     ApiKeys,
     AuditTrail,
     Projects,
+    Replays,
     ResourceImports,
     Resources,
     Sessions,
@@ -44,6 +46,7 @@ class PostgresUnitOfWork(UnitOfWork):
         self.imports: ResourceImports = PostgresResourceImports(self._transaction, request_id=request_id)
         self.surveys: Surveys = PostgresSurveys(self._transaction)
         self.audit: AuditTrail = PostgresAuditTrail(self._transaction, request_id=request_id)
+        self.replays: Replays = PostgresReplays(self._transaction)
 
     async def __aenter__(self) -> Self:
         await self._transaction.__aenter__()

@@ -13,7 +13,7 @@ ROW_GROUP_MAX_BYTES = 512 * 1024 * 1024
 
 
 def parquet_pieces(file: BinaryIO, *, at_most: int) -> Iterator[Piece]:
-    """The rows of a table of which at most so many bytes are decoded. Raises `Unreadable`, and `InvalidRows` for bad columns or too much."""
+    """The rows of a table of which at most so many bytes are decoded. Raises `Unreadable`, and `InvalidRows` for what is not allowed."""
     row, decoded = 1, 0
     try:
         table = pq.ParquetFile(file, memory_map=False, buffer_size=1024 * 1024, pre_buffer=False)
@@ -46,7 +46,7 @@ def _refuse(table: Any) -> None:
 def _is_text(kind: Any) -> bool:
     if pa.types.is_dictionary(kind):
         kind = kind.value_type
-    return pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_null(kind)
+    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_null(kind))
 
 
 def _values(column: Any) -> list[Any]:

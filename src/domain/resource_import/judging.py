@@ -38,8 +38,9 @@ _UNPLAIN = re.compile(r"\\|[0-9][eE]|[0-9]{300}")
 class Judged:
     """Rows that break no rule, column by column; every field is there for each, with its default where the row gives none.
 
-    `given` tells by bits which fields the row gives. A folded description is there only where folding is more than lower case in ASCII. `attributes` are JSON as text, or not yet text. `broken` are the other rows, each
-    with its name's canonical form where it has one: such a name is still not to come twice.
+    `given` tells by bits which fields the row gives. A folded description is there only where folding is more than lower case in ASCII.
+    `attributes` are JSON as text, or not yet text. `broken` are the other rows, each with its folded name where it has one: such a name
+    is still not to come twice.
     """
 
     numbers: list[int] = field(default_factory=list)

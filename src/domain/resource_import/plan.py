@@ -8,7 +8,7 @@ from domain.resource_import.table import Mode, TableKind
 
 
 class PlanOutdated(Conflict):
-    """The import would no longer do what its plan says, since the table, the mode or the resources changed: make a new dry run, then decide."""
+    """The import would no longer do what its plan says, since table, mode or resources changed: make a new dry run."""
 
     code = "plan-outdated"
     detail = "The import would no longer do what the plan says."

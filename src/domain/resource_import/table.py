@@ -51,7 +51,7 @@ class RowFault:
 
 
 class InvalidRows(Invalid):
-    """Nothing was imported: rows break a rule. `errors` holds the first 1 000 faults by row and field, and `rows_failed` how many rows have one."""
+    """Nothing was imported: rows break a rule. `errors` holds the first 1 000 faults, `rows_failed` how many rows have one."""
 
     code = "invalid-rows"
     detail = "Rows of the table break a rule, and nothing was imported: see errors."

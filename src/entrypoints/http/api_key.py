@@ -11,10 +11,11 @@ from domain.access import Action
 from domain.api_key import DAYS_MAX, NAME_MAX, ApiKey, Scope
 from domain.user import User
 from entrypoints.container import Container
+from entrypoints.http.idempotency import refuse_idempotency_key
 from entrypoints.http.problems import problem_responses
 from entrypoints.http.query import PageQuery, id_after, page_of
 from entrypoints.http.rate_limit import Limits
-from entrypoints.http.reply import Body, Json, Out, Time, json_list, refuse_idempotency_key
+from entrypoints.http.reply import Body, Json, Out, Time, json_list
 from entrypoints.http.route import router_of
 from entrypoints.http.signed_in import Guard
 

@@ -18,7 +18,7 @@ REQUEST_HEADERS = (
     "X-Request-ID",
     "X-Respondent-Token",
 )
-EXPOSED_HEADERS = ("ETag", "Link", "Location", "Retry-After", "RateLimit", "RateLimit-Policy", "X-Request-ID")
+EXPOSED_HEADERS = ("ETag", "Idempotency-Replayed", "Link", "Location", "Retry-After", "RateLimit", "RateLimit-Policy", "X-Request-ID")
 PREFLIGHT_SECONDS = 600
 
 _VARY = (b"vary", b"Origin")

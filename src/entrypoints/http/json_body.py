@@ -25,13 +25,16 @@ class ClientLeft(Exception):
     """The client went away before its request was whole: there is nobody to answer."""
 
 
-async def read_json(receive: Receive, headers: Mapping[str, str]) -> Any:
-    """The JSON value of a request. Raises `UnsupportedMediaType`, `TooLarge`, `RequestTimeout`, `Malformed`, `Invalid`."""
+async def read_json(receive: Receive, headers: Mapping[str, str]) -> tuple[bytes, Any]:
+    """The body of a request, and the JSON value that it is.
+
+    Raises `UnsupportedMediaType`, `TooLarge`, `RequestTimeout`, `Malformed`, `Invalid`.
+    """
     body = await read_body(receive, headers, at_most=BODY_MAX)
     media_type, _, parameters = headers.get("content-type", "").partition(";")
     if media_type.strip().lower() != "application/json" or parameters.strip().lower() not in ("", "charset=utf-8", 'charset="utf-8"'):
         raise UnsupportedMediaType
-    return parse_json(body)
+    return body, parse_json(body)
 
 
 async def read_body(receive: Receive, headers: Mapping[str, str], *, at_most: int) -> bytes:

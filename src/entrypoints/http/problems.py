@@ -19,6 +19,7 @@ from domain.errors import (
     Unauthenticated,
     Unavailable,
 )
+from domain.idempotency import StillRunning
 
 STATUS: dict[type[DomainError], int] = {
     Refused: 400,
@@ -134,7 +135,7 @@ def _headers(error: DomainError | EdgeRefusal) -> dict[str, str]:
             return {"www-authenticate": "Bearer"}
         case Stale():
             return {"etag": f'"{error.tag}"'} if error.current else {}
-        case TooMany() | Unavailable():
+        case TooMany() | Unavailable() | StillRunning():
             return {"retry-after": str(max(1, ceil(error.retry_after)))}
         case Full():
             return {"retry-after": "60"}

@@ -13,6 +13,7 @@ from domain.access import Action
 from domain.project import DESCRIPTION_MAX, SLUG_PATTERN, TITLE_MAX, Project, is_slug
 from domain.user import User
 from entrypoints.container import Container
+from entrypoints.http.idempotency import MakesOnce, by_key
 from entrypoints.http.lookups import lookups_of
 from entrypoints.http.problems import problem_responses
 from entrypoints.http.query import PageQuery, bad_cursor, decode_cursor, page_of
@@ -97,16 +98,19 @@ def signed_in_projects(use: Container, limits: Limits, guard: Guard) -> APIRoute
     async def tag_of(given: Mapping[str, Any]) -> str:
         return _tag(*await overview(project=given["project"]))
 
-    router = router_of("Projects", limits, lookups_of(use), tag_of=tag_of)
+    router, once = router_of("Projects", limits, lookups_of(use), tag_of=tag_of), MakesOnce(use)
 
     @router.post(
-        "/admin/projects", status_code=201, response_model=ProjectOut, responses=problem_responses(409), description=create.__doc__
+        "/admin/projects",
+        status_code=201,
+        response_model=ProjectOut,
+        responses=problem_responses(409),
+        openapi_extra=by_key(201),
+        description=create.__doc__,
     )
     @limits.signed_in
     async def post_project(request: Request, body: ProjectIn, by: Annotated[User, Depends(guard(Action.PROJECT_CREATE))]) -> Response:
-        made = await create(by=by, **body.model_dump())
-        tag = _tag(made, Counts(resources=0, files=0, survey_open=False))
-        return Json(ProjectOut.of(made), status=201, headers={"location": f"/{made.slug}", "etag": f'"{tag}"'})
+        return await once(request, create, _made, by=by, **body.model_dump())
 
     @router.patch(
         "/admin/projects/{project:slug}", response_model=ProjectOut, responses=problem_responses(404, 412), description=update.__doc__
@@ -133,6 +137,11 @@ def signed_in_projects(use: Container, limits: Limits, guard: Guard) -> APIRoute
         return Response(status_code=204)
 
     return router
+
+
+def _made(project: Project) -> Response:
+    tag = _tag(project, Counts(resources=0, files=0, survey_open=False))
+    return Json(ProjectOut.of(project), status=201, headers={"location": f"/{project.slug}", "etag": f'"{tag}"'})
 
 
 def _tag(project: Project, counts: Counts) -> str:

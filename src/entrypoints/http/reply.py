@@ -11,7 +11,6 @@ from pydantic import BaseModel, ConfigDict, PlainSerializer, TypeAdapter, WithJs
 from starlette.datastructures import Headers
 from starlette.responses import Response, StreamingResponse
 
-from domain.errors import Fault, Invalid
 from domain.text import rfc3339
 
 _ETAG = re.compile(r'(W/)?"([\x21\x23-\x7e\x80-\xff]*)"')
@@ -65,12 +64,6 @@ async def streamed(content: AsyncIterator[bytes], *, media_type: str, filename: 
 def json_list(kind: TypeAdapter[Any], items: list[Any], headers: Mapping[str, str] | None = None, *, status: int = 200) -> Json:
     """A JSON array of models."""
     return Json(kind.dump_json(items), status, headers)
-
-
-def refuse_idempotency_key(headers: Headers) -> None:
-    """For what answers a secret, which must not be kept to be answered again. Raises `Invalid`."""
-    if "idempotency-key" in headers:
-        raise Invalid(Fault(pointer="", code="idempotency-key-refused", detail="This answers a secret and cannot be replayed."))
 
 
 def digest(content: bytes) -> str:

@@ -14,6 +14,7 @@ from domain.resource import DESCRIPTION_MAX, NAME_MAX, SEARCH_MAX, SKIP_MAX, Fil
 from domain.text import is_clean
 from domain.user import User
 from entrypoints.container import Container
+from entrypoints.http.idempotency import MakesOnce, by_key
 from entrypoints.http.lookups import lookups_of
 from entrypoints.http.problems import problem_responses
 from entrypoints.http.query import INT64_MAX, PageQuery, Whole, bad_cursor, decode_cursor, is_moment, next_page
@@ -157,22 +158,21 @@ def public_resources(use: Container, limits: Limits) -> APIRouter:
 def signed_in_resources(use: Container, limits: Limits, guard: Guard) -> APIRouter:
     create, update, delete, restore = use.create_resource(), use.update_resource(), use.delete_resource(), use.restore_resource()
 
-    router = router_of("Resources", limits, lookups_of(use))
+    router, once = router_of("Resources", limits, lookups_of(use)), MakesOnce(use)
 
     @router.post(
         "/admin/{project:slug}/resources",
         status_code=201,
         response_model=ResourceOut,
         responses=problem_responses(404, 409),
+        openapi_extra=by_key(201),
         description=create.__doc__,
     )
     @limits.signed_in
     async def post_resource(
         request: Request, project: str, body: ResourceIn, by: Annotated[User, Depends(guard(Action.RESOURCE_CREATE))]
     ) -> Response:
-        made = await create(project=project, by=by, **(body.model_dump() | {"status": Status(body.status)}))
-        location = {"location": f"/{project}/resources/{made.id}", "etag": f'"{made.version}"'}
-        return Json(ResourceOut.of(made), status=201, headers=location)
+        return await once(request, create, _made, project=project, by=by, **(body.model_dump() | {"status": Status(body.status)}))
 
     @router.put(
         "/admin/{project:slug}/resources/{resource_id:id}",
@@ -227,6 +227,11 @@ def signed_in_resources(use: Container, limits: Limits, guard: Guard) -> APIRout
         return _tagged(await restore(project=project, resource_id=resource_id, expected=expected_versions(request.headers), by=by))
 
     return router
+
+
+def _made(resource: Resource) -> Json:
+    location = f"/{resource.project}/resources/{resource.id}"
+    return Json(ResourceOut.of(resource), status=201, headers={"location": location, "etag": f'"{resource.version}"'})
 
 
 def _tagged(resource: Resource) -> Json:

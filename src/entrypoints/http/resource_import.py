@@ -1,6 +1,7 @@
 """Tables of resources over HTTP."""
 
 from dataclasses import asdict
+from hashlib import sha256
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Query
@@ -8,11 +9,13 @@ from pydantic import Field
 from starlette.requests import Request
 from starlette.responses import Response
 
+from application.resource_import import Imported
 from domain.access import Action
 from domain.errors import Unavailable
 from domain.resource_import import Mode
 from domain.user import User
 from entrypoints.container import Container
+from entrypoints.http.idempotency import MakesOnce, by_key
 from entrypoints.http.lookups import lookups_of
 from entrypoints.http.problems import problem_responses
 from entrypoints.http.query import Flag
@@ -55,7 +58,7 @@ class ImportedOut(Out):
 
 
 def resource_import_routes(use: Container, limits: Limits, guard: Guard, *, at_most: int) -> APIRouter:
-    import_them, projects = use.import_resources(), use.projects()
+    import_them, projects, once = use.import_resources(), use.projects(), MakesOnce(use)
     router = router_of("Resources", limits, lookups_of(use))
     underway = 0
 
@@ -64,7 +67,7 @@ def resource_import_routes(use: Container, limits: Limits, guard: Guard, *, at_m
         response_model=ImportedOut,
         responses=problem_responses(400, 404, 408, 409, 413, 415),
         description=import_them.__doc__,
-        openapi_extra=_BODY,
+        openapi_extra=_BODY | by_key(200),
     )
     @limits.signed_in
     async def post_resource_import(
@@ -80,9 +83,24 @@ def resource_import_routes(use: Container, limits: Limits, guard: Guard, *, at_m
         underway += 1
         try:
             async with received_table(request.receive, request.headers, at_most=at_most) as table:
-                done = await import_them(table, project=project, mode=Mode(query.mode), dry_run=query.dry_run, plan=query.plan, by=by)
+                told = sha256(table.kind.encode() + table.digest).digest()
+                return await once(
+                    request,
+                    import_them,
+                    _answer,
+                    by=by,
+                    body_digest=told,
+                    table=table,
+                    project=project,
+                    mode=Mode(query.mode),
+                    dry_run=query.dry_run,
+                    plan=query.plan,
+                )
         finally:
             underway -= 1
-        return Json(ImportedOut(**asdict(done)))
 
     return router
+
+
+def _answer(done: Imported) -> Json:
+    return Json(ImportedOut(**asdict(done)))

@@ -146,7 +146,7 @@ class Route(APIRoute):
             await self._read(request, given)
             response = await self.endpoint(**given)
         except (Invalid, EdgeRefusal):
-            await self._look_for_target(given)
+            await look_up(self.around.lookups, given)  # 404 comes before what is wrong with the rest
             raise
         except Stale as stale:
             if stale.current and self.around.tag_of is not None:
@@ -156,7 +156,9 @@ class Route(APIRoute):
 
     async def _read(self, request: Request, given: dict[str, Any]) -> None:
         plan, scope = self._plan, request.scope
-        content = await read_json(request.receive, request.headers) if plan.body else None
+        content = None
+        if plan.body:
+            scope["body"], content = await read_json(request.receive, request.headers)
         query = pairs(scope["query_string"])
         if plan.query:
             given[plan.query[0]] = validated(plan.query[1], query)
@@ -168,11 +170,12 @@ class Route(APIRoute):
                 scope["respondent"] = self.around.limits.respondent(body.fingerprint)
                 self.around.limits.count(request, self.path, plan.by_respondent)
 
-    async def _look_for_target(self, given: Mapping[str, Any]) -> None:
-        """Raise `NotFound` when the request, however wrong, is about something that is not there."""
-        for name, lookup in self.around.lookups.items():
-            if name in given:
-                await lookup(given)
+
+async def look_up(lookups: Mapping[str, Lookup], given: Mapping[str, Any]) -> None:
+    """Raise `NotFound` when one of the things that these path parameters name is not there."""
+    for name, lookup in lookups.items():
+        if name in given:
+            await lookup(given)
 
 
 def router_of(title: str, limits: Limits, lookups: Mapping[str, Lookup] | None = None, *, tag_of: TagOf | None = None) -> APIRouter:

@@ -11,11 +11,12 @@ from application.user import Setup
 from domain.access import Action, Role
 from domain.user import EMAIL_MAX, PASSWORD_MAX, PASSWORD_MIN, User
 from entrypoints.container import Container
+from entrypoints.http.idempotency import refuse_idempotency_key
 from entrypoints.http.lookups import lookups_of
 from entrypoints.http.problems import problem_responses
 from entrypoints.http.query import PageQuery, id_after, page_of
 from entrypoints.http.rate_limit import Limits
-from entrypoints.http.reply import Body, Json, Out, Time, entity, expected_versions, json_list, refuse_idempotency_key, without_default
+from entrypoints.http.reply import Body, Json, Out, Time, entity, expected_versions, json_list, without_default
 from entrypoints.http.route import router_of
 from entrypoints.http.signed_in import Guard
 

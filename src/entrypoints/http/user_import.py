@@ -13,9 +13,10 @@ from domain.user import User
 from domain.user_import import AccountRow
 from entrypoints.container import Container
 from entrypoints.http.csv_body import MEDIA_TYPE, read_csv
+from entrypoints.http.idempotency import refuse_idempotency_key
 from entrypoints.http.problems import problem_responses
 from entrypoints.http.rate_limit import Limits
-from entrypoints.http.reply import json_list, refuse_idempotency_key
+from entrypoints.http.reply import json_list
 from entrypoints.http.route import router_of
 from entrypoints.http.signed_in import Guard
 from entrypoints.http.user import CreatedUserOut

@@ -5,6 +5,7 @@ from functools import partial
 import pytest
 
 from application.api_key import AuthenticateKey, CreateApiKey, ListApiKeys, NoteKeyUse, RevokeApiKey
+from application.idempotency import Once
 from application.project import CreateProject, DeleteProject, GetProject, ListProjects, UpdateProject
 from application.resource import CreateResource, DeleteResource, GetResource, ListResources, RestoreResource, UpdateResource
 from application.response import EraseResponse, ExportResponses, GetCodebook, GetResponse, ListResponses, SaveAnswers, UpsertAnswer
@@ -42,7 +43,7 @@ from domain.user import User
 from tests.examples import user
 from tests.fakes.api_key import FakeApiKeys
 from tests.fakes.project import FakeProjects
-from tests.fakes.resource import FakeResourceReader, FakeResources
+from tests.fakes.resource import FakeResourceReader
 from tests.fakes.response import FakeResponses
 from tests.fakes.response_reader import FakeResponseReader
 from tests.fakes.results import FakeShared
@@ -69,13 +70,9 @@ class World:
         self.hasher = hasher = FakeHasher()
         random, tokens, respondents = FakeRandom(), FakeTokens(), FakeRespondents()
         self.users, self.projects, self.sessions = FakeUsers(store), FakeProjects(store), FakeSessions(store)
-        self.surveys, resources, reader, responses = (
-            FakeSurveys(store),
-            FakeResources(store),
-            FakeResourceReader(store),
-            FakeResponses(store),
-        )
+        self.surveys, reader, responses = FakeSurveys(store), FakeResourceReader(store), FakeResponses(store)
 
+        self.once = Once(unit_of_work=work, clock=clock)
         open_session = OpenSession(tokens=tokens, random=random, clock=clock)
         hash_new = HashNewPassword(hasher=hasher, common=FakeCommonPasswords())
         check = CheckPassword(users=self.users, failures=FakeSignInFailures(store), hasher=hasher, clock=clock)
@@ -104,7 +101,7 @@ class World:
         self.get_user = GetUser(users=self.users)
         self.administer = AdministerUser(unit_of_work=work, clock=clock)
 
-        self.create_project = CreateProject(projects=self.projects, clock=clock)
+        self.create_project = CreateProject(unit_of_work=work, clock=clock)
         self.apply_story = ApplyStory(unit_of_work=work, clock=clock)
         self.purge_old = PurgeOld(archive=FakeArchive(store), clock=clock)
         self.list_projects = ListProjects(projects=self.projects)
@@ -112,7 +109,7 @@ class World:
         self.update_project = UpdateProject(unit_of_work=work, clock=clock)
         self.delete_project = DeleteProject(unit_of_work=work, clock=clock, shared=FakeShared())
 
-        self.create_resource = CreateResource(resources=resources, clock=clock)
+        self.create_resource = CreateResource(unit_of_work=work, clock=clock)
         self.update_resource = UpdateResource(unit_of_work=work, clock=clock)
         self.delete_resource = DeleteResource(unit_of_work=work, clock=clock)
         self.restore_resource = RestoreResource(unit_of_work=work, clock=clock)

@@ -5,7 +5,6 @@ alone, which is all that it is left to.
 """
 
 from sqlalchemy import BigInteger, Boolean, Integer, Text, bindparam, text
-from sqlalchemy.dialects.postgresql import JSONB
 
 from adapters.postgres.database import Statement
 from adapters.postgres.tables import TIME
@@ -35,7 +34,7 @@ STAGE = Statement(
 )
 ANALYZE = Statement(text(f"ANALYZE {STAGED} (row, name_key, is_broken)"))
 
-HAS_REPEATED = Statement(text(f"SELECT 1 FROM {STAGED} WHERE name_key IS NOT NULL GROUP BY name_key HAVING count(*) > 1 LIMIT 1"))
+HAS_REPEATED = Statement(text(f"SELECT 1 FROM {STAGED} WHERE name_key IS NOT NULL GROUP BY name_key HAVING count(*) > 1 LIMIT 1"))  # noqa: S608
 HAS_TAKEN = Statement(
     text(
         f"""SELECT 1 FROM {STAGED} AS s JOIN resources AS r
@@ -58,11 +57,7 @@ COUNT_FAULTY = Statement(
     text(f"SELECT count(*) AS n FROM ({_FAULTY}) AS faulty WHERE NOT is_broken").bindparams(_project, _TAKEN)  # noqa: S608
 )
 
-EFFECTS = Statement(
-    text(
-        "CREATE TEMPORARY TABLE import_effects (row integer, id bigint NOT NULL, version integer NOT NULL, action text NOT NULL) ON COMMIT DROP"
-    )
-)
+EFFECTS = Statement(text("CREATE TEMPORARY TABLE import_effects (row integer, id bigint, version integer, action text) ON COMMIT DROP"))
 FORGET_EFFECT = Statement(text("TRUNCATE import_effects"))
 # What happens to the resources that are there: all others of the table are inserted.
 FIND_EFFECT = Statement(
