@@ -9,7 +9,7 @@ from enum import StrEnum
 from typing import Any
 
 from domain.access import Action, require, require_on
-from domain.errors import Conflict, Fault, expect_version
+from domain.errors import Conflict, Fault, Invalid, expect_version
 from domain.text import canonical, folded, is_clean, refuse, text_faults
 from domain.user import User
 
@@ -26,6 +26,16 @@ class NameTaken(Conflict):
 
     code = "name-taken"
     detail = "Another resource of this project has this name."
+
+
+class SearchTooShort(Invalid):
+    """The project has too many resources to look for a text this short in all of them: search for three letters or digits in a row."""
+
+    code = "search-too-short"
+    detail = "Search for at least three letters or digits in a row."
+
+    def __init__(self) -> None:
+        super().__init__(Fault(pointer="/search", code=self.code, detail=self.detail))
 
 
 class Status(StrEnum):

@@ -322,7 +322,7 @@ async def test_postgres_and_the_model_agree_on_any_run_of_imports(pool: Pool, st
     for stage in stages:
         await stage.project("story")
     for rows, mode, plans_first in steps:
-        outcomes = []
+        outcomes: list[Any] = []
         for stage, by in zip(stages, people, strict=True):
             try:
                 plan = (await send(stage, by, rows, mode, dry_run=True)).plan if plans_first else None
