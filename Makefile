@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test check format bench fuzz drill-survey drill-export lock clean
+.PHONY: help setup run test check format bench bench-import fuzz drill-survey drill-export lock clean
 
 help: ## Show what can be made
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -38,6 +38,9 @@ format: $(STAMP) ## Put the code into its format
 
 bench: $(STAMP) ## Measure the hot paths against a bare program, in one interleaved run
 	$(BIN)/python -m benchmarks --check
+
+bench-import: $(STAMP) ## Import a million rows over HTTP, page and search through them
+	$(BIN)/python -m benchmarks.imports --check
 
 fuzz: $(STAMP) ## 10 000 generated requests from both OpenAPI documents, in four roles
 	$(BIN)/python -m tests.fuzz --requests 10000

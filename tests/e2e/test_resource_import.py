@@ -78,7 +78,7 @@ def parquet(rows: list[dict[str, Any]]) -> bytes:
 
 
 def test_a_table_of_each_format_comes_to_the_same(admin: httpx.Client) -> None:
-    rows = [
+    rows: list[dict[str, Any]] = [
         {
             "name": "Trust circles",
             "description": 'Who "trusts"\nwhom',
@@ -92,7 +92,7 @@ def test_a_table_of_each_format_comes_to_the_same(admin: httpx.Client) -> None:
         'Trust circles,"Who ""trusts""\nwhom",pending,"{""year"": 2024, ""tags"": [""ä"", null]}"\r\n' + 'b,"",active,{}\r\nc,,,\r\n'
     )
     spelled = [row | {"attributes": json.dumps(row["attributes"])} for row in rows]
-    tables = {
+    tables: dict[str, bytes] = {
         CSV: table.encode(),
         NDJSON: b"\n".join(json.dumps(row).encode() for row in rows),
         PARQUET: parquet(spelled),
@@ -190,7 +190,8 @@ def test_other_media_types_are_not_taken(admin: httpx.Client, project: str, medi
 
 
 def test_bad_parameters_are_told_before_the_body_is_read(admin: httpx.Client, project: str) -> None:
-    for query in ({"mode": "merge"}, {"mode": "insert", "dry_run": "1"}, {"mode": "insert", "colour": "x"}):
+    queries: list[dict[str, Any]] = [{"mode": "merge"}, {"mode": "insert", "dry_run": "1"}, {"mode": "insert", "colour": "x"}]
+    for query in queries:
         problem_of(send(admin, project, b"\xff", **query), 422, "invalid")
 
 
@@ -244,7 +245,9 @@ def test_a_table_is_bounded_and_a_killed_service_leaves_nothing_of_one() -> None
         with serving(folder=folder, **settings) as service, client(service.url) as anonymous:
             assert [name for name, *_ in living(anonymous, project)] == ["before"]
             with client(service.url, token_of(log_in(service.url, "admin", ADMIN_PASSWORD))) as admin:
-                assert counts(until(lambda: _unless_busy(send(admin, project, "name\nafter", mode="replace")), "the turn is free"))[1] == 1
+                done = until(lambda: _unless_busy(send(admin, project, "name\nafter", mode="replace")), "the turn is free")
+                assert done is not None
+                assert counts(done)[1] == 1
 
 
 def _is_importing(service: Service) -> bool:

@@ -129,7 +129,7 @@ class FakeResourceImports(ResourceImports):
 
     def _put(self, tables: Tables, verb: str, before: Resource | None, after: Resource, by: User, at: datetime) -> None:
         tables.resources[after.id] = self._project_id, after
-        changes = () if verb == "delete" else differences(before, after, *FIELDS)
+        changes = differences(before, after, *FIELDS) if verb == "update" else ()
         tables.audit[self._access.new_id()] = Entry(
             at=at,
             actor_id=by.id,

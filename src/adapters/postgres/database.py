@@ -174,7 +174,8 @@ class Transaction(Executor):
         with domain_errors():
             await self._connection.execute(
                 f"SET LOCAL statement_timeout = {milliseconds}; SET LOCAL idle_in_transaction_session_timeout = {milliseconds};"
-                f"SET LOCAL work_mem = '{memory}'; SET LOCAL gin_pending_list_limit = '{memory}'"
+                f"SET LOCAL work_mem = '{memory}'; SET LOCAL maintenance_work_mem = '{memory}'; "
+                f"SET LOCAL gin_pending_list_limit = '{memory}'"
             )
 
     async def copy(self, source: AsyncIterator[bytes], *, table: str, columns: Sequence[str]) -> None:

@@ -43,7 +43,7 @@ class PostgresUnitOfWork(UnitOfWork):
         self.api_keys: ApiKeys = PostgresApiKeys(self._transaction)
         self.projects: Projects = PostgresProjects(self._transaction)
         self.resources: Resources = PostgresResources(self._transaction)
-        self.imports: ResourceImports = PostgresResourceImports(self._transaction, request_id=request_id)
+        self.imports: ResourceImports = PostgresResourceImports(self._transaction, pool, request_id=request_id)
         self.surveys: Surveys = PostgresSurveys(self._transaction)
         self.audit: AuditTrail = PostgresAuditTrail(self._transaction, request_id=request_id)
         self.replays: Replays = PostgresReplays(self._transaction)

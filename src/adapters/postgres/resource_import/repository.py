@@ -2,9 +2,10 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, suppress
 from datetime import datetime
 
-from adapters.postgres.database import Transaction
+from adapters.postgres.database import Pool, Transaction
 from adapters.postgres.resource_import import statements
 from adapters.postgres.resource_import.lines import lines_of
 from application.ports import ResourceImports
@@ -15,6 +16,8 @@ from domain.user import User
 
 PATIENCE_SECONDS = 3600.0
 MEMORY = "64MB"
+MANY = 10_000  # changes, from which on tidying is worth a connection
+TIDY_SECONDS = 0.2
 
 
 class _Moved(Exception):
@@ -24,8 +27,9 @@ class _Moved(Exception):
 class PostgresResourceImports(ResourceImports):
     """The effect is looked for first and brought about then: version and unique index tell whether anything moved in between."""
 
-    def __init__(self, transaction: Transaction, *, request_id: Callable[[], str | None]) -> None:
+    def __init__(self, transaction: Transaction, pool: Pool, *, request_id: Callable[[], str | None]) -> None:
         self._run = transaction
+        self._pool = pool
         self._request_id = request_id
         self._project, self._project_id = "", 0
         self._effect: Effect | None = None
@@ -63,11 +67,39 @@ class PostgresResourceImports(ResourceImports):
 
     async def apply(self, *, by: User, at: datetime) -> bool:
         try:
-            async with self._run.attempt():
+            async with self._run.attempt(), self._tidying():
                 await self._bring_about(by, at)
         except (_Moved, NameTaken):
             return False
         return True
+
+    @asynccontextmanager
+    async def _tidying(self) -> AsyncIterator[None]:
+        """Meanwhile put what is added to the search index in its place, from a second connection: half of the work, on another core."""
+        effect = self._effect
+        if effect is None or effect.inserted + effect.updated <= MANY:
+            yield
+            return
+        done = asyncio.Event()
+        task = asyncio.create_task(self._tidy(done))
+        try:
+            yield
+        finally:
+            done.set()
+            await asyncio.wait([task])
+            if not task.cancelled():
+                task.exception()  # tidying is no part of the import: what is left of it, PostgreSQL does by itself
+
+    async def _tidy(self, done: asyncio.Event) -> None:
+        async with Transaction(self._pool) as other:
+            await other.be_patient(seconds=PATIENCE_SECONDS, memory=MEMORY)
+            is_last = False
+            while not is_last:
+                is_last = done.is_set()
+                if (await other.one(statements.TIDY_SEARCH))["pages"] is None:
+                    return
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(done.wait(), TIDY_SECONDS)
 
     async def _bring_about(self, by: User, at: datetime) -> None:
         effect = self._effect
@@ -83,7 +115,7 @@ class PostgresResourceImports(ResourceImports):
         for statement, expected in (
             (statements.DELETE, effect.deleted),
             (statements.UPDATE, effect.updated),
-            (statements.INSERT, effect.inserted),
+            (statements.INSERT if effect.updated + effect.unchanged else statements.INSERT_ALL, effect.inserted),
         ):
             if expected and (await self._run.one(statement, **given))["n"] != expected:
                 raise _Moved
