@@ -10,8 +10,10 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from sqlalchemy import text
 
-from adapters.postgres.database import Pool
+from adapters.postgres.database import Pool, Statement
+from adapters.postgres.resource_import import repository
 from application.resource_import import Imported, ImportResources, TableFile
 from domain.access import Role
 from domain.errors import NotFound, Unavailable
@@ -279,6 +281,20 @@ class TestPostgresResourceImports(InPostgres, ResourceImportsContract):
         changes = sum(each["version"] for each in found)
         assert changes == sum(map(int, results))  # every change that was told of is there, and no other
         assert sum(each["attributes"] == {"edited": True} for each in found) == sum(map(int, results[30:60]))
+
+    @pytest.mark.parametrize("is_owner", [True, False])
+    async def test_the_search_index_is_put_in_order_beside(
+        self, stage: Stage, ada: User, pool: Pool, monkeypatch: pytest.MonkeyPatch, *, is_owner: bool
+    ) -> None:
+        monkeypatch.setattr(repository, "MANY", 0)
+        if not is_owner:  # whoever may not do it is no worse off
+            monkeypatch.setattr(repository.statements, "TIDY_SEARCH", Statement(text("SELECT CAST(NULL AS bigint) AS pages")))
+        rows = [full(f"n{number}", "some words to be found") for number in range(200)]
+        assert counts(await send(stage, ada, rows, Mode.INSERT)) == (200, 0, 0, 0)
+        assert await stage.reader.count(Filter(project="story", search="words to be")) == 200
+        async with pool.connections.acquire() as connection:
+            left = await connection.fetchval("SELECT gin_clean_pending_list('ix_resources_search')")
+        assert (left == 0) is is_owner
 
     async def test_every_change_is_told_in_the_trail(self, stage: Stage, ada: User, pool: Pool) -> None:
         await send(stage, ada, [full("a", "x"), full("b"), full("c")], Mode.INSERT)
