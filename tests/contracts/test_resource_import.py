@@ -12,12 +12,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import text
 
+from adapters.postgres import resource as reading
 from adapters.postgres.database import Pool, Statement
-from adapters.postgres.resource_import import repository
+from adapters.postgres.resource_import import repository, statements
 from application.resource_import import Imported, ImportResources, TableFile
 from domain.access import Role
 from domain.errors import NotFound, Unavailable
-from domain.resource import Filter, NameTaken, Sort, Status
+from domain.resource import Filter, NameTaken, SearchTooShort, Sort, Status
 from domain.resource_import import InvalidRows, Judging, Mode, PlanOutdated, TableKind
 from domain.user import User
 from tests.contracts.stage import InMemory, InPostgres, Stage, stage_in_memory, stage_in_postgres
@@ -288,7 +289,7 @@ class TestPostgresResourceImports(InPostgres, ResourceImportsContract):
     ) -> None:
         monkeypatch.setattr(repository, "MANY", 0)
         if not is_owner:  # whoever may not do it is no worse off
-            monkeypatch.setattr(repository.statements, "TIDY_SEARCH", Statement(text("SELECT CAST(NULL AS bigint) AS pages")))
+            monkeypatch.setattr(statements, "TIDY_SEARCH", Statement(text("SELECT CAST(NULL AS bigint) AS pages")))
         rows = [full(f"n{number}", "some words to be found") for number in range(200)]
         assert counts(await send(stage, ada, rows, Mode.INSERT)) == (200, 0, 0, 0)
         assert await stage.reader.count(Filter(project="story", search="words to be")) == 200
@@ -313,6 +314,27 @@ class TestPostgresResourceImports(InPostgres, ResourceImportsContract):
             {"field": "description", "from": "x", "to": None},
             {"field": "status", "from": "active", "to": "pending"},
         ]
+
+
+@pytest.mark.parametrize("term", ["a", "ab", "-", "日本", "a-b"])
+async def test_a_text_that_no_index_knows_is_refused_where_resources_are_many(
+    pool: Pool, monkeypatch: pytest.MonkeyPatch, term: str
+) -> None:
+    stage = stage_in_postgres(pool)
+    await stage.project("story")
+    ada = await stage.user("ada", role=Role.ADMIN)
+    await send(stage, ada, [full(f"{term} {number}") for number in range(3)], Mode.INSERT)
+    where = Filter(project="story", search=term)
+    assert await stage.reader.count(where) == 3
+    monkeypatch.setattr(reading, "SCANNED", 2)
+    for asked in (
+        stage.reader.count(where),
+        stage.reader.page(where, sort=Sort.ID, limit=1),
+        stage.reader.numbered_page(where, sort=Sort.ID, page=1, per_page=1),
+    ):
+        with pytest.raises(SearchTooShort):
+            await asked
+    assert await stage.reader.count(Filter(project="story", search=f"{term} ab1")) == 0
 
 
 NAMES = st.sampled_from(["a", "A", " a", "b", "B ", "ß", "SS", "é", "e\u0301", "c", "d"])

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from domain.resource_import import Effect, InvalidRows, Judging, Mode, Piece, TableKind, header_faults, judge, plan_of
 from domain.resource_import import judging as module
+from domain.strict_json import decoded
 
 NAMES = (
     st.none()
@@ -48,7 +49,7 @@ def piece(rows: list[tuple[Any, ...]]) -> Piece:
 
 
 def told(judged: module.Judged) -> dict[str, Any]:
-    attributes = [module.decoded(value) if isinstance(value, str) else value for value in judged.attributes]
+    attributes = [decoded(value) if isinstance(value, str) else value for value in judged.attributes]
     return asdict(judged) | {"attributes": attributes, "numbers": list(judged.numbers)}
 
 
