@@ -301,7 +301,7 @@ class ResourceReader(Protocol):
         """How many there are."""
 
 
-class ResourceTables(Protocol):
+class ImportTables(Protocol):
     """Files of resources."""
 
     def pieces(self, kind: TableKind, file: BinaryIO) -> Iterator[Piece]:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import BinaryIO
 
-from application.ports import Clock, ResourceTables, UnitOfWork, UnitOfWorkFactory
+from application.ports import Clock, ImportTables, UnitOfWork, UnitOfWorkFactory
 from domain.access import Action, require
 from domain.audit import Difference, Target, entry
 from domain.errors import Unavailable
@@ -49,7 +49,7 @@ class ImportResources:
     """
 
     unit_of_work: UnitOfWorkFactory
-    tables: ResourceTables
+    tables: ImportTables
     clock: Clock
 
     async def __call__(

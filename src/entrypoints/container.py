@@ -24,7 +24,7 @@ from adapters.security.respondents import HmacRespondents
 from adapters.security.tokens import JoseTokens
 from adapters.shared import SharedInProcess
 from adapters.system import SystemClock, SystemRandom
-from adapters.tabular.resource_tables import TabularResourceTables
+from adapters.tabular.import_tables import TabularImportTables
 from adapters.tabular.tables import TabularTables
 from application import (
     api_key,
@@ -78,7 +78,7 @@ class Container(containers.DeclarativeContainer):
     responses = providers.Singleton(PostgresResponses, pool)
     response_reader = providers.Singleton(PostgresResponseReader, pool)
     tables = providers.Singleton(TabularTables)
-    resource_tables = providers.Singleton(TabularResourceTables, at_most=config.max_import_bytes)
+    import_tables = providers.Singleton(TabularImportTables, at_most=config.max_import_bytes)
     published_results = providers.Singleton(PostgresResults, pool)
     unit_of_work = providers.Singleton(partial, PostgresUnitOfWork, pool, request_id=REQUEST_ID.get)
 
@@ -137,7 +137,7 @@ class Container(containers.DeclarativeContainer):
     update_resource = providers.Singleton(resource.UpdateResource, unit_of_work=unit_of_work, clock=clock)
     delete_resource = providers.Singleton(resource.DeleteResource, unit_of_work=unit_of_work, clock=clock)
     restore_resource = providers.Singleton(resource.RestoreResource, unit_of_work=unit_of_work, clock=clock)
-    import_resources = providers.Singleton(resource_import.ImportResources, unit_of_work=unit_of_work, tables=resource_tables, clock=clock)
+    import_resources = providers.Singleton(resource_import.ImportResources, unit_of_work=unit_of_work, tables=import_tables, clock=clock)
     get_resource = providers.Singleton(resource.GetResource, resources=resource_reader)
     list_resources = providers.Singleton(resource.ListResources, resources=resource_reader)
     page_resources = providers.Singleton(resource.PageResources, resources=resource_reader)

@@ -23,7 +23,7 @@ from domain.resource_import import InvalidRows, Judging, Mode, PlanOutdated, Tab
 from domain.user import User
 from tests.contracts.stage import InMemory, InPostgres, Stage, stage_in_memory, stage_in_postgres
 from tests.examples import resource
-from tests.fakes.resource_import import FakeResourceTables
+from tests.fakes.resource_import import FakeImportTables
 from tests.fakes.system import FakeClock
 
 Rows = list[dict[str, Any]]
@@ -32,7 +32,7 @@ FIELDS = ("name", "description", "status", "attributes")
 
 
 def importing(stage: Stage) -> ImportResources:
-    return ImportResources(unit_of_work=stage.unit_of_work, tables=FakeResourceTables(), clock=FakeClock())
+    return ImportResources(unit_of_work=stage.unit_of_work, tables=FakeImportTables(), clock=FakeClock())
 
 
 def table_of(rows: Rows) -> TableFile:
@@ -227,7 +227,7 @@ class TestPostgresResourceImports(InPostgres, ResourceImportsContract):
         async with stage.unit_of_work() as work:
             await work.imports.begin("story")
             table = table_of([full("new")] if mode is Mode.INSERT else [full("new"), full("old", "changed")])
-            await work.imports.stage(Judging().judged(FakeResourceTables().pieces(table.kind, table.file)))
+            await work.imports.stage(Judging().judged(FakeImportTables().pieces(table.kind, table.file)))
             await work.imports.effect(deleting=mode is Mode.REPLACE)
             if mode is Mode.INSERT:
                 await stage.resources.add(resource("NEW", by=ada))

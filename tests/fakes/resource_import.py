@@ -9,7 +9,7 @@ from typing import Any, BinaryIO
 
 import pyarrow.parquet as pq
 
-from application.ports import ResourceImports, ResourceTables
+from application.ports import ResourceImports, ImportTables
 from domain.audit import Entry, Target, differences
 from domain.errors import NotFound, Unavailable
 from domain.resource import Resource, Status
@@ -36,7 +36,7 @@ from tests.fakes.store import Access, Tables
 _BITS = {"description": 1, "status": 2, "attributes": 4}
 
 
-class FakeResourceTables(ResourceTables):
+class FakeImportTables(ImportTables):
     def pieces(self, kind: TableKind, file: BinaryIO) -> Iterator[Piece]:
         file.seek(0)
         match kind:

@@ -6,11 +6,11 @@ from typing import BinaryIO
 from adapters.tabular.read_csv import csv_pieces
 from adapters.tabular.read_ndjson import ndjson_pieces
 from adapters.tabular.read_parquet import parquet_pieces
-from application.ports import ResourceTables
+from application.ports import ImportTables
 from domain.resource_import import Piece, TableKind
 
 
-class TabularResourceTables(ResourceTables):
+class TabularImportTables(ImportTables):
     """`at_most` bounds what a compressed table may unfold to."""
 
     def __init__(self, *, at_most: int) -> None:
