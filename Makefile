@@ -60,6 +60,9 @@ bench-growth: $(STAMP) ## Measure the hot paths by how much is stored, a second 
 bench-export: $(STAMP) ## Measure exports of 1 000 000 resources against a plain COPY
 	$(BIN)/python -m benchmarks.export --check
 
+bench-import: $(STAMP) ## Import a million rows over HTTP, page and search through them
+	$(BIN)/python -m benchmarks.imports --check
+
 fuzz: $(STAMP) ## 10 000 generated requests from both OpenAPI documents, in four roles
 	$(BIN)/python -m tests.fuzz --requests 10000
 

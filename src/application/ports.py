@@ -4,11 +4,11 @@
 a decision taken on it stands. What the store alone can decide between two writers, it decides while writing.
 """
 
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Protocol, Self, TypeVar
+from typing import Any, BinaryIO, Protocol, Self, TypeVar
 from uuid import UUID
 
 from domain.api_key import ApiKey
@@ -19,6 +19,7 @@ from domain.file import File
 from domain.idempotency import Keyed
 from domain.project import Project
 from domain.resource import Filter, Resource, Sort
+from domain.resource_import import Effect, Judged, Piece, RowFault, TableKind
 from domain.response import Outcome, Response
 from domain.results import Tally
 from domain.session import Session
@@ -303,6 +304,35 @@ class ResourceReader(Protocol):
 
     async def count(self, where: Filter) -> int:
         """How many there are."""
+
+
+class ImportTables(Protocol):
+    """Files of resources."""
+
+    def pieces(self, kind: TableKind, file: BinaryIO) -> Iterator[Piece]:
+        """The rows of a file, some at a time; reading blocks. Raises `Unreadable`, and `InvalidRows` for a bad header."""
+
+
+class ResourceImports(Protocol):
+    """A table of resources on its way into a project: once begun, the unit of work may take its time."""
+
+    async def begin(self, project: str) -> None:
+        """Raises `NotFound`, and `Unavailable` while another import of the project is under way."""
+
+    async def stage(self, judged: Iterator[Judged]) -> None:
+        """Put rows aside. They are taken from the iterator, which may block, without holding up anything else."""
+
+    async def faults(self, *, taken: bool) -> tuple[list[RowFault], int]:
+        """The first 1 000 names that an earlier row has or, where `taken`, a live resource; and how many good rows have one."""
+
+    async def effect(self, *, deleting: bool) -> Effect:
+        """What the rows would do to the resources as they are now; where `deleting`, those that they do not name are put away."""
+
+    async def apply(self, *, by: User, at: datetime) -> bool:
+        """Bring about exactly the effect told last, with an audit entry for each change.
+
+        False when it would be another by now: then nothing was done.
+        """
 
 
 class Surveys(Protocol):
@@ -784,6 +814,7 @@ class UnitOfWork(Protocol):
     api_keys: ApiKeys
     projects: Projects
     resources: Resources
+    imports: ResourceImports
     surveys: Surveys
     archive: Archive
     files: Files

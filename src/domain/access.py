@@ -48,6 +48,7 @@ class Action(StrEnum):
     RESOURCE_UPDATE = "resource.update"
     RESOURCE_DELETE = "resource.delete"
     RESOURCE_HISTORY = "resource.history"
+    RESOURCE_IMPORT = "resource.import"
     SURVEY_PUBLISH = "survey.publish"
     SURVEY_SWITCH = "survey.switch"
     SURVEY_VERSIONS = "survey.versions"
@@ -100,6 +101,7 @@ PERMISSIONS: Mapping[Action, Permission] = {
     Action.RESOURCE_UPDATE: Permission(anyones=Role.ADMIN, own=Role.MEMBER),
     Action.RESOURCE_DELETE: _from(Role.ADMIN),
     Action.RESOURCE_HISTORY: Permission(anyones=Role.ANNOTATOR, own=Role.MEMBER),
+    Action.RESOURCE_IMPORT: _from(Role.ADMIN),
     Action.SURVEY_PUBLISH: _from(Role.ADMIN),
     Action.SURVEY_SWITCH: _from(Role.ADMIN),
     Action.SURVEY_VERSIONS: _from(Role.ADMIN),

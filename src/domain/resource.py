@@ -9,7 +9,7 @@ from enum import StrEnum
 from typing import Any
 
 from domain.access import Action, require, require_on
-from domain.errors import Conflict, Fault, expect_version
+from domain.errors import Conflict, Fault, Invalid, expect_version
 from domain.export import Column, ColumnType, table_schema
 from domain.text import canonical, folded, is_clean, refuse, text_faults
 from domain.user import User
@@ -57,6 +57,16 @@ class NameTaken(Conflict):
 
     code = "name-taken"
     detail = "Another resource of this project has this name."
+
+
+class SearchTooShort(Invalid):
+    """The project has too many resources to look for a text this short in all of them: search for three letters or digits in a row."""
+
+    code = "search-too-short"
+    detail = "Search for at least three letters or digits in a row."
+
+    def __init__(self) -> None:
+        super().__init__(Fault(pointer="/search", code=self.code, detail=self.detail))
 
 
 class Status(StrEnum):
@@ -184,13 +194,24 @@ def _same(one: Resource, other: Resource) -> bool:
 
 
 def _faults(resource: Resource) -> Iterator[Fault]:
-    yield from text_faults("/name", resource.name, shortest=1, longest=NAME_MAX)
+    yield from name_faults(resource.name)
     if resource.description is not None:
-        yield from text_faults("/description", resource.description, longest=DESCRIPTION_MAX)
-    yield from _attribute_faults(resource.attributes)
+        yield from description_faults(resource.description)
+    yield from attribute_faults(resource.attributes)
 
 
-def _attribute_faults(attributes: dict[str, Any]) -> Iterator[Fault]:
+def name_faults(name: str) -> Iterator[Fault]:
+    """What is wrong with a name."""
+    return text_faults("/name", name, shortest=1, longest=NAME_MAX)
+
+
+def description_faults(description: str) -> Iterator[Fault]:
+    """What is wrong with a description."""
+    return text_faults("/description", description, longest=DESCRIPTION_MAX)
+
+
+def attribute_faults(attributes: dict[str, Any]) -> Iterator[Fault]:
+    """What is wrong with attributes."""
     if _depth(attributes) > ATTRIBUTES_MAX_DEPTH:
         yield Fault(pointer="/attributes", code="too-deep", detail=f"Nested at most {ATTRIBUTES_MAX_DEPTH} deep.")
         return

@@ -21,13 +21,16 @@ from uvicorn.supervisors import Multiprocess
 
 from application.audit import Verdict
 from application.file import Finding
+from application.resource_import import Imported
 from application.story import Applied
 from domain.audit_chain import ChainFault, FaultKind, Head, head_from
 from domain.errors import DomainError, Invalid
 from domain.export import Format, Subject
 from domain.file import File
 from domain.resource import Status
+from domain.resource_import import InvalidRows, Mode, TableKind
 from domain.survey import BreakingChange, FieldChange
+from domain.user import User
 from entrypoints import logs
 from entrypoints.container import Container, EmbeddedPostgresError, SchemaError, migrate, pending
 from entrypoints.data_folder import DataFolderError
@@ -37,6 +40,7 @@ from entrypoints.http.app import Application, make_app, routes_of
 from entrypoints.http.docs import admin_document, public_document
 from entrypoints.http.rate_limit import Limits
 from entrypoints.http.server import BACKLOG, config_of
+from entrypoints.importing import Bar, kind_of, show_counts, show_faults, table_of
 from entrypoints.runtime import FIRST_ADMIN, Deployment, Prepared, deployed, prepare
 from entrypoints.settings import RATES, SettingsError, load
 from entrypoints.story import story_from
@@ -138,9 +142,7 @@ def apply(
     """Bring a project, its survey and its resources to what a file declares; a second time changes nothing."""
 
     async def run(container: Container) -> Applied:
-        actor = await container.users().by_username(as_user)
-        if actor is None:
-            raise SettingsError(f"There is no user {as_user}: start the service once, or name another with --as.")
+        actor = await _actor(container, as_user)
         return await container.apply_story()(story, accept_breaking=frozenset(accept_breaking or ()), dry_run=dry_run, by=actor)
 
     with _one_line_errors():
@@ -161,6 +163,54 @@ def apply(
     _show_changes(applied.changes)
     if dry_run:
         typer.echo("A dry run: nothing was changed.")
+
+
+@cli.command("import")
+def import_command(
+    project: Annotated[str, typer.Argument(help="The slug of the project.")],
+    file: Annotated[typer.FileBinaryRead, typer.Argument(help="A table in CSV, NDJSON or Parquet; - for standard input.")],
+    mode: Annotated[Mode, typer.Option(help="What happens to the resources that are there.")] = Mode.INSERT,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would happen, and do nothing.")] = False,
+    plan: Annotated[str | None, typer.Option(help="The plan of a dry run: do exactly that, or nothing.")] = None,
+    kind: Annotated[TableKind | None, typer.Option("--format", help="The format, where the file's name does not tell.")] = None,
+    as_user: Annotated[str, typer.Option("--as", metavar="USERNAME", help="The admin who does it.")] = FIRST_ADMIN,
+    as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
+) -> None:
+    """Import a table of resources into a project, all or nothing."""
+
+    async def run(container: Container) -> Imported:
+        actor = await _actor(container, as_user)
+        use = container.import_resources()
+        return await use(table=table, project=project, mode=mode, dry_run=dry_run, plan=plan, by=actor, told=bar.told)
+
+    with _one_line_errors():
+        chosen = kind or kind_of(file.name)
+        if chosen is None:
+            raise SettingsError("The name of the file does not tell its format: give --format csv, ndjson or parquet.")
+        with table_of(file, chosen) as table:
+            bar = Bar(table)
+            try:
+                done = _with_container(run)
+            except InvalidRows as error:
+                bar.close()
+                if as_json:
+                    typer.echo(json.dumps(error.members))
+                else:
+                    show_faults(error)
+                _end(f"Nothing was imported: {error.rows_failed} rows are faulty." if error.rows_failed else error.detail, FAILED)
+            finally:
+                bar.close()
+    if as_json:
+        typer.echo(json.dumps(asdict(done)))
+    else:
+        show_counts(done)
+
+
+async def _actor(container: Container, username: str) -> User:
+    actor = await container.users().by_username(username)
+    if actor is None:
+        raise SettingsError(f"There is no user {username}: start the service once, or name another with --as.")
+    return actor
 
 
 def _show_changes(changes: tuple[FieldChange, ...]) -> None:

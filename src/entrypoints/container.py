@@ -36,6 +36,7 @@ from adapters.shared import SharedInProcess
 from adapters.storage.local import LocalFileStore
 from adapters.storage.s3 import S3FileStore
 from adapters.system import SystemClock, SystemRandom
+from adapters.tabular.import_tables import TabularImportTables
 from adapters.tabular.tables import TabularTables
 from application import (
     api_key,
@@ -44,6 +45,7 @@ from application import (
     idempotency,
     project,
     resource,
+    resource_import,
     response,
     results,
     retention,
@@ -79,7 +81,7 @@ class Container(containers.DeclarativeContainer):
 
     `config`: database_url, secret_keys (bytes, the first signs), pepper (bytes), access_token_minutes, limits_on,
     redis_url (None: hits are counted in this process), counting_key (bytes).
-    storage_url (`file:///…` or `s3://…`), upload_quota_bytes.
+    storage_url (`file:///…` or `s3://…`), upload_quota_bytes, max_import_bytes.
     """
 
     config = providers.Configuration(strict=True)
@@ -112,6 +114,7 @@ class Container(containers.DeclarativeContainer):
     snapshots = providers.Singleton(Snapshots, pool)
     response_reader = providers.Singleton(PostgresResponseReader, snapshots)
     resource_tables = providers.Singleton(PostgresResourceTables, snapshots)
+    import_tables = providers.Singleton(TabularImportTables, at_most=config.max_import_bytes)
     tables = providers.Singleton(TabularTables)
     exports = providers.Singleton(PostgresExports, pool)
     own_snapshots = providers.Singleton(Snapshots, pool, at_once=1)  # beside those of readers, who cannot keep exports from being made
@@ -180,6 +183,7 @@ class Container(containers.DeclarativeContainer):
     update_resource = providers.Singleton(resource.UpdateResource, unit_of_work=unit_of_work, clock=clock)
     delete_resource = providers.Singleton(resource.DeleteResource, unit_of_work=unit_of_work, clock=clock)
     restore_resource = providers.Singleton(resource.RestoreResource, unit_of_work=unit_of_work, clock=clock)
+    import_resources = providers.Singleton(resource_import.ImportResources, unit_of_work=unit_of_work, tables=import_tables, clock=clock)
     get_resource = providers.Singleton(resource.GetResource, resources=resource_reader)
     list_resources = providers.Singleton(resource.ListResources, resources=resource_reader)
     page_resources = providers.Singleton(resource.PageResources, resources=resource_reader)

@@ -172,6 +172,14 @@ LEAVES: dict[str, tuple[list[str], Callable[[Scene], httpx.Response]]] = {
     "PATCH /admin/{project}/resources/{resource_id}": (["resource.update"], lambda s: s.send("PATCH", s.resource(), {"name": "New"})),
     "DELETE /admin/{project}/resources/{resource_id}": (["resource.delete"], lambda s: s.send("DELETE", s.resource())),
     "POST /admin/{project}/resources/{resource_id}/restore": (["resource.restore"], restore),
+    "POST /admin/{project}/resources/import": (
+        ["resource.import", "resource.create"],
+        lambda s: s.admin.post(
+            f"/admin/{make_project(s.admin)}/resources/import",
+            content="name\nFigure 9\n",
+            headers=s.headers | {"content-type": "text/csv"},
+        ),
+    ),
     "POST /admin/{project}/upload": (["file.upload"], lambda s: s.upload(make_project(s.admin))),
     "POST /admin/{project}/exports": (
         ["export.create"],

@@ -102,6 +102,7 @@ class Store(Access):
     def __init__(self) -> None:
         self.tables = Tables()
         self.lock = asyncio.Lock()
+        self.underway: set[str] = set()  # the projects into which somebody else imports
         self._ids = count(1)
 
     @property

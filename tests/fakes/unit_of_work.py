@@ -13,6 +13,7 @@ from application.ports import (
     Files,
     Projects,
     Replays,
+    ResourceImports,
     Resources,
     Sessions,
     SetupTokens,
@@ -28,6 +29,7 @@ from tests.fakes.file import FakeFiles
 from tests.fakes.idempotency import FakeReplays
 from tests.fakes.project import FakeProjects
 from tests.fakes.resource import FakeResources
+from tests.fakes.resource_import import FakeResourceImports
 from tests.fakes.retention import FakeArchive
 from tests.fakes.session import FakeSessions
 from tests.fakes.store import Draft, Store
@@ -45,6 +47,7 @@ class FakeUnitOfWork(UnitOfWork):
         self.api_keys: ApiKeys = FakeApiKeys(self._draft)
         self.projects: Projects = FakeProjects(self._draft)
         self.resources: Resources = FakeResources(self._draft)
+        self.imports: ResourceImports = FakeResourceImports(self._draft, store.underway)
         self.surveys: Surveys = FakeSurveys(self._draft)
         self.archive: Archive = FakeArchive(self._draft)
         self.audit: AuditTrail = FakeAuditTrail(self._draft, request_id=request_id)

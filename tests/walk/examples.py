@@ -166,6 +166,7 @@ EXAMPLES: dict[tuple[str, str], Example] = {
     ("DELETE", "/admin/{project}/resources/{resource_id}"): Example(),
     ("POST", "/admin/{project}/resources/{resource_id}/restore"): Example(before=_delete_it),
     ("GET", "/admin/{project}/resources/{resource_id}/history"): Example(),
+    ("POST", "/admin/{project}/resources/import"): Example(text="name\nFigure 9\n", headers={"content-type": "text/csv"}),
     # files
     ("GET", "/{project}/files"): Example(),
     ("GET", "/{project}/files/{file_id}"): Example(),

@@ -12,6 +12,7 @@ from adapters.postgres.file import PostgresFiles
 from adapters.postgres.idempotency import PostgresReplays
 from adapters.postgres.project import PostgresProjects
 from adapters.postgres.resource import PostgresResources
+from adapters.postgres.resource_import import PostgresResourceImports
 from adapters.postgres.retention import PostgresArchive
 from adapters.postgres.session import PostgresSessions
 from adapters.postgres.survey import PostgresSurveys
@@ -24,6 +25,7 @@ from application.ports import (
     Files,
     Projects,
     Replays,
+    ResourceImports,
     Resources,
     Sessions,
     SetupTokens,
@@ -47,6 +49,7 @@ class PostgresUnitOfWork(UnitOfWork):
         self.api_keys: ApiKeys = PostgresApiKeys(self._transaction)
         self.projects: Projects = PostgresProjects(self._transaction)
         self.resources: Resources = PostgresResources(self._transaction)
+        self.imports: ResourceImports = PostgresResourceImports(self._transaction, pool, request_id=request_id)
         self.surveys: Surveys = PostgresSurveys(self._transaction)
         self.archive: Archive = PostgresArchive(self._transaction)
         self.files: Files = PostgresFiles(self._transaction)

@@ -24,6 +24,7 @@ from entrypoints.http.network import Networks
 from entrypoints.http.project import public_projects, signed_in_projects
 from entrypoints.http.rate_limit import Limits
 from entrypoints.http.resource import public_resources, signed_in_resources
+from entrypoints.http.resource_import import resource_import_routes
 from entrypoints.http.response import public_responses, signed_in_responses
 from entrypoints.http.results import public_results
 from entrypoints.http.service import NAME, VERSION, service_routes
@@ -91,6 +92,7 @@ def routes_of(
     use: Container, limits: Limits, *, with_docs: bool = True, with_registration: bool = True, max_upload_bytes: int = MAX_UPLOAD_BYTES
 ) -> Routes:
     """Every route, over the use cases of a container."""
+    max_import_bytes: int = use.config.max_import_bytes()
     credentials = Credentials(use)
 
     def guard(action: Action) -> MayAsk:
@@ -116,6 +118,7 @@ def routes_of(
         user_import_routes(use, limits, guard),
         signed_in_projects(use, limits, guard),
         signed_in_resources(use, limits, guard),
+        resource_import_routes(use, limits, guard, at_most=max_import_bytes),
         signed_in_survey(use, limits, guard),
         signed_in_responses(use, limits, guard),
         audit_routes(use, limits, guard),
