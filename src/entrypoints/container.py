@@ -12,6 +12,7 @@ from adapters.postgres.audit import PostgresAuditReader
 from adapters.postgres.audit_chain import PostgresAuditChain
 from adapters.postgres.database import Pool
 from adapters.postgres.embedded import EmbeddedPostgres, EmbeddedPostgresError
+from adapters.postgres.health import PostgresDatabase
 from adapters.postgres.project import PostgresProjects
 from adapters.postgres.resource import PostgresResourceReader, PostgresResources
 from adapters.postgres.response import PostgresResponseReader, PostgresResponses
@@ -19,6 +20,7 @@ from adapters.postgres.results import PostgresResults
 from adapters.postgres.schema import SchemaError, migrate, pending
 from adapters.postgres.session import PostgresSessions, PostgresSignInFailures
 from adapters.postgres.survey import PostgresSurveys
+from adapters.postgres.tracing import trace_statements
 from adapters.postgres.unit_of_work import PostgresUnitOfWork
 from adapters.postgres.user import PostgresUsers
 from adapters.security.common_passwords import CommonPasswordList
@@ -32,6 +34,7 @@ from adapters.tabular.tables import TabularTables
 from application import (
     api_key,
     audit,
+    health,
     idempotency,
     project,
     resource,
@@ -47,7 +50,7 @@ from application import (
 from application.ports import Windows
 from entrypoints.request_id import REQUEST_ID
 
-__all__ = ["Container", "EmbeddedPostgres", "EmbeddedPostgresError", "SchemaError", "check_redis", "migrate", "pending"]
+__all__ = ["Container", "EmbeddedPostgres", "EmbeddedPostgresError", "SchemaError", "check_redis", "migrate", "pending", "trace_statements"]
 
 CONNECTIONS = 32
 
@@ -79,6 +82,9 @@ class Container(containers.DeclarativeContainer):
     )
 
     windows = providers.Singleton(windows_of, config.redis_url, key=config.counting_key)
+
+    database = providers.Singleton(PostgresDatabase, pool)
+    check_health = providers.Singleton(health.CheckHealth, checks=providers.List(database.provided.check), shared=shared)
 
     users = providers.Singleton(PostgresUsers, pool)
     sessions = providers.Singleton(PostgresSessions, pool)

@@ -6,6 +6,7 @@ Why not through SQLAlchemy's own engine: docs/decisions/0002-core-on-asyncpg.md.
 import json
 import re
 from collections.abc import AsyncIterator, Iterable, Sequence
+from contextlib import AbstractContextManager
 from types import TracebackType
 from typing import Any, Protocol, Self
 
@@ -14,7 +15,6 @@ from sqlalchemy import BindParameter, ClauseElement, Table, bindparam, make_url
 from sqlalchemy.dialects.postgresql import asyncpg as asyncpg_dialect
 
 from adapters.postgres.integrity import domain_errors
-from application.ports import Database
 
 _DIALECT = asyncpg_dialect.dialect()  # type: ignore[no-untyped-call]
 
@@ -61,7 +61,7 @@ class Executor(Protocol):
         return row
 
 
-class Pool(Executor, Database):
+class Pool(Executor):
     """Connections to one database; each statement commits by itself."""
 
     def __init__(self, url: str, *, size: int) -> None:
@@ -69,9 +69,25 @@ class Pool(Executor, Database):
         self._dsn = make_url(url).set(drivername="postgresql").render_as_string(hide_password=False)
         self._size = size
         self._pool: asyncpg.Pool[asyncpg.Record] | None = None
+        self.failures = 0  # how often the database could not do what it was asked to, so far
+
+    @property
+    def size(self) -> int:
+        """How many connections there may be."""
+        return self._size
+
+    @property
+    def idle(self) -> int:
+        """How many open connections wait for work."""
+        return self._pool.get_idle_size() if self._pool else 0
+
+    @property
+    def used(self) -> int:
+        """How many connections are at work."""
+        return self._pool.get_size() - self._pool.get_idle_size() if self._pool else 0
 
     async def __aenter__(self) -> Self:
-        with domain_errors():
+        with self.domain_errors():
             self._pool = await asyncpg.create_pool(
                 self._dsn,
                 min_size=1,
@@ -100,20 +116,22 @@ class Pool(Executor, Database):
         return self._pool
 
     async def rows(self, statement: Statement, **given: Any) -> list[asyncpg.Record]:
-        with domain_errors():
+        with self.domain_errors():
             async with self.connections.acquire(timeout=ACQUIRE_SECONDS) as connection:
                 found: list[asyncpg.Record] = await connection.fetch(statement.sql, *statement.arguments(given))
                 return found
 
     async def row(self, statement: Statement, **given: Any) -> asyncpg.Record | None:
-        with domain_errors():
+        with self.domain_errors():
             async with self.connections.acquire(timeout=ACQUIRE_SECONDS) as connection:
                 return await connection.fetchrow(statement.sql, *statement.arguments(given))
 
-    async def check(self) -> None:
-        with domain_errors():
-            async with self.connections.acquire(timeout=ACQUIRE_SECONDS) as connection:
-                await connection.execute("SELECT 1", timeout=ACQUIRE_SECONDS)
+    def domain_errors(self) -> AbstractContextManager[None]:
+        """As `domain_errors`; what means that the database failed is counted."""
+        return domain_errors(self._note_failure)
+
+    def _note_failure(self) -> None:
+        self.failures += 1
 
 
 class Transaction(Executor):
@@ -130,7 +148,7 @@ class Transaction(Executor):
 
     async def __aenter__(self) -> Self:
         pool = self._pool.connections
-        with domain_errors():
+        with self._pool.domain_errors():
             self._connection = await pool.acquire(timeout=ACQUIRE_SECONDS)
             try:
                 self._transaction = self._connection.transaction(**self._options)
@@ -143,29 +161,29 @@ class Transaction(Executor):
     async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
         try:
             if self._transaction is not None and not self._connection.is_closed():
-                with domain_errors():
+                with self._pool.domain_errors():
                     await self._transaction.rollback()
         finally:
             await self._pool.connections.release(self._connection)
 
     async def commit(self) -> None:
-        with domain_errors():
+        with self._pool.domain_errors():
             await self._transaction.commit()
         self._transaction = None
 
     async def rows(self, statement: Statement, **given: Any) -> list[asyncpg.Record]:
-        with domain_errors():
+        with self._pool.domain_errors():
             found: list[asyncpg.Record] = await self._connection.fetch(statement.sql, *statement.arguments(given))
             return found
 
     async def row(self, statement: Statement, **given: Any) -> asyncpg.Record | None:
-        with domain_errors():
+        with self._pool.domain_errors():
             found: asyncpg.Record | None = await self._connection.fetchrow(statement.sql, *statement.arguments(given))
             return found
 
     async def batches(self, statement: Statement, *, size: int, **given: Any) -> AsyncIterator[list[asyncpg.Record]]:
         """The rows of a statement by a cursor, so many at a time."""
-        with domain_errors():
+        with self._pool.domain_errors():
             cursor = await self._connection.cursor(statement.sql, *statement.arguments(given))
             while rows := await cursor.fetch(size):
                 yield rows
