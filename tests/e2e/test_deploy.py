@@ -52,7 +52,7 @@ def test_there_are_alerts_and_panels() -> None:
     assert len(list(expressions())) >= 20
 
 
-@pytest.mark.parametrize("expression", expressions())
+@pytest.mark.parametrize("expression", list(expressions()))
 def test_what_is_asked_for_is_given(expression: str, given: dict[str, dict[str, set[str]]]) -> None:
     assert set(NAME.findall(expression)) <= set(given)
     for metric, matchers in SELECTOR.findall(expression):
