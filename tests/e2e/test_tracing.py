@@ -69,18 +69,18 @@ def told(span: Span) -> dict[str, object]:
 
 
 @contextmanager
-def traced(monkeypatch: pytest.MonkeyPatch, *options: str, sent_every: int = 100, **settings: str) -> Iterator[tuple[Service, Collector]]:
+def traced(monkeypatch: pytest.MonkeyPatch, database: dict[str, str], *, sent_every: int = 100) -> Iterator[tuple[Service, Collector]]:
     with Collector() as collector:
         monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", collector.url)
         monkeypatch.setenv("OTEL_BSP_SCHEDULE_DELAY", str(sent_every))
-        with serving(*options, folder=None, ADMIN_PASSWORD=ADMIN_PASSWORD, RATE_LIMITS="off", **settings) as service:
+        with serving("--demo", folder=None, ADMIN_PASSWORD=ADMIN_PASSWORD, RATE_LIMITS="off", **database) as service:
             yield service, collector
         collector.shutdown()
 
 
 @pytest.fixture(scope="module")
 def here(database: dict[str, str]) -> Iterator[tuple[Service, Collector]]:
-    with pytest.MonkeyPatch.context() as monkeypatch, traced(monkeypatch, "--demo", **database) as both:
+    with pytest.MonkeyPatch.context() as monkeypatch, traced(monkeypatch, database) as both:
         yield both
 
 
@@ -157,7 +157,7 @@ def test_the_service_has_its_name_and_chores_are_one_trace_each(here: tuple[Serv
 
 
 def test_the_last_spans_are_sent_at_the_end(monkeypatch: pytest.MonkeyPatch, database: dict[str, str]) -> None:
-    with traced(monkeypatch, "--demo", sent_every=600_000, **database) as (service, collector):
+    with traced(monkeypatch, database, sent_every=600_000) as (service, collector):
         httpx.get(f"{service.url}/dark-data", headers={"x-request-id": "the-last"})
         assert collector.raw == b""
         assert service.stop() == 0

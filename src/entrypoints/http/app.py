@@ -134,6 +134,7 @@ def routes_of(
         projects,
         service_routes(use, limits, with_docs=with_docs, readiness=readiness or Readiness()),
         *([open_metrics(metrics, limits)] if metrics_for == "open" else []),
+        *([admin_metrics(metrics, limits, guard)] if metrics_for == "admin" else []),
     ]
     signed_in = [
         *([registration_routes(use, limits)] if with_registration else []),
@@ -147,7 +148,6 @@ def routes_of(
         signed_in_survey(use, limits, guard),
         signed_in_responses(use, limits, guard),
         audit_routes(use, limits, guard),
-        *([admin_metrics(metrics, limits, guard)] if metrics_for == "admin" else []),
     ]
     routes = Routes(public=_flat(public), signed_in=_flat(signed_in), last=project.routes, pages=[])
     if with_docs:

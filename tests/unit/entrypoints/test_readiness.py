@@ -3,8 +3,9 @@
 import httpx
 import pytest
 from dependency_injector import providers
+from structlog.testing import capture_logs
 
-from entrypoints.http.app import make_app
+from entrypoints.http.app import Application, make_app
 from entrypoints.runtime import Deployment
 from entrypoints.settings import Settings
 
@@ -20,6 +21,11 @@ async def test_who_leaves_is_not_ready_and_still_answers(address: str) -> None:
     container = NOWHERE.container(Settings())
     with container.check_health.override(providers.Object(all_is_well)):
         app = make_app(Settings(), container)
+    with capture_logs():
+        await leave_and_ask(app, address)
+
+
+async def leave_and_ask(app: Application, address: str) -> None:
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://x") as web:
         assert (await web.get(address)).json() == {"status": "healthy"}
         app.readiness.leave()
