@@ -787,6 +787,10 @@ class Hit:
 class Windows(Protocol):
     """Windows in time that move with it, in which hits are counted. Entered before the first hit, and left after the last."""
 
+    @property
+    def failures(self) -> int:
+        """How often, so far, what hits are counted in was found away: those who count together are then fewer for a while."""
+
     async def __aenter__(self) -> Self: ...
 
     async def __aexit__(self, *_: object) -> None: ...
@@ -802,7 +806,7 @@ class Database(Protocol):
     """The store as a whole."""
 
     async def check(self) -> None:
-        """Raises `Unavailable` when it does not answer."""
+        """Raises `Unavailable` when it does not answer, or has another schema than this program, older or newer."""
 
 
 class UnitOfWork(Protocol):

@@ -33,6 +33,7 @@ class Action(StrEnum):
     PASSWORD_CHANGE = "password.change"  # noqa: S105 - the name of an action
     DOCS_READ = "docs.read"
     AUDIT_READ = "audit.read"
+    METRICS_READ = "metrics.read"
     USER_LIST = "user.list"
     USER_CREATE = "user.create"
     USER_UPDATE = "user.update"
@@ -86,6 +87,7 @@ PERMISSIONS: Mapping[Action, Permission] = {
     Action.PASSWORD_CHANGE: _IN_PERSON,
     Action.DOCS_READ: _from(Role.ADMIN),
     Action.AUDIT_READ: _from(Role.ADMIN),
+    Action.METRICS_READ: _from(Role.ADMIN),
     Action.USER_LIST: _from(Role.ADMIN),
     Action.USER_CREATE: _from(Role.ADMIN),
     Action.USER_UPDATE: _from(Role.ADMIN),

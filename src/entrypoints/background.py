@@ -6,9 +6,12 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from random import uniform
 
+from opentelemetry.trace import get_tracer
+
 from entrypoints.logs import logger
 
 BACK_OFF_SECONDS = 30.0
+_TRACER = get_tracer("complex_stories")  # traces nothing unless the application sets tracing up
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,7 +48,8 @@ async def _repeat(chore: Chore) -> None:
     failures = 0
     while True:
         try:
-            more = await chore.run()
+            with _TRACER.start_as_current_span(chore.name):
+                more = await chore.run()
             failures = 0
         except Exception as error:  # noqa: BLE001 - whatever it is, the log gets the trace and the chore goes on
             failures += 1

@@ -41,8 +41,8 @@ from entrypoints.http.docs import admin_document, public_document
 from entrypoints.http.rate_limit import Limits
 from entrypoints.http.server import BACKLOG, config_of
 from entrypoints.importing import Bar, kind_of, show_counts, show_faults, table_of
-from entrypoints.runtime import FIRST_ADMIN, Deployment, Prepared, deployed, prepare
-from entrypoints.settings import RATES, SettingsError, load
+from entrypoints.runtime import FIRST_ADMIN, Deployment, Prepared, deployed, prepare, shared_metrics
+from entrypoints.settings import RATES, SettingsError, load, traces_wanted
 from entrypoints.story import story_from
 
 FAILED, BAD_USE, BAD_SCHEMA = 1, 2, 3
@@ -66,6 +66,7 @@ def serve(
         signal.signal(number, _leave)
     with _one_line_errors():
         settings = load()
+        traces_wanted()
         if workers > 1 and settings.rate_limits is not None and settings.redis_url is None:
             raise SettingsError("More than one worker needs REDIS_URL, where limits are counted for all of them, or RATE_LIMITS=off.")
         logs.configure(settings.log_format)
@@ -79,7 +80,8 @@ def serve(
             else:
                 deployment.export()
                 config = config_of("entrypoints.cli:worker_app", workers=workers, factory=True)
-                Multiprocess(config, sockets=[listener]).run()
+                with shared_metrics():
+                    Multiprocess(config, sockets=[listener]).run()
 
 
 def _leave(_number: int, _frame: FrameType | None) -> NoReturn:
@@ -403,7 +405,9 @@ def openapi(admin: Annotated[bool, typer.Option("--admin", help="The document of
     with _one_line_errors():
         settings = load()
     with_registration = settings.registration == "open"
-    routes = routes_of(nowhere.container(settings), Limits(RATES), with_docs=False, with_registration=with_registration)
+    routes = routes_of(
+        nowhere.container(settings), Limits(RATES), with_docs=False, with_registration=with_registration, metrics_for=settings.metrics
+    )
     document = admin_document(routes.signed_in) if admin else public_document([*routes.public, *routes.last])
     typer.echo(json.dumps(document, indent=2))
 

@@ -16,6 +16,7 @@ from adapters.postgres.database import Pool
 from adapters.postgres.embedded import EmbeddedPostgres, EmbeddedPostgresError
 from adapters.postgres.export import PostgresExports
 from adapters.postgres.file import PostgresFiles
+from adapters.postgres.health import PostgresDatabase
 from adapters.postgres.project import PostgresProjects
 from adapters.postgres.resource import PostgresResourceReader, PostgresResources
 from adapters.postgres.resource_table import PostgresResourceTables
@@ -25,6 +26,7 @@ from adapters.postgres.schema import SchemaError, migrate, pending
 from adapters.postgres.session import PostgresSessions, PostgresSignInFailures
 from adapters.postgres.snapshots import Snapshots
 from adapters.postgres.survey import PostgresSurveys
+from adapters.postgres.tracing import trace_statements
 from adapters.postgres.unit_of_work import PostgresUnitOfWork
 from adapters.postgres.user import PostgresUsers
 from adapters.security.common_passwords import CommonPasswordList
@@ -42,6 +44,7 @@ from application import (
     api_key,
     audit,
     file,
+    health,
     idempotency,
     project,
     resource,
@@ -60,7 +63,7 @@ from application.export.resources import ExportResources
 from application.ports import FileStore, Windows
 from entrypoints.request_id import REQUEST_ID
 
-__all__ = ["Container", "EmbeddedPostgres", "EmbeddedPostgresError", "SchemaError", "check_redis", "migrate", "pending"]
+__all__ = ["Container", "EmbeddedPostgres", "EmbeddedPostgresError", "SchemaError", "check_redis", "migrate", "pending", "trace_statements"]
 
 CONNECTIONS = 32
 
@@ -90,7 +93,6 @@ class Container(containers.DeclarativeContainer):
     clock = providers.Singleton(SystemClock)
     random = providers.Singleton(SystemRandom)
     shared = providers.Singleton(SharedInProcess)
-    file_store = providers.Singleton(file_store, config.storage_url)
     hasher = providers.Singleton(PasslibHasher)
     common_passwords = providers.Singleton(CommonPasswordList)
     respondents = providers.Singleton(HmacRespondents, config.pepper)
@@ -100,6 +102,12 @@ class Container(containers.DeclarativeContainer):
     )
 
     windows = providers.Singleton(windows_of, config.redis_url, key=config.counting_key)
+
+    file_store = providers.Singleton(file_store, config.storage_url)
+    database = providers.Singleton(PostgresDatabase, pool)
+    check_health = providers.Singleton(
+        health.CheckHealth, checks=providers.List(database.provided.check, file_store.provided.check), shared=shared
+    )
 
     users = providers.Singleton(PostgresUsers, pool)
     sessions = providers.Singleton(PostgresSessions, pool)

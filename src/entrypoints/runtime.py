@@ -7,11 +7,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.resources import files
+from tempfile import TemporaryDirectory
 
 from domain.user import UsernameTaken
 from entrypoints.container import Container, EmbeddedPostgres, migrate
 from entrypoints.data_folder import DataFolder
-from entrypoints.settings import PREFIX, Settings
+from entrypoints.settings import METRICS_FOLDER, PREFIX, Settings
 from entrypoints.story import story_from
 
 FIRST_ADMIN = "admin"
@@ -77,6 +78,14 @@ def deployed(settings: Settings, *, beside: bool = False) -> Iterator[Deployment
     finally:
         if folder.is_held:
             embedded.stop()
+
+
+@contextmanager
+def shared_metrics() -> Iterator[None]:
+    """A folder for the metrics of all the worker processes that are started while this lasts."""
+    with TemporaryDirectory(prefix="complex-stories-metrics-") as folder:
+        os.environ[METRICS_FOLDER] = folder
+        yield
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,6 +1,7 @@
 """Everything that can be set, read from the environment here and nowhere else."""
 
 import ipaddress
+import os
 import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -10,6 +11,7 @@ from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 PREFIX = "COMPLEX_STORIES_"
+METRICS_FOLDER = "PROMETHEUS_MULTIPROC_DIR"  # the name that prometheus_client knows
 SECRET_MIN_BYTES = 32
 RATES = {
     "public-read": "600/minute",
@@ -29,6 +31,7 @@ _ORIGIN = re.compile(
 _DATABASE_NUMBER = re.compile(r"(?:/[0-9]{0,4})?")
 _FOLDER = re.compile(r"file:///[^?#]+")
 _BUCKET = re.compile(r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](?:/[A-Za-z0-9!_.*'()/-]*)?")
+_WEB_ADDRESS = re.compile(r"https?://[^\s/]+")
 _DEFAULT_PORTS = {"http": "80", "https": "443"}
 _UNITS = {"s": "second", "second": "second", "min": "minute", "minute": "minute", "h": "hour", "hour": "hour", "day": "day"}
 
@@ -77,6 +80,9 @@ class Settings(BaseSettings):
         1024**3, ge=1024, le=1024**4, description="how large a table to import may be, and what a compressed one unfolds to"
     )
     docs: Literal["on", "off"] = Field("on", description="whether `/docs` and the OpenAPI documents are served")
+    metrics: Literal["admin", "open", "off"] = Field(
+        "admin", description="who may read `/metrics`: `admin` (admins and their API keys), `open` (anybody) or `off` (nothing is counted)"
+    )
     log_format: Literal["console", "json"] = Field("console", description="how log lines are written")
 
     @field_validator("database_url")
@@ -191,6 +197,38 @@ def _rate(part: str) -> tuple[str, str]:
     if name not in RATES or unit not in _UNITS or not amount.isascii() or not amount.isdigit() or int(amount) < 1:
         raise ValueError(f"must be on, off, or rates such as login=5/min for any of {', '.join(RATES)}")
     return name, f"{int(amount)}/{_UNITS[unit]}"
+
+
+def metrics_folder() -> Path | None:
+    """Where all workers keep their metrics; None in a process that serves alone."""
+    folder = os.environ.get(METRICS_FOLDER)
+    return Path(folder) if folder else None
+
+
+def is_service_named() -> bool:
+    """Whether the standard OpenTelemetry variables give the service a name."""
+    return "OTEL_SERVICE_NAME" in os.environ or "service.name=" in os.environ.get("OTEL_RESOURCE_ATTRIBUTES", "")
+
+
+def traces_wanted() -> bool:
+    """Whether the standard OpenTelemetry variables ask for traces. Raises `SettingsError` for what they cannot have here."""
+    exporter = os.environ.get("OTEL_TRACES_EXPORTER") or "otlp"
+    name, address = _first_set("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")
+    if os.environ.get("OTEL_SDK_DISABLED", "").strip().lower() == "true" or exporter == "none" or not address:
+        return False
+    if exporter != "otlp":
+        raise SettingsError("OTEL_TRACES_EXPORTER must be otlp or none.")
+    if not _WEB_ADDRESS.match(address):
+        raise SettingsError(f"{name} must be an address such as http://collector:4318.")
+    name, protocol = _first_set("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL")
+    if protocol and protocol != "http/protobuf":
+        raise SettingsError(f"{name} must be http/protobuf, which collectors take at port 4318.")
+    return True
+
+
+def _first_set(*names: str) -> tuple[str, str]:
+    """The first of these variables that says something, and what."""
+    return next(((name, value) for name in names if (value := os.environ.get(name, "").strip())), (names[-1], ""))
 
 
 def load() -> Settings:

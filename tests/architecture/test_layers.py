@@ -17,6 +17,7 @@ BROKEN = {
     "sql": ("entrypoints/doctor.py", "import asyncpg"),
     "redis": ("entrypoints/doctor.py", "import redis.asyncio"),
     "storage": ("entrypoints/doctor.py", "import obstore"),
+    "metrics": ("adapters/system.py", "import prometheus_client"),
     "adapters": ("adapters/security/respondents.py", "from adapters.system import SystemRandom"),
 }
 

@@ -22,6 +22,7 @@ from entrypoints.settings import RATES, Settings
 NOWHERE = Deployment(database_url="postgresql+asyncpg://nowhere", secret_keys=("0" * 32,), pepper="0" * 32)
 LIMITS = Limits(RATES)
 PAGES = {"/openapi.json", "/admin/openapi.json", "/docs", "/admin/docs", "/docs/{name}"}
+METRICS = "/metrics"  # for admins, unless it is open to all
 WITHOUT_SIGN_IN = {"/auth/register", "/auth/login", "/auth/refresh", "/auth/logout", "/auth/set-password"}
 BY_PASSWORD = {"/auth/change-password"}  # guessing a password with a stolen token is limited like guessing it without
 TAKE_A_KEY = {
@@ -87,7 +88,7 @@ by_name = pytest.mark.parametrize("route", ROUTES, ids=lambda route: f"{'+'.join
 def test_a_route_has_a_rate_limit(route: Route) -> None:
     declared = policies(route)
     if not declared:
-        assert route.path.startswith("/health")
+        assert route.path.startswith("/health") or route.path == METRICS
 
 
 @by_name
@@ -95,6 +96,8 @@ def test_a_route_is_limited_by_the_class_that_its_callers_are_of(route: Route) -
     ways = {policy.by for policy in policies(route)}
     if template(route) in BY_PASSWORD:
         assert {policy.name for policy in policies(route)} == {"login"}
+    elif route.path == METRICS:
+        assert ways == set()
     elif guards(route) or holds_token(route):
         assert ways == {user}
     else:
@@ -128,6 +131,15 @@ def test_a_route_is_the_first_to_match_its_own_address(route: Route) -> None:
         assert first is route, f"{first.path} hides {route.path}"
 
 
+@pytest.mark.parametrize(("metrics_for", "is_there"), [("admin", True), ("open", True), ("off", False)])
+def test_the_metrics_stand_in_the_public_document_unless_they_are_off(metrics_for: Any, is_there: bool) -> None:  # noqa: FBT001
+    found = routes_of(NOWHERE.container(Settings()), LIMITS, metrics_for=metrics_for)
+    public = public_document([*found.public, *found.last])
+    assert ((METRICS, "GET") in operations(public)) is is_there
+    assert any(route.path == METRICS for route in found.in_order if isinstance(route, Route)) is is_there
+    assert ("security" in public["paths"].get(METRICS, {}).get("get", {})) is (metrics_for == "admin")
+
+
 def test_no_project_can_hide_an_address_of_our_own() -> None:
     paths = [route.path.strip("/").split("/") for route in ROUTES]
     firsts = {steps[0] for steps in paths}
@@ -142,7 +154,7 @@ def test_a_route_of_the_team_needs_one_action(route: Route) -> None:
     path = template(route)
     if path in WITHOUT_SIGN_IN or path in PAGES - {"/admin/openapi.json"}:
         assert guards(route) == []
-    elif path.startswith(("/admin/", "/auth/")):
+    elif path.startswith(("/admin/", "/auth/")) or path == METRICS:
         (guard,) = guards(route)
         assert guard.action in PERMISSIONS
     else:

@@ -1,11 +1,15 @@
 """Units of work and the store as a whole: the sentences of `UnitOfWork` and `Database`."""
 
 import asyncio
+from collections.abc import AsyncIterator
 from uuid import UUID
 
+import asyncpg
 import pytest
 
 from adapters.postgres.database import Pool
+from adapters.postgres.health import PostgresDatabase
+from adapters.postgres.schema import migrate
 from application.ports import Database
 from domain.errors import NotFound, Unavailable
 from domain.project import SlugTaken, new_project
@@ -115,6 +119,10 @@ class DatabaseContract:
     async def test_a_store_that_is_there_is_well(self, database: Database) -> None:
         await database.check()
 
+    async def test_a_store_with_another_schema_is_unavailable(self, unfit: Database) -> None:
+        with pytest.raises(Unavailable):
+            await unfit.check()
+
     async def test_a_store_that_is_away_is_unavailable(self, away: Database) -> None:
         with pytest.raises(Unavailable):
             await away.check()
@@ -131,11 +139,27 @@ class TestFakeDatabase(DatabaseContract):
         database.away = True
         return database
 
+    @pytest.fixture
+    async def unfit(self) -> Database:
+        database = FakeDatabase()
+        database.unfit = True
+        return database
+
 
 class TestPostgresDatabase(DatabaseContract):
     @pytest.fixture
     async def database(self, pool: Pool) -> Database:
-        return pool
+        return PostgresDatabase(pool)
+
+    @pytest.fixture(params=["none", "older", "newer"])
+    async def unfit(self, request: pytest.FixtureRequest, empty_database: str) -> AsyncIterator[Database]:
+        if request.param != "none":
+            await migrate(empty_database, to="head" if request.param == "newer" else "0001")
+        async with Pool(empty_database, size=1) as pool:
+            if request.param == "newer":
+                async with pool.connections.acquire() as connection:
+                    await connection.execute("UPDATE alembic_version SET version_num = '9999'")
+            yield PostgresDatabase(pool)
 
     @pytest.fixture
     async def away(self, database_url: str) -> Database:
@@ -143,4 +167,15 @@ class TestPostgresDatabase(DatabaseContract):
             connections = pool.connections
         stopped = Pool(database_url, size=1)
         stopped._pool = connections  # a pool whose connections were all cut
-        return stopped
+        return PostgresDatabase(stopped)
+
+    async def test_what_the_database_failed_in_is_counted_and_what_it_refused_is_not(self, pool: Pool, away: Database) -> None:
+        assert isinstance(away, PostgresDatabase)
+        for _ in range(3):
+            with pytest.raises(Unavailable):
+                await away.check()
+        assert away._pool.failures == 3
+        before = pool.failures
+        with pytest.raises(asyncpg.IntegrityConstraintViolationError), pool.domain_errors():
+            raise asyncpg.CheckViolationError("no")
+        assert pool.failures == before

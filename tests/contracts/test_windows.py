@@ -31,6 +31,10 @@ class WindowsContract:
         assert [hit.remaining for hit in hits] == [2, 1, 0, 0, 0]
         assert all(0 < hit.reset_after <= 60 for hit in hits)
 
+    async def test_what_is_there_has_not_failed(self, windows: Windows) -> None:
+        await windows.hit(("a",), THREE)
+        assert windows.failures == 0
+
     async def test_keys_are_told_apart(self, windows: Windows) -> None:
         once = Limit(amount=1, seconds=60)
         keys = [("a", "b", "c"), ("a", "b"), ("ab", "c"), ("a", "b", "d"), ("\u00e9",), ("a", "b", "")]

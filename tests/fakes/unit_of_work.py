@@ -68,11 +68,12 @@ class FakeUnitOfWork(UnitOfWork):
 
 
 class FakeDatabase(Database):
-    """A store that is there, until it is taken `away`."""
+    """A store that is there, until it is taken `away`, with the schema that it must have, unless it is `unfit`."""
 
     def __init__(self) -> None:
         self.away = False
+        self.unfit = False
 
     async def check(self) -> None:
-        if self.away:
+        if self.away or self.unfit:
             raise Unavailable

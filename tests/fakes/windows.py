@@ -13,6 +13,10 @@ class FakeWindows(Windows):
         self.now = 1000.0
         self._times: defaultdict[tuple[str, ...], list[float]] = defaultdict(list)
 
+    @property
+    def failures(self) -> int:
+        return 0
+
     async def __aenter__(self) -> Self:
         return self
 

@@ -26,6 +26,11 @@ class MemoryWindows(Windows):
         self._now = now
         self._windows: OrderedDict[tuple[str, ...], _Window] = OrderedDict()
 
+    @property
+    def failures(self) -> int:
+        """None: memory is always there."""
+        return 0
+
     async def __aenter__(self) -> Self:
         return self
 

@@ -60,6 +60,7 @@ class RedisWindows(Windows):
         self._local = MemoryWindows()
         self._waiting: list[_Asked] = []
         self._is_away = True
+        self._failures = 0
         self._asking: asyncio.Task[None] | None = None
         self._probing: asyncio.Task[None] | None = None
 
@@ -81,6 +82,10 @@ class RedisWindows(Windows):
         for asked in self._waiting:  # a task that is cancelled before its first step does nothing, its `finally` included
             _tell(asked, None)
         await self._link.close()
+
+    @property
+    def failures(self) -> int:
+        return self._failures
 
     @property
     def is_shared(self) -> bool:
@@ -126,6 +131,7 @@ class RedisWindows(Windows):
 
     def _fall_back(self, error: Exception) -> None:
         self._is_away = True
+        self._failures += 1
         logger.warning("rate limits are counted by each worker alone: redis is away", cause=_cause(error))
         self._probing = asyncio.get_running_loop().create_task(self._probe())
 

@@ -7,7 +7,7 @@ import asyncio
 import json
 import re
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import AbstractContextManager, asynccontextmanager, suppress
 from types import TracebackType
 from typing import Any, Protocol, Self
 
@@ -16,7 +16,6 @@ from sqlalchemy import BindParameter, ClauseElement, Table, bindparam, make_url
 from sqlalchemy.dialects.postgresql import asyncpg as asyncpg_dialect
 
 from adapters.postgres.integrity import domain_errors
-from application.ports import Database
 
 _DIALECT = asyncpg_dialect.dialect()  # type: ignore[no-untyped-call]
 
@@ -65,7 +64,7 @@ class Executor(Protocol):
         return row
 
 
-class Pool(Executor, Database):
+class Pool(Executor):
     """Connections to one database; each statement commits by itself."""
 
     def __init__(self, url: str, *, size: int) -> None:
@@ -73,9 +72,25 @@ class Pool(Executor, Database):
         self._dsn = make_url(url).set(drivername="postgresql").render_as_string(hide_password=False)
         self._size = size
         self._pool: asyncpg.Pool[asyncpg.Record] | None = None
+        self.failures = 0  # how often the database could not do what it was asked to, so far
+
+    @property
+    def size(self) -> int:
+        """How many connections there may be."""
+        return self._size
+
+    @property
+    def idle(self) -> int:
+        """How many open connections wait for work."""
+        return self._pool.get_idle_size() if self._pool else 0
+
+    @property
+    def used(self) -> int:
+        """How many connections are at work."""
+        return self._pool.get_size() - self._pool.get_idle_size() if self._pool else 0
 
     async def __aenter__(self) -> Self:
-        with domain_errors():
+        with self.domain_errors():
             self._pool = await asyncpg.create_pool(
                 self._dsn,
                 min_size=1,
@@ -104,20 +119,22 @@ class Pool(Executor, Database):
         return self._pool
 
     async def rows(self, statement: Statement, **given: Any) -> list[asyncpg.Record]:
-        with domain_errors():
+        with self.domain_errors():
             async with self.connections.acquire(timeout=ACQUIRE_SECONDS) as connection:
                 found: list[asyncpg.Record] = await connection.fetch(statement.sql, *statement.arguments(given))
                 return found
 
     async def row(self, statement: Statement, **given: Any) -> asyncpg.Record | None:
-        with domain_errors():
+        with self.domain_errors():
             async with self.connections.acquire(timeout=ACQUIRE_SECONDS) as connection:
                 return await connection.fetchrow(statement.sql, *statement.arguments(given))
 
-    async def check(self) -> None:
-        with domain_errors():
-            async with self.connections.acquire(timeout=ACQUIRE_SECONDS) as connection:
-                await connection.execute("SELECT 1", timeout=ACQUIRE_SECONDS)
+    def domain_errors(self) -> AbstractContextManager[None]:
+        """As `domain_errors`; what means that the database failed is counted."""
+        return domain_errors(self._note_failure)
+
+    def _note_failure(self) -> None:
+        self.failures += 1
 
 
 class Transaction(Executor):
@@ -135,7 +152,7 @@ class Transaction(Executor):
 
     async def __aenter__(self) -> Self:
         pool = self._pool.connections
-        with domain_errors():
+        with self._pool.domain_errors():
             self._connection = await pool.acquire(timeout=ACQUIRE_SECONDS)
             try:
                 self._transaction = self._connection.transaction(**self._options)
@@ -148,23 +165,23 @@ class Transaction(Executor):
     async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
         try:
             if self._transaction is not None and not self._connection.is_closed():
-                with domain_errors():
+                with self._pool.domain_errors():
                     await self._transaction.rollback()
         finally:
             await self._pool.connections.release(self._connection)
 
     async def commit(self) -> None:
-        with domain_errors():
+        with self._pool.domain_errors():
             await self._transaction.commit()
         self._transaction = None
 
     async def rows(self, statement: Statement, **given: Any) -> list[asyncpg.Record]:
-        with domain_errors():
+        with self._pool.domain_errors():
             found: list[asyncpg.Record] = await self._connection.fetch(statement.sql, *statement.arguments(given), timeout=self._patience)
             return found
 
     async def row(self, statement: Statement, **given: Any) -> asyncpg.Record | None:
-        with domain_errors():
+        with self._pool.domain_errors():
             found: asyncpg.Record | None = await self._connection.fetchrow(
                 statement.sql, *statement.arguments(given), timeout=self._patience
             )
@@ -174,7 +191,7 @@ class Transaction(Executor):
         """From here on statements may take so long, and use so much memory each, until the transaction ends."""
         self._patience = seconds
         milliseconds = int(seconds * 1000)
-        with domain_errors():
+        with self._pool.domain_errors():
             await self._connection.execute(
                 f"SET LOCAL statement_timeout = {milliseconds}; SET LOCAL idle_in_transaction_session_timeout = {milliseconds};"
                 f"SET LOCAL work_mem = '{memory}'; SET LOCAL maintenance_work_mem = '{memory}'; "
@@ -183,7 +200,7 @@ class Transaction(Executor):
 
     async def fill(self, source: AsyncIterator[bytes], *, table: str, columns: Sequence[str]) -> None:
         """Fill a table from lines in the text format of COPY."""
-        with domain_errors():
+        with self._pool.domain_errors():
             await self._connection.copy_to_table(table, source=source, columns=columns, timeout=self._patience)
 
     @asynccontextmanager
@@ -194,7 +211,7 @@ class Transaction(Executor):
 
     async def batches(self, statement: Statement, *, size: int, **given: Any) -> AsyncIterator[list[asyncpg.Record]]:
         """The rows of a statement by a cursor, so many at a time."""
-        with domain_errors():
+        with self._pool.domain_errors():
             cursor = await self._connection.cursor(statement.sql, *statement.arguments(given))
             while rows := await cursor.fetch(size):
                 yield rows
@@ -204,7 +221,7 @@ class Transaction(Executor):
 
         The server goes on only as pieces are taken. Leaving early closes the connection, which ends its work at once.
         """
-        with domain_errors():
+        with self._pool.domain_errors():
             await self._connection.execute("SET LOCAL statement_timeout = 0; SET LOCAL jit = off")
         pieces: asyncio.Queue[bytes | None] = asyncio.Queue()
         room = asyncio.Semaphore(1)
@@ -240,7 +257,7 @@ class Transaction(Executor):
                 held.clear()
                 await put(piece)
 
-        with domain_errors():
+        with self._pool.domain_errors():
             await self._connection.copy_from_query(
                 statement.sql,
                 *statement.arguments(given),

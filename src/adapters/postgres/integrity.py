@@ -1,6 +1,6 @@
 """What a constraint's name means in the domain, and what a failing server does."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import asyncpg
@@ -33,8 +33,11 @@ _AWAY = (
 
 
 @contextmanager
-def domain_errors() -> Iterator[None]:
-    """Raise what the database says as the domain's own errors: a broken constraint by its name, absence as `Unavailable`."""
+def domain_errors(note_failure: Callable[[], None] = lambda: None) -> Iterator[None]:
+    """Raise what the database says as the domain's own errors: a broken constraint by its name, absence as `Unavailable`.
+
+    `note_failure` is told of absence.
+    """
     try:
         yield
     except asyncpg.IntegrityConstraintViolationError as error:
@@ -45,4 +48,5 @@ def domain_errors() -> Iterator[None]:
     except asyncpg.DiskFullError as error:
         raise Full from error
     except _AWAY as error:
+        note_failure()
         raise Unavailable from error

@@ -15,6 +15,7 @@ from sqlalchemy.pool import NullPool
 from adapters.postgres.integrity import domain_errors
 
 MINIMUM_SERVER = 150000
+_MIGRATIONS = Path(__file__).parent / "migrations"
 _LOCK = 0x436F6D70  # any constant: two starters migrate one after the other
 
 
@@ -40,6 +41,11 @@ async def pending(url: str) -> list[str]:
 
     await _on(url, compare)
     return found
+
+
+def head() -> str | None:
+    """The revision that this program was written for."""
+    return ScriptDirectory(str(_MIGRATIONS)).get_current_head()
 
 
 async def unmigrate(url: str, *, to: str = "base") -> None:
@@ -70,7 +76,7 @@ def _present(connection: Connection) -> tuple[str, ...]:
 
 def _config(connection: Connection) -> Config:
     config = Config()
-    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    config.set_main_option("script_location", str(_MIGRATIONS))
     config.attributes["connection"] = connection
     return config
 

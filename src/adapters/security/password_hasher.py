@@ -29,6 +29,11 @@ class PasslibHasher(PasswordHasher):
         self._waiting = 0
         self._stand_in: str | None = None
 
+    @property
+    def waiting(self) -> int:
+        """How many passwords are being hashed or wait for it."""
+        return self._waiting
+
     async def hash(self, password: str) -> str:
         return await self._in_thread(lambda: self._context.hash(normal_password(password)))
 

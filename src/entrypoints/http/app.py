@@ -4,15 +4,16 @@ import json
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
 
 from fastapi import APIRouter, FastAPI
 from starlette.routing import BaseRoute
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from domain.access import Action
 from entrypoints.background import Chore, doing
 from entrypoints.chores import chores_of
-from entrypoints.container import Container
+from entrypoints.container import Container, trace_statements
 from entrypoints.http.api_key import api_key_routes
 from entrypoints.http.audit import audit_routes
 from entrypoints.http.cross_origin import CrossOrigin
@@ -20,6 +21,7 @@ from entrypoints.http.docs import admin_document, docs_routes, public_document
 from entrypoints.http.edge import Edge, methods_by_path
 from entrypoints.http.export import public_exports, signed_in_exports
 from entrypoints.http.file import public_files, signed_in_files
+from entrypoints.http.metrics import admin_metrics, open_metrics
 from entrypoints.http.network import Networks
 from entrypoints.http.project import public_projects, signed_in_projects
 from entrypoints.http.rate_limit import Limits
@@ -34,7 +36,12 @@ from entrypoints.http.survey import public_survey, signed_in_survey
 from entrypoints.http.user import account_routes, admin_user_routes
 from entrypoints.http.user_import import user_import_routes
 from entrypoints.logs import AccessLog
-from entrypoints.settings import MAX_UPLOAD_BYTES, RATES, Settings
+from entrypoints.metrics import Metrics, Readings
+from entrypoints.readiness import Readiness
+from entrypoints.settings import MAX_UPLOAD_BYTES, RATES, Settings, metrics_folder, traces_wanted
+
+if TYPE_CHECKING:
+    from entrypoints.http.tracing import Tracing
 
 
 class Application(FastAPI):
@@ -48,25 +55,42 @@ class Application(FastAPI):
         access_log: AccessLog,
         cross_origin: CrossOrigin | None,
         use: Container,
+        readiness: Readiness,
+        metrics: Metrics | None = None,
+        tracing: "Tracing | None" = None,
         chores: Sequence[Chore] = (),
     ) -> None:
+        self.readiness = readiness
+
         @asynccontextmanager
         async def lifespan(_: FastAPI) -> AsyncIterator[None]:
             async with use.pool(), use.windows(), doing(chores):
                 yield
             access_log.close()
+            if tracing is not None:
+                await tracing.close()
 
         super().__init__(
-            title=NAME, version=VERSION, openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False, lifespan=lifespan
+            title=NAME,
+            version=VERSION,
+            openapi_url=None,
+            docs_url=None,
+            redoc_url=None,
+            redirect_slashes=False,
+            lifespan=lifespan,
+            telemetry={"tracing": False, "metrics": False, "logs": False, "auto_configure": False},  # ours tell less, see tracing.py
         )
         self.router.routes.extend(router.routes)
-        self._edge = Edge(
+        edge = Edge(
             self.router,
             networks=networks,
             access_log=access_log,
             methods_of=methods_by_path(self.router.routes),
             cross_origin=cross_origin,
+            metrics=metrics,
+            tracing=tracing,
         )
+        self._edge: ASGIApp = edge if tracing is None else tracing.around(edge)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         scope["app"] = self
@@ -89,9 +113,18 @@ class Routes:
 
 
 def routes_of(
-    use: Container, limits: Limits, *, with_docs: bool = True, with_registration: bool = True, max_upload_bytes: int = MAX_UPLOAD_BYTES
+    use: Container,
+    limits: Limits,
+    *,
+    with_docs: bool = True,
+    with_registration: bool = True,
+    metrics_for: Literal["admin", "open", "off"] = "admin",
+    metrics: Metrics | None = None,
+    readiness: Readiness | None = None,
+    max_upload_bytes: int = MAX_UPLOAD_BYTES,
 ) -> Routes:
     """Every route, over the use cases of a container."""
+    metrics = metrics or Metrics()
     max_import_bytes: int = use.config.max_import_bytes()
     credentials = Credentials(use)
 
@@ -107,7 +140,9 @@ def routes_of(
         public_results(use, limits),
         public_files(use, limits),
         projects,
-        service_routes(use, limits, with_docs=with_docs),
+        service_routes(use, limits, with_docs=with_docs, readiness=readiness or Readiness()),
+        *([open_metrics(metrics, limits)] if metrics_for == "open" else []),
+        *([admin_metrics(metrics, limits, guard)] if metrics_for == "admin" else []),
     ]
     signed_in = [
         *([registration_routes(use, limits)] if with_registration else []),
@@ -138,8 +173,23 @@ def routes_of(
     return routes
 
 
+def readings_of(use: Container) -> Readings:
+    """Where the metrics read what they do not count themselves, over the adapters of a container."""
+    pool = use.pool()
+    return Readings(
+        connections={"used": lambda: pool.used, "idle": lambda: pool.idle},
+        connections_max=lambda: pool.size,
+        hashing=lambda: use.hasher().waiting,
+        failures={"database": lambda: pool.failures, "limits": lambda: use.windows().failures},
+    )
+
+
 def make_app(settings: Settings, use: Container) -> Application:
-    """The application for these settings."""
+    """The application for these settings. Raises `SettingsError`."""
+    tracing = _tracing() if traces_wanted() else None
+    folder = metrics_folder()
+    metrics = Metrics(readings_of(use), folder=folder) if settings.metrics != "off" else None
+    readiness = Readiness()
     windows = use.windows() if settings.rate_limits is not None else None
     limits = Limits(settings.rate_limits or RATES, windows=windows, key=use.config.counting_key())
     routes = routes_of(
@@ -148,6 +198,9 @@ def make_app(settings: Settings, use: Container) -> Application:
         with_docs=settings.docs == "on",
         with_registration=settings.registration == "open",
         max_upload_bytes=settings.max_upload_bytes,
+        metrics_for=settings.metrics,
+        metrics=metrics,
+        readiness=readiness,
     )
     router = APIRouter()
     router.routes.extend(routes.in_order)
@@ -157,8 +210,22 @@ def make_app(settings: Settings, use: Container) -> Application:
         access_log=AccessLog(settings.log_format),
         cross_origin=CrossOrigin(settings.allowed_origins) if settings.allowed_origins else None,
         use=use,
-        chores=chores_of(use),
+        readiness=readiness,
+        metrics=metrics,
+        tracing=tracing,
+        chores=[*chores_of(use), *([_tell_other_workers(metrics)] if metrics and folder else [])],
     )
+
+
+def _tell_other_workers(metrics: Metrics) -> Chore:
+    return Chore(name="tell other workers the metrics", run=metrics.refresh_for_others, every=1.0)
+
+
+def _tracing() -> "Tracing":
+    from entrypoints.http.tracing import Tracing  # noqa: PLC0415 - costs a start time and memory, so only where it is asked for
+
+    trace_statements()
+    return Tracing()
 
 
 def _flat(routers: list[APIRouter]) -> list[BaseRoute]:

@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable, Iterable
 from random import getrandbits
 from time import perf_counter
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote_to_bytes
 
 from starlette.exceptions import HTTPException
@@ -17,7 +17,11 @@ from entrypoints.http.json_body import ClientLeft
 from entrypoints.http.network import Networks
 from entrypoints.http.problems import Malformed, MethodNotAllowed, UriTooLong, render
 from entrypoints.logs import AccessLog, logger
+from entrypoints.metrics import Metrics
 from entrypoints.request_id import REQUEST_ID
+
+if TYPE_CHECKING:
+    from entrypoints.http.tracing import Tracing
 
 TARGET_MAX = 8192
 CONTENT_SECURITY_POLICY = b"default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; sandbox"
@@ -27,7 +31,7 @@ ALWAYS = [(b"x-content-type-options", b"nosniff"), (b"referrer-policy", b"no-ref
 
 
 class Edge:
-    """Gives each request an id, its network and a line in the log; turns every error into a problem; answers HEAD as GET."""
+    """Gives each request an id, its network, and a place in metrics and log; turns every error into a problem; answers HEAD as GET."""
 
     def __init__(
         self,
@@ -37,8 +41,12 @@ class Edge:
         access_log: AccessLog,
         methods_of: Callable[[str], Iterable[str]],
         cross_origin: CrossOrigin | None = None,
+        metrics: Metrics | None = None,
+        tracing: "Tracing | None" = None,
     ) -> None:
         self._app = app
+        self._metrics = metrics
+        self._tracing = tracing
         self._cross_origin = cross_origin
         self._networks = networks
         self._access_log = access_log
@@ -57,6 +65,9 @@ class Edge:
         cross_origin = self._cross_origin
         answer = _Answer(scope, send, is_head=method == "HEAD", more=cross_origin.headers(scope) if cross_origin else [])
         REQUEST_ID.set(answer.request_id)
+        metrics = self._metrics
+        if metrics is not None:
+            metrics.in_flight += 1
         try:
             _check_target(scope)
             if cross_origin and cross_origin.is_preflight(scope):
@@ -68,9 +79,12 @@ class Edge:
         except Exception as error:  # noqa: BLE001 - whatever it is, the client gets a problem and the log the trace
             await self._refuse(self._meant(error, scope), answer)
         finally:
-            self._access_log.write(
-                scope, method=method, status=answer.status, request_id=answer.request_id, seconds=perf_counter() - started
-            )
+            seconds, status = perf_counter() - started, answer.status
+            if metrics is not None:
+                metrics.finish(scope, method=method, status=status, seconds=seconds)
+            if self._tracing is not None:
+                self._tracing.finish(scope, method=method, status=status, request_id=answer.request_id)
+            self._access_log.write(scope, method=method, status=status, request_id=answer.request_id, seconds=seconds)
 
     def _meant(self, error: Exception, scope: Scope) -> Exception:
         """What the router means by its own exceptions."""

@@ -1,5 +1,6 @@
 """Answers and responses of readers over HTTP."""
 
+from collections.abc import Awaitable
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends
@@ -98,7 +99,7 @@ def public_responses(use: Container, limits: Limits) -> APIRouter:
     )
     @limits.survey_write
     async def post_upsert(request: Request, project: str, body: AnswerBody) -> HttpResponse:
-        saved = await upsert(
+        saving = upsert(
             project=project,
             fingerprint=body.fingerprint,
             field=body.field,
@@ -106,6 +107,7 @@ def public_responses(use: Container, limits: Limits) -> APIRouter:
             seq=body.seq,
             token=request.headers.get(TOKEN_HEADER),
         )
+        saved = await _noted(request, saving)
         return Json(_saved_out(saved, body.fingerprint), status=_status(saved), headers=_PRIVATE)
 
     @router.post(
@@ -117,13 +119,14 @@ def public_responses(use: Container, limits: Limits) -> APIRouter:
     )
     @limits.survey_write
     async def post_answers(request: Request, project: str, body: AnswersBody) -> HttpResponse:
-        saved = await save(
+        saving = save(
             project=project,
             fingerprint=body.fingerprint,
             answers=body.answers,
             seq=body.seq,
             token=request.headers.get(TOKEN_HEADER),
         )
+        saved = await _noted(request, saving)
         return Json(_saved_together_out(saved, body.fingerprint), status=_status(saved), headers=_PRIVATE)
 
     @router.get(
@@ -207,6 +210,14 @@ def signed_in_responses(use: Container, limits: Limits, guard: Guard) -> APIRout
         return await table_file(request, content, kind=kind, filename=f"{project}-responses.{kind}")
 
     return router
+
+
+async def _noted(request: Request, saving: Awaitable[SavedAnswers]) -> SavedAnswers:
+    """A save whose outcome the edge counts; one that does not come to an end was refused, or failed, as its answer tells."""
+    request.scope["save"] = "refused"
+    saved = await saving
+    request.scope["save"] = saved.outcome.name.lower()
+    return saved
 
 
 def _status(saved: SavedAnswers) -> int:

@@ -14,6 +14,7 @@ HEADERS_SECONDS = 30.0
 STALLED_SECONDS = 60.0
 KEEP_ALIVE_SECONDS = 75
 GRACE_SECONDS = 20
+WORKER_SECONDS = 30  # for a worker to be there: uvicorn's 5 s, on a busy machine, end workers again and again while they start
 BACKLOG = 2048
 
 _REASONS = {400: b"Bad Request", 408: b"Request Timeout", 431: b"Request Header Fields Too Large"}
@@ -146,5 +147,6 @@ def config_of(app: Any, *, workers: int = 1, factory: bool = False) -> uvicorn.C
         proxy_headers=False,
         timeout_keep_alive=KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=GRACE_SECONDS,
+        timeout_worker_healthcheck=WORKER_SECONDS,
         backlog=BACKLOG,
     )

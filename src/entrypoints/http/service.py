@@ -8,12 +8,13 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
-from domain.errors import NotFound
+from domain.errors import NotFound, Unavailable
 from entrypoints.container import Container
 from entrypoints.http.problems import catalogue, problem_responses, status_of, title
 from entrypoints.http.rate_limit import Limits
 from entrypoints.http.reply import Json, Out
 from entrypoints.http.route import router_of
+from entrypoints.readiness import Readiness
 
 NAME = "Complex Stories API"
 VERSION = version("complex-stories")
@@ -40,8 +41,8 @@ _HEALTHY = Health(status="healthy")
 _NEVER_STORED = {"cache-control": "no-store"}
 
 
-def service_routes(use: Container, limits: Limits, *, with_docs: bool) -> APIRouter:
-    database, file_store = use.pool(), use.file_store()
+def service_routes(use: Container, limits: Limits, *, with_docs: bool, readiness: Readiness) -> APIRouter:
+    check_health = use.check_health()
     problems = catalogue()
     links = {"projects": "/projects", "health": "/health"}
     if with_docs:
@@ -60,15 +61,16 @@ def service_routes(use: Container, limits: Limits, *, with_docs: bool) -> APIRou
         """Whether the process answers; touches nothing else."""
         return Json(_HEALTHY, headers=_NEVER_STORED)
 
-    @router.get("/health/ready", response_model=Health)
+    @router.get("/health/ready", response_model=Health, responses=problem_responses(503))
     @limits.unlimited
     async def get_ready(request: Request) -> Response:
-        """Whether requests can be served: the database and the store of files answer."""
-        await database.check()
-        await file_store.check()
+        """Whether requests can be served: everything that they need is there, the database with the right schema, as of a second ago."""
+        if readiness.is_leaving:
+            raise Unavailable
+        await check_health()
         return Json(_HEALTHY, headers=_NEVER_STORED)
 
-    @router.get("/health", response_model=Health)
+    @router.get("/health", response_model=Health, responses=problem_responses(503))
     @limits.unlimited
     async def get_health(request: Request) -> Response:
         """The same as `/health/ready`."""
