@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test check audit bill format bench fuzz drill-survey drill-export lock clean
+.PHONY: help setup run test check audit bill format bench fuzz drill-survey drill-export drill-queue lock clean
 
 help: ## Show what can be made
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -55,6 +55,9 @@ drill-survey: $(STAMP) ## Kill the service 50 times under load; check every ackn
 
 drill-export: $(STAMP) ## 100 000 responses in four formats, compared cell by cell
 	$(BIN)/python -m tests.drills.export --responses 100000
+
+drill-queue: $(STAMP) ## 20 annotators draw from one queue of 2 000 resources; nobody is given anything twice
+	$(BIN)/python -m tests.drills.queue --annotators 20 --resources 2000
 
 lock: $(STAMP) ## Write the requirements anew from pyproject.toml (needs the package index)
 	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-header --no-annotate pyproject.toml -o requirements.txt

@@ -240,14 +240,15 @@ def test_a_label_fits_its_set(
 def test_a_bad_annotation_is_refused(admin: httpx.Client, annotator: httpx.Client, member: httpx.Client, project: str) -> None:
     declare(admin, project)
     resource = make_resource(admin, project)["id"]
-    for rest, at in [
+    refused: list[tuple[dict[str, Any], str]] = [
         ({"confidence": 0}, "/confidence"),
         ({"confidence": 6}, "/confidence"),
         ({"confidence": "3"}, "/confidence"),
         ({"note": "x" * 2001}, "/note"),
         ({"note": "\x00"}, ""),
         ({"annotator": "grace"}, ""),
-    ]:
+    ]
+    for rest, at in refused:
         assert pointers(say(annotator, project, resource, "a", **rest)) == {at}
     problem(say(member, project, resource, "a"), 403, "not-allowed")
     for missing in (
