@@ -233,6 +233,8 @@ class AnnotationReaderContract:
                 each for each in said if is_seen(each, blind=bool(blind), seen_by=viewer, own=(viewer or 0, each.resource_id) in places)
             ]
             assert await here.list(seen_by=viewer) == rule
+        await here.say(3, 2, "a", label_set=await stage.label_set("other", by=await stage.user("hopper", role=Role.ADMIN)))
+        assert len(await here.list(seen_by=here.people[3].id, label_set="topic")) == (0 if blind else len(said))
         mine = await here.list(seen_by=here.people[0].id)
         assert mine == (said[:2] if blind else said)
 

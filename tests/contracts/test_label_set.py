@@ -1,5 +1,6 @@
 """Label sets: the sentences of `LabelSets`."""
 
+import asyncio
 from dataclasses import replace
 from typing import Any
 
@@ -108,4 +109,7 @@ class TestFakeLabelSets(InMemory, LabelSetsContract):
 
 
 class TestPostgresLabelSets(InPostgres, LabelSetsContract):
-    pass
+    async def test_many_hold_a_label_set_at_the_same_time(self, stage: Stage) -> None:
+        made = await stage.label_set(by=await admin_of(stage))
+        async with stage.unit_of_work() as one, stage.unit_of_work() as other, asyncio.timeout(5):
+            assert await one.label_sets.hold("story", "topic") == await other.label_sets.hold("story", "topic") == made

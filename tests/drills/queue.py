@@ -170,9 +170,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         found = asyncio.run(_on_a_server(url, annotators=options.annotators, resources=options.resources, seed=options.seed))
     median, most = (quantiles([1000 * seconds for seconds in found.seconds], n=100)[place] for place in (49, 98))
     print(f"{options.annotators} annotators, {options.resources} resources, {COPIES} copies, {found.rounds} rounds of leases")
-    print(
-        f"{found.drawn} draws in {found.took:.1f} s; a draw: median {hundredths[49] * 1000:.1f} ms, 99 % within {hundredths[98] * 1000:.1f} ms"
-    )
+    print(f"{found.drawn} draws in {found.took:.1f} s; a draw: median {median:.1f} ms, 99 % within {most:.1f} ms")
     for fault in found.faults[:20]:
         print(fault)
     print("nobody was given anything twice, nothing was held by two" if not found.faults else f"{len(found.faults)} faults")
