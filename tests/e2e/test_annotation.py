@@ -18,6 +18,7 @@ from tests.e2e.client import (
     make_user,
     pointers,
     problem,
+    run,
     unique,
     walk,
 )
@@ -395,3 +396,20 @@ def test_annotations_leave_as_a_file(admin: httpx.Client, crowd: list[httpx.Clie
     assert admin.get(f"/admin/{other}/annotations/export?format=json").json()[0]["annotator"] not in pseudonyms
     entries = admin.get(f"/admin/audit?project={project}&action=annotation.export").json()
     assert {"field": "names", "from": None, "to": True} in [change for entry in entries for change in entry["changes"]]
+
+
+def test_a_story_declares_its_label_sets(service: Service, admin: httpx.Client) -> None:
+    slug = unique("labelled")
+    story = json.dumps({"slug": slug, "title": "Labelled", "label_sets": [TOPIC | {"name": "topic"}], "resources": [{"name": "One"}]})
+    settings = {"DATABASE_URL": url} if (url := service.database_url) else {}
+    applied = run("apply", "-", folder=service.folder, given=story, **settings)
+    assert (applied.returncode, "label set topic: created" in applied.stdout) == (0, True)
+    assert admin.get(f"/admin/{slug}/label-sets/topic").json()["choices"] == TOPIC["choices"]
+    again = json.loads(run("apply", "-", "--json", folder=service.folder, given=story, **settings).stdout)
+    assert again["label_sets"] == {"topic": "unchanged"}
+    (resource,) = admin.get(f"/{slug}/resources").json()
+    say(admin, slug, resource["id"], "b")
+    narrower = story.replace(', {"value": "b"}', "")
+    refused = run("apply", "-", folder=service.folder, given=narrower, **settings)
+    assert (refused.returncode, "narrowed" in refused.stdout, len(refused.stderr.splitlines())) == (1, True, 1)
+    assert run("apply", "-", "--accept-breaking", "topic", folder=service.folder, given=narrower, **settings).returncode == 0
