@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test check audit bill format bench fuzz drill-survey drill-export drill-queue lock clean
+.PHONY: $(shell sed -n 's/^\([a-z-]*\):.*\#\# .*/\1/p' $(MAKEFILE_LIST))
 
 help: ## Show what can be made
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -44,8 +44,17 @@ format: $(STAMP) ## Put the code into its format
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-bench: $(STAMP) ## Measure the hot paths against a bare program, in one interleaved run
-	$(BIN)/python -m benchmarks --check
+docs: $(STAMP) ## Write docs/permissions.md from the code
+	$(BIN)/python -m tests.walk.table
+
+bench: $(STAMP) ## Measure the hot paths against a bare program and the naive style, in one interleaved run
+	$(BIN)/python -m benchmarks --check --out docs/benchmarks
+
+bench-compare: $(STAMP) ## Compare two measurements: make bench-compare BEFORE=… AFTER=…
+	@$(BIN)/python -m benchmarks.compare $(BEFORE) $(AFTER)
+
+bench-growth: $(STAMP) ## Measure the hot paths by how much is stored, a second worker, memory and start
+	$(BIN)/python -m benchmarks.growth --out docs/benchmarks
 
 fuzz: $(STAMP) ## 10 000 generated requests from both OpenAPI documents, in four roles
 	$(BIN)/python -m tests.fuzz --requests 10000
@@ -58,6 +67,15 @@ drill-export: $(STAMP) ## 100 000 responses in four formats, compared cell by ce
 
 drill-queue: $(STAMP) ## 20 annotators draw from one queue of 2 000 resources; nobody is given anything twice
 	$(BIN)/python -m tests.drills.queue --annotators 20 --resources 2000
+
+drill-limits: $(STAMP) ## Flood two workers that count in Redis, and hold Redis still
+	$(BIN)/python -m tests.drills.limits
+
+drill-tokens: $(STAMP) ## More than 2 000 forged tokens: each 401, none over 50 ms
+	$(BIN)/python -m tests.drills.tokens
+
+drill-access: $(STAMP) ## 1 000 rounds each of races for access, and the time of a failed sign-in
+	$(BIN)/python -m tests.drills.access --rounds 1000
 
 lock: $(STAMP) ## Write the requirements anew from pyproject.toml (needs the package index)
 	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-header --no-annotate pyproject.toml -o requirements.txt

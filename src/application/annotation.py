@@ -63,7 +63,7 @@ class Annotate:
                 at=self.clock.now(),
             )
             if made is not found:
-                made = await work.annotations.save(made)
+                made = await work.annotations.save(held, made)
                 action = "annotation.create" if found is None else "annotation.update"
                 await work.audit.add(_entry(action, found, made, project=project, by=by, at=made.updated_at or made.created_at))
             await _settle(work, held, resource_id, given_back_by=by.id)

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mappin
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol, Self, TypeVar
 from uuid import UUID
 
 from domain.annotation import Annotation, AnnotationFilter, Given, Judgement
@@ -415,8 +415,11 @@ class Annotations(Protocol):
     async def lock(self, label_set: LabelSet, *, resource_id: int, annotator_id: int) -> Annotation | None:
         """What this annotator says of the resource; the item is held. Raises `NotFound` without such a live resource."""
 
-    async def save(self, annotation: Annotation) -> Annotation:
-        """Store an annotation of a held item, in the place of its annotator's former one, and log it. The annotation with its id."""
+    async def save(self, label_set: LabelSet, annotation: Annotation) -> Annotation:
+        """Store an annotation of a held item of this set, in the place of its annotator's former one, and log it.
+
+        The annotation with its id.
+        """
 
     async def remove(self, annotation: Annotation, *, at: datetime) -> None:
         """Take an annotation of a held item away, and log that."""
@@ -627,6 +630,37 @@ class Replays(Protocol):
 
     async def keep(self, keyed: Keyed, outcome: bytes, *, at: datetime) -> None:
         """Keep the outcome of a request that was begun without one, in the place of one that has expired."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limit:
+    """How often something may be done: in no span of so many seconds more often than the amount."""
+
+    amount: int
+    seconds: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hit:
+    """Whether a hit was granted, how many more would be, and in how many seconds the oldest that counts is forgotten."""
+
+    granted: bool
+    remaining: int
+    reset_after: float
+
+
+class Windows(Protocol):
+    """Windows in time that move with it, in which hits are counted. Entered before the first hit, and left after the last."""
+
+    async def __aenter__(self) -> Self: ...
+
+    async def __aexit__(self, *_: object) -> None: ...
+
+    async def hit(self, key: tuple[str, ...], limit: Limit) -> Hit:
+        """Count a hit of a key, if the limit leaves one: no span of its length ever holds more than its amount.
+
+        This holds over all who count together, however many hits come at once. What is refused does not count.
+        """
 
 
 class Database(Protocol):

@@ -111,9 +111,9 @@ PERMISSIONS: Mapping[Action, Permission] = {
     Action.LABEL_SET_READ: _from(Role.ANNOTATOR),
     Action.ANNOTATION_WRITE: _from(Role.ANNOTATOR),
     Action.ANNOTATION_DELETE: _from(Role.ANNOTATOR),
-    Action.ANNOTATION_READ: Permission(anyones=Role.ADMIN, own=Role.ANNOTATOR),
+    Action.ANNOTATION_READ: _from(Role.ANNOTATOR),
     Action.ANNOTATION_DRAW: _from(Role.ANNOTATOR),
-    Action.ANNOTATION_EXPORT: Permission(anyones=Role.ADMIN, own=Role.ANNOTATOR),
+    Action.ANNOTATION_EXPORT: _from(Role.ANNOTATOR),
 }
 
 
@@ -146,13 +146,8 @@ def require(actor: Actor, action: Action) -> None:
         raise NotAllowed
 
 
-def may_on_anyones(actor: Actor, action: Action) -> bool:
-    """Whether the actor's role may do this to anything, and not only to what is the actor's own."""
-    return actor.role.rank >= PERMISSIONS[action].anyones.rank
-
-
 def require_on(actor: Actor, action: Action, *, owner_id: int) -> None:
     """Raise `NotAllowed`, or `NotTheOwner` where only the owner's own may be touched and this is another's."""
     require(actor, action)
-    if actor.id != owner_id and not may_on_anyones(actor, action):
+    if actor.id != owner_id and actor.role.rank < PERMISSIONS[action].anyones.rank:
         raise NotTheOwner

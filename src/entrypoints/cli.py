@@ -16,7 +16,9 @@ import typer
 import uvicorn
 from uvicorn.supervisors import Multiprocess
 
+from application.audit import Verdict
 from application.story import Applied
+from domain.audit_chain import ChainFault, FaultKind, Head, head_from
 from domain.errors import DomainError, Invalid
 from domain.survey import BreakingChange, FieldChange
 from entrypoints import logs
@@ -36,6 +38,8 @@ FAILED, BAD_USE, BAD_SCHEMA = 1, 2, 3
 T = TypeVar("T")
 
 cli = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help="The Complex Stories API.")
+audit_cli = typer.Typer(no_args_is_help=True, help="The audit trail.")
+cli.add_typer(audit_cli, name="audit")
 
 
 @cli.command()
@@ -50,8 +54,8 @@ def serve(
         signal.signal(number, _leave)
     with _one_line_errors():
         settings = load()
-        if workers > 1 and settings.rate_limits is not None:
-            raise SettingsError("More than one worker needs RATE_LIMITS=off: limits are counted within one process.")
+        if workers > 1 and settings.rate_limits is not None and settings.redis_url is None:
+            raise SettingsError("More than one worker needs REDIS_URL, where limits are counted for all of them, or RATE_LIMITS=off.")
         logs.configure(settings.log_format)
         listener = _listen(host, port)
         with listener, deployed(settings) as deployment:
@@ -183,6 +187,58 @@ def retention_command(
     typer.echo("Removed for good." if apply_now else "A dry run: nothing was removed. Add --apply to remove it.")
 
 
+def _head(text: str) -> Head:
+    head = head_from(text)
+    if head is None:
+        raise typer.BadParameter("a position and a hash, as an earlier run told them: POSITION:HASH.")
+    return head
+
+
+_FAULTS = {
+    FaultKind.CHANGED: "the entry or its link was changed, or the chain was made anew without the key",
+    FaultKind.MISSING: "an entry or a link was removed",
+    FaultKind.OUT_OF_ORDER: "the entry stands in another's place",
+    FaultKind.CUT_OFF: "the chain once reached further",
+    FaultKind.UNCHAINED: "the entry was put there past the chain",
+}
+
+
+@audit_cli.command("verify")
+def audit_verify(
+    expect: Annotated[
+        Head | None, typer.Option(parser=_head, metavar="POSITION:HASH", help="The head that an earlier run told: shows an end cut off.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
+) -> None:
+    """Make the chain over the audit trail anew, and tell the first fault. Keep the head that it tells where the database is not."""
+
+    async def run(container: Container) -> Verdict:
+        return await container.verify_audit()(expected=expect, progress=_progress)
+
+    with _one_line_errors():
+        verdict = _with_container(run)
+    told = {"entries": verdict.entries, "chained": verdict.chained, "waiting": verdict.waiting, "head": str(verdict.head)}
+    if as_json:
+        typer.echo(json.dumps(told | {"fault": verdict.fault and asdict(verdict.fault)}))
+    else:
+        for name, value in told.items():
+            typer.echo(f"{name:8} {value}")
+        typer.echo("No fault." if verdict.fault is None else _sentence(verdict.fault))
+    if verdict.fault is not None:
+        raise typer.Exit(FAILED)
+
+
+def _sentence(fault: ChainFault) -> str:
+    places = [f"position {fault.position}" if fault.position else "", f"entry {fault.entry_id}" if fault.entry_id else ""]
+    return f"FAULT    {fault.kind}, {', '.join(filter(None, places))}: {_FAULTS[fault.kind]}."
+
+
+def _progress(done: int, of: int) -> None:
+    """Tell whoever looks on how far it is."""
+    if sys.stderr.isatty():
+        print(f"\r{done} of {of}", end="" if done < of else "\n", file=sys.stderr, flush=True)
+
+
 def _with_container(run: Callable[[Container], Awaitable[T]]) -> T:
     """Do something with the use cases, on a database that is up to date."""
 
@@ -203,7 +259,7 @@ def openapi(admin: Annotated[bool, typer.Option("--admin", help="The document of
     with _one_line_errors():
         settings = load()
     with_registration = settings.registration == "open"
-    routes = routes_of(nowhere.container(settings), Limits(RATES, counting=False), with_docs=False, with_registration=with_registration)
+    routes = routes_of(nowhere.container(settings), Limits(RATES), with_docs=False, with_registration=with_registration)
     document = admin_document(routes.signed_in) if admin else public_document([*routes.public, *routes.last])
     typer.echo(json.dumps(document, indent=2))
 

@@ -5,6 +5,8 @@ from functools import partial
 
 from dependency_injector import containers, providers
 
+from adapters.limits.memory import MemoryWindows
+from adapters.limits.redis import RedisWindows, check_redis
 from adapters.postgres.annotation import PostgresAnnotationReader
 from adapters.postgres.api_key import PostgresApiKeys
 from adapters.postgres.audit import PostgresAuditReader
@@ -46,17 +48,24 @@ from application import (
     user,
     user_import,
 )
+from application.ports import Windows
 from entrypoints.request_id import REQUEST_ID
 
-__all__ = ["Container", "EmbeddedPostgres", "EmbeddedPostgresError", "SchemaError", "migrate", "pending"]
+__all__ = ["Container", "EmbeddedPostgres", "EmbeddedPostgresError", "SchemaError", "check_redis", "migrate", "pending"]
 
 CONNECTIONS = 32
+
+
+def windows_of(redis_url: str | None, *, key: bytes) -> Windows:
+    """Where hits are counted: in Redis where there is one."""
+    return MemoryWindows() if redis_url is None else RedisWindows(redis_url, key=key)
 
 
 class Container(containers.DeclarativeContainer):
     """Use cases are singletons without state; they are resolved once, when the application is made.
 
-    `config`: database_url, secret_keys (bytes, the first signs), pepper (bytes), access_token_minutes, limits_on.
+    `config`: database_url, secret_keys (bytes, the first signs), pepper (bytes), access_token_minutes, limits_on,
+    redis_url (None: hits are counted in this process), counting_key (bytes).
     """
 
     config = providers.Configuration(strict=True)
@@ -72,6 +81,8 @@ class Container(containers.DeclarativeContainer):
     tokens = providers.Singleton(
         JoseTokens, config.secret_keys, access_lifetime=providers.Factory(timedelta, minutes=config.access_token_minutes)
     )
+
+    windows = providers.Singleton(windows_of, config.redis_url, key=config.counting_key)
 
     users = providers.Singleton(PostgresUsers, pool)
     sessions = providers.Singleton(PostgresSessions, pool)

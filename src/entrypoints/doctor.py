@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from domain.errors import Unavailable
-from entrypoints.container import SchemaError, pending
+from entrypoints.container import SchemaError, check_redis, pending
 from entrypoints.runtime import Deployment
 from entrypoints.settings import Settings
 
@@ -29,6 +29,8 @@ async def examine(deployment: Deployment, settings: Settings) -> list[Finding]:
         Finding(what="data folder", is_good=True, detail=str(settings.data_dir.resolve())),
         Finding(what="secrets", is_good=True, detail="given" if settings.secret_key and settings.pepper else "made in the data folder"),
     ]
+    if settings.redis_url:
+        findings.append(await _redis(settings.redis_url))
     try:
         missing = await pending(deployment.database_url)
     except SchemaError as error:
@@ -39,3 +41,11 @@ async def examine(deployment: Deployment, settings: Settings) -> list[Finding]:
     schema = f"lacks {', '.join(missing)}: run complex-stories migrate" if missing else "up to date"
     findings.append(Finding(what="schema", is_good=not missing, detail=schema))
     return findings
+
+
+async def _redis(url: str) -> Finding:
+    try:
+        await check_redis(url)
+    except Unavailable as error:
+        return Finding(what="redis", is_good=False, detail=f"does not answer: {error.__cause__}")
+    return Finding(what="redis", is_good=True, detail="given, answers and counts")

@@ -1,5 +1,6 @@
 """From settings to a running container: the data folder, the secrets, the database, the first admin, the demo."""
 
+import hmac
 import os
 import secrets
 from collections.abc import Iterator
@@ -36,6 +37,8 @@ class Deployment:
                 "pepper": self.pepper.encode(),
                 "access_token_minutes": settings.access_token_minutes,
                 "limits_on": settings.rate_limits is not None,
+                "redis_url": settings.redis_url if settings.rate_limits is not None else None,
+                "counting_key": hmac.digest(self.pepper.encode(), b"what hits are counted by", "sha256"),
             }
         )
         return container

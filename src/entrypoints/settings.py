@@ -25,6 +25,7 @@ _WEAK = ("change", "secret", "password", "example")
 _ORIGIN = re.compile(
     r"(?P<scheme>https?)://(?:[a-z0-9](?:[a-z0-9-]*[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]*[a-z0-9])?)*|\[[0-9a-f:.]+\])(?::(?P<port>[1-9][0-9]{0,4}))?"
 )
+_DATABASE_NUMBER = re.compile(r"(?:/[0-9]{0,4})?")
 _DEFAULT_PORTS = {"http": "80", "https": "443"}
 _UNITS = {"s": "second", "second": "second", "min": "minute", "minute": "minute", "h": "hour", "hour": "hour", "day": "day"}
 
@@ -41,11 +42,17 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix=PREFIX, extra="ignore", env_ignore_empty=True, frozen=True, hide_input_in_errors=True)
 
     database_url: str | None = Field(None, description="`postgresql+asyncpg://…`, PostgreSQL 15 or newer; absent: an embedded one")
+    redis_url: str | None = Field(
+        None,
+        description="`redis://…` or `rediss://…`, where rate limits are counted for all workers and replicas; absent: in the one process",
+    )
     data_dir: Path = Field(Path("./var"), description="where the embedded cluster and the made secrets live")
     secret_key: Annotated[tuple[str, ...], NoDecode] = Field(
         (), description="signs tokens: 32 bytes or more; several, comma-separated, to rotate: the first signs, all verify"
     )
-    pepper: str | None = Field(None, description="keys the pseudonyms of respondents: 32 bytes or more; never change it")
+    pepper: str | None = Field(
+        None, description="keys the pseudonyms of respondents and the chain of the audit trail: 32 bytes or more; never change it"
+    )
     admin_password: str | None = Field(None, description="password of the first `admin`; absent: a random one, printed once")
     registration: Literal["closed", "open"] = Field("closed", description="whether people may make their own accounts")
     trusted_proxies: Annotated[tuple[Network, ...], NoDecode] = Field(
@@ -68,6 +75,13 @@ class Settings(BaseSettings):
             raise ValueError("must start with postgresql+asyncpg://")
         if url is not None:
             _check_address(url)
+        return url
+
+    @field_validator("redis_url")
+    @classmethod
+    def _is_redis(cls, url: str | None) -> str | None:
+        if url is not None:
+            _check_redis_address(url)
         return url
 
     @field_validator("secret_key", mode="before")
@@ -124,6 +138,16 @@ def _check_address(url: str) -> None:
         urlsplit(url).port  # noqa: B018 - raises for one that is no number or out of range
     except ValueError:
         raise ValueError("must be an address such as postgresql+asyncpg://user:password@host:5432/database") from None
+
+
+def _check_redis_address(url: str) -> None:
+    try:
+        parts = urlsplit(url)
+        known = parts.scheme in ("redis", "rediss") and parts.hostname and (parts.port is None or parts.port > 0)
+    except ValueError:
+        known = False
+    if not known or parts.query or parts.fragment or not _DATABASE_NUMBER.fullmatch(parts.path):
+        raise ValueError("must be an address such as redis://user:password@host:6379/0, or rediss:// for TLS")
 
 
 def _check_origin(origin: str) -> None:

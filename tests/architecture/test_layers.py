@@ -15,6 +15,7 @@ BROKEN = {
     "frameworks": ("application/ports.py", "import pydantic"),
     "container": ("entrypoints/doctor.py", "from adapters.system import SystemClock"),
     "sql": ("entrypoints/doctor.py", "import asyncpg"),
+    "redis": ("entrypoints/doctor.py", "import redis.asyncio"),
     "adapters": ("adapters/security/respondents.py", "from adapters.system import SystemRandom"),
 }
 

@@ -20,7 +20,7 @@ from entrypoints.runtime import Deployment
 from entrypoints.settings import RATES, Settings
 
 NOWHERE = Deployment(database_url="postgresql+asyncpg://nowhere", secret_keys=("0" * 32,), pepper="0" * 32)
-LIMITS = Limits(RATES, counting=False)
+LIMITS = Limits(RATES)
 PAGES = {"/openapi.json", "/admin/openapi.json", "/docs", "/admin/docs", "/docs/{name}"}
 WITHOUT_SIGN_IN = {"/auth/register", "/auth/login", "/auth/refresh", "/auth/logout", "/auth/set-password"}
 BY_PASSWORD = {"/auth/change-password"}  # guessing a password with a stolen token is limited like guessing it without
@@ -32,7 +32,7 @@ NEED_NO_KEY = {  # sent again, they find done what they ask for
     "/admin/{project}/survey/open",
     "/admin/{project}/survey/close",
 }
-EXAMPLES = {"{project:slug}": "some-story", "{code}": "invalid", "{name}": "start.js", "{name:name}": "topic", "{label_set:name}": "topic"}
+EXAMPLES = {"{project:slug}": "some-story", "{code}": "invalid", "{name}": "start.js", "{label_set:name}": "topic"}
 
 FOUND: Routes = routes_of(NOWHERE.container(Settings()), LIMITS)
 

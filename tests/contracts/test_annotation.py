@@ -37,7 +37,7 @@ class Scene:
         here, by, id = label_set or self.label_set, self.people[person], self.figures[figure].id
         async with self.stage.unit_of_work() as work:
             found = await work.annotations.lock(here, resource_id=id, annotator_id=by.id)
-            saved = await work.annotations.save(annotate(here, found, resource_id=id, value=label, by=by, at=NOW, **rest))
+            saved = await work.annotations.save(here, annotate(here, found, resource_id=id, value=label, by=by, at=NOW, **rest))
             given = await work.annotations.given(here, resource_id=id)
             await work.annotations.settle(here, judged(here, given), resource_id=id, given_back_by=by.id)
             await work.commit()

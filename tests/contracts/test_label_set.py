@@ -98,7 +98,7 @@ class LabelSetsContract:
             async with stage.unit_of_work() as work:
                 for label_set in (made, other)[: 1 + number // 2]:
                     await work.annotations.lock(label_set, resource_id=figure.id, annotator_id=by.id)
-                    await work.annotations.save(annotate(label_set, None, resource_id=figure.id, value=label, by=by, at=NOW))
+                    await work.annotations.save(label_set, annotate(label_set, None, resource_id=figure.id, value=label, by=by, at=NOW))
                 await work.commit()
         assert sorted(await stage.label_sets.labels(made.id)) == [("a", 2), ("b", 1)]
         assert await stage.label_sets.labels(other.id) == [("b", 1)]

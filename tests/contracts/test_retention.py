@@ -102,7 +102,7 @@ class ArchiveContract:
         async with stage.unit_of_work() as work:
             for figure in (kept, old):
                 await work.annotations.lock(label_set, resource_id=figure.id, annotator_id=ada.id)
-                await work.annotations.save(annotate(label_set, None, resource_id=figure.id, value="a", by=ada, at=OLD))
+                await work.annotations.save(label_set, annotate(label_set, None, resource_id=figure.id, value="a", by=ada, at=OLD))
             await work.resources.save(replace(old, deleted_at=OLD))
             await work.commit()
         assert await purge(stage) == NONE | {"resources": 1}

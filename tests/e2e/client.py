@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 import httpx
 
@@ -89,6 +89,8 @@ def data_folder() -> Iterator[Path]:
 class Service:
     """A service that runs until it is stopped."""
 
+    program: ClassVar[tuple[str, ...]] = (PROGRAM,)
+
     def __init__(self, folder: Path, *options: str, **settings: str) -> None:
         self.folder = folder
         self.database_url = settings.get("DATABASE_URL")
@@ -96,7 +98,7 @@ class Service:
         self.url = f"http://127.0.0.1:{self.port}"
         with (folder / "out").open("a") as out, (folder / "err").open("a") as err:
             self.process = subprocess.Popen(
-                [PROGRAM, "serve", "--port", str(self.port), *options], env=environment(folder, **settings), stdout=out, stderr=err
+                [*self.program, "serve", "--port", str(self.port), *options], env=environment(folder, **settings), stdout=out, stderr=err
             )
 
     @property

@@ -122,6 +122,11 @@ def test_a_port_in_use_is_told_in_one_line(folder: Path) -> None:
         ("PEPPER", "salt-and-pepper"),
         ("DATABASE_URL", "postgresql://zebra:zebra@localhost/zebra"),
         ("DATABASE_URL", "postgresql+asyncpg://zebra:zebra@localhost:zebra/zebra"),
+        ("REDIS_URL", "http://zebra:6379"),
+        ("REDIS_URL", "redis://"),
+        ("REDIS_URL", "redis://:zebra@localhost:zebra"),
+        ("REDIS_URL", "redis://localhost/zebra"),
+        ("REDIS_URL", "redis://localhost?zebra=1"),
         ("REGISTRATION", "zebra"),
         ("RATE_LIMITS", "zebra"),
         ("RATE_LIMITS", "login=7"),
@@ -165,8 +170,11 @@ def test_a_database_that_is_away_is_told_in_one_line(folder: Path) -> None:
     assert "zebra" not in line
 
 
-def test_several_workers_need_limits_off(folder: Path) -> None:
-    assert "RATE_LIMITS" in one_line(run("serve", "--workers", "2", folder=folder), 2)
+def test_several_workers_need_a_place_to_count_together_or_limits_off(folder: Path) -> None:
+    line = one_line(run("serve", "--workers", "2", folder=folder), 2)
+    assert "REDIS_URL" in line
+    assert "RATE_LIMITS=off" in line
+    assert not postmaster(folder).exists()
 
 
 def test_several_workers_serve_and_stop_together(folder: Path) -> None:

@@ -27,7 +27,7 @@ class FakeAnnotations(Annotations):
         place = (label_set.id, resource_id, annotator_id)
         return next((each for each in tables.annotations.values() if _place(each) == place), None)
 
-    async def save(self, annotation: Annotation) -> Annotation:
+    async def save(self, label_set: LabelSet, annotation: Annotation) -> Annotation:
         async with self._access.write() as tables:
             saved = replace(annotation, id=annotation.id or self._access.new_id())
             tables.annotations[saved.id] = saved

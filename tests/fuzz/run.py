@@ -102,8 +102,7 @@ class Crowd:
             with self._as_admin() as admin:
                 self.project = make_project(admin)
                 admin.put(f"/admin/{self.project}/survey", json=DEFINITION).raise_for_status()
-                for name in ("topic", "sound"):
-                    admin.put(f"/admin/{self.project}/label-sets/{name}", json=LABEL_SET).raise_for_status()
+                admin.put(f"/admin/{self.project}/label-sets/sound", json=LABEL_SET).raise_for_status()
                 self._resources = [make_resource(admin, self.project)["id"] for _ in range(6)]
 
     def aim(self, case: Case[Any]) -> None:
@@ -113,7 +112,7 @@ class Crowd:
             return
         if self._chance.random() < 0.75:
             known: dict[str, Any] = {"project": self.project, "resource_id": self._chance.choice(self._resources), "code": "invalid"}
-            known |= {"name": "topic", "label_set": "sound"}
+            known["label_set"] = "sound"
             at.update({name: known[name] for name in at if name in known})
         if "user_id" in at and (self._chance.random() < 0.5 or at["user_id"] in self._protected):
             at["user_id"] = self._chance.choice(self._victims)

@@ -124,7 +124,7 @@ async def test_a_narrowing_counts_the_annotations_that_came_before_it(pool: Pool
         while not (await rows(pool, "SELECT 1 FROM pg_locks WHERE NOT granted")):
             assert not task.done()
         await slow.annotations.lock(held, resource_id=figure.id, annotator_id=admin.id)
-        await slow.annotations.save(annotate(held, None, resource_id=figure.id, value="b", by=admin, at=CLOCK.now()))
+        await slow.annotations.save(held, annotate(held, None, resource_id=figure.id, value="b", by=admin, at=CLOCK.now()))
         await slow.commit()
     with pytest.raises(BreakingChange) as refused:
         await task
@@ -160,8 +160,8 @@ async def test_resources_are_found_by_label_through_an_index(pool: Pool, stage: 
             admin.id,
         )
         await connection.execute(
-            """INSERT INTO annotation_items (label_set_id, resource_id, annotators, annotations, label)
-            SELECT $1, id, '{1,2}', 2, (id % 2500)::text FROM resources""",
+            """INSERT INTO annotation_items (label_set_id, project_id, resource_id, annotators, annotations, label)
+            SELECT $1, project_id, id, '{1,2}', 2, (id % 2500)::text FROM resources""",
             label_set.id,
         )
         await connection.execute("ANALYZE")

@@ -69,7 +69,11 @@ GET_ANY = Statement(_in_project.where(_this))
 LOCK = Statement(_locking.where(_this, _live))
 LOCK_ANY = Statement(_locking.where(_this))
 LOCK_BY_NAME = Statement(_locking.where(_live, resources.c.name_key == bindparam("name_key")))
-SAVE = Statement(update(resources).where(resources.c.id == bindparam("id")).values(parameters(resources, _stored)))
+SAVE = Statement(
+    update(resources)
+    .where(resources.c.project_id == _project_id.scalar_subquery(), resources.c.id == bindparam("id"))
+    .values(parameters(resources, _stored))
+)
 
 
 def _row(resource: Resource) -> dict[str, Any]:

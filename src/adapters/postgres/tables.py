@@ -148,7 +148,7 @@ projects = Table(
 resources = Table(
     "resources",
     metadata,
-    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    Column("id", BigInteger, Identity(always=True), nullable=False),
     Column("project_id", ForeignKey("projects.id"), nullable=False),
     Column("name", Text(collation="C"), nullable=False),
     Column("name_key", Text(collation="C"), nullable=False),
@@ -161,6 +161,8 @@ resources = Table(
     Column("updated_at", TIME),
     Column("deleted_at", TIME),
     Column("version", Integer, nullable=False),
+    # Not by id alone: a walk along that index would read the rows of every other project on its way.
+    PrimaryKeyConstraint("project_id", "id"),
     CheckConstraint("status IN ('active', 'inactive', 'pending')", name="status"),
 )
 
@@ -371,10 +373,11 @@ label_set_versions = Table(
 annotations = Table(
     "annotations",
     metadata,
-    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    Column("project_id", BigInteger, nullable=False),
+    Column("id", BigInteger, Identity(always=True), nullable=False),
     Column("label_set_id", ForeignKey("label_sets.id", ondelete="CASCADE"), nullable=False),
     Column("label_set_version", Integer, nullable=False),
-    Column("resource_id", ForeignKey("resources.id", ondelete="CASCADE"), nullable=False),
+    Column("resource_id", BigInteger, nullable=False),
     Column("annotator_id", ForeignKey("users.id"), nullable=False),
     Column("value", JSONB, nullable=False),
     Column("confidence", Integer),
@@ -382,9 +385,11 @@ annotations = Table(
     Column("created_at", TIME, nullable=False),
     Column("updated_at", TIME),
     Column("version", Integer, nullable=False),
+    PrimaryKeyConstraint("project_id", "id"),
+    ForeignKeyConstraint(["project_id", "resource_id"], ["resources.project_id", "resources.id"], ondelete="CASCADE"),
     UniqueConstraint("resource_id", "label_set_id", "annotator_id"),
     Index("ix_annotations_label_set", "label_set_id", "id"),
-    Index("ix_annotations_annotator", "annotator_id", "id"),
+    Index("ix_annotations_annotator", "project_id", "annotator_id", "id"),
 )
 
 # Append-only: what each annotator said, when, under which version of the set. A value of NULL is a withdrawal.
@@ -395,13 +400,15 @@ annotation_changes = Table(
     Column("version", Integer, nullable=False),
     Column("label_set_id", ForeignKey("label_sets.id", ondelete="CASCADE"), nullable=False),
     Column("label_set_version", Integer, nullable=False),
-    Column("resource_id", ForeignKey("resources.id", ondelete="CASCADE"), nullable=False),
+    Column("resource_id", BigInteger, nullable=False),
     Column("annotator_id", ForeignKey("users.id"), nullable=False),
     Column("value", JSONB(none_as_null=True)),
     Column("confidence", Integer),
     Column("note", Text),
     Column("changed_at", TIME, nullable=False),
+    Column("project_id", BigInteger, nullable=False),
     PrimaryKeyConstraint("annotation_id", "version"),
+    ForeignKeyConstraint(["project_id", "resource_id"], ["resources.project_id", "resources.id"], ondelete="CASCADE"),
     Index("ix_annotation_changes_label_set", "label_set_id", "resource_id"),
     Index("ix_annotation_changes_resource", "resource_id"),
 )
@@ -413,14 +420,16 @@ annotation_items = Table(
     "annotation_items",
     metadata,
     Column("label_set_id", ForeignKey("label_sets.id", ondelete="CASCADE"), nullable=False),
-    Column("resource_id", ForeignKey("resources.id", ondelete="CASCADE"), nullable=False),
+    Column("resource_id", BigInteger, nullable=False),
     Column("annotators", ARRAY(BigInteger), nullable=False, server_default=text("'{}'")),
     Column("annotations", Integer, nullable=False, server_default=text("0")),
     Column("label", Text(collation="C")),
     Column("dispute", Double, nullable=False, server_default=text("0")),
     Column("leased_by", ForeignKey("users.id")),
     Column("leased_until", TIME, nullable=False, server_default=text("'-infinity'")),
+    Column("project_id", BigInteger, nullable=False),
     PrimaryKeyConstraint("label_set_id", "resource_id"),
+    ForeignKeyConstraint(["project_id", "resource_id"], ["resources.project_id", "resources.id"], ondelete="CASCADE"),
     Index("ix_annotation_items_resource", "resource_id"),
 )
 # A label can be longer than an index may hold.

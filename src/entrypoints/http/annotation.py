@@ -1,5 +1,6 @@
 """Annotations over HTTP."""
 
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends
@@ -78,7 +79,12 @@ _LIST = TypeAdapter(list[AnnotationOut])
 
 
 def annotation_routes(use: Container, limits: Limits, guard: Guard) -> APIRouter:
-    router = router_of("Annotations", limits, lookups_of(use))
+    label_sets = use.label_sets()
+
+    async def label_set(given: Mapping[str, Any]) -> None:
+        await label_sets.get(given["project"], given["label_set"])
+
+    router = router_of("Annotations", limits, {**lookups_of(use), "label_set": label_set})
     _writing(router, use, limits, guard)
     _reading(router, use, limits, guard)
     return router

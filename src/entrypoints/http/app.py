@@ -50,7 +50,7 @@ class Application(FastAPI):
     ) -> None:
         @asynccontextmanager
         async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-            async with use.pool(), doing(chores):
+            async with use.pool(), use.windows(), doing(chores):
                 yield
             access_log.close()
 
@@ -137,7 +137,8 @@ def chores_of(use: Container) -> list[Chore]:
 
 def make_app(settings: Settings, use: Container) -> Application:
     """The application for these settings."""
-    limits = Limits(settings.rate_limits or RATES, counting=settings.rate_limits is not None)
+    windows = use.windows() if settings.rate_limits is not None else None
+    limits = Limits(settings.rate_limits or RATES, windows=windows, key=use.config.counting_key())
     routes = routes_of(use, limits, with_docs=settings.docs == "on", with_registration=settings.registration == "open")
     router = APIRouter()
     router.routes.extend(routes.in_order)

@@ -88,18 +88,18 @@ def label_set_routes(use: Container, limits: Limits, guard: Guard) -> APIRouter:
     router = router_of("Label sets", limits, lookups_of(use))
 
     @router.put(
-        "/admin/{project:slug}/label-sets/{name:name}",
+        "/admin/{project:slug}/label-sets/{label_set:name}",
         response_model=PublishedLabelSetOut,
         responses=problem_responses(404, 409, 412) | {201: {"model": PublishedLabelSetOut}},
         description=publish.__doc__,
     )
     @limits.signed_in
     async def put_label_set(
-        request: Request, project: str, name: str, body: LabelSetBody, by: Annotated[User, Depends(guard(Action.LABEL_SET_PUBLISH))]
+        request: Request, project: str, label_set: str, body: LabelSetBody, by: Annotated[User, Depends(guard(Action.LABEL_SET_PUBLISH))]
     ) -> Response:
         published = await publish(
             project=project,
-            name=name,
+            name=label_set,
             declaration=declaration_from(body.document()),
             accept_breaking=frozenset(body.accept_breaking),
             expected=expected_versions(request.headers),
@@ -109,16 +109,16 @@ def label_set_routes(use: Container, limits: Limits, guard: Guard) -> APIRouter:
         return Json(answer, status=201 if published.is_first else 200, headers={"etag": f'"{published.label_set.version}"'})
 
     @router.get(
-        "/admin/{project:slug}/label-sets/{name:name}",
+        "/admin/{project:slug}/label-sets/{label_set:name}",
         response_model=LabelSetOut,
         responses=problem_responses(404),
         description=get_one.__doc__,
     )
     @limits.signed_in
     async def get_label_set(
-        request: Request, project: str, name: str, by: Annotated[User, Depends(guard(Action.LABEL_SET_READ))]
+        request: Request, project: str, label_set: str, by: Annotated[User, Depends(guard(Action.LABEL_SET_READ))]
     ) -> Response:
-        found = await get_one(project=project, name=name, by=by)
+        found = await get_one(project=project, name=label_set, by=by)
         return entity(request.headers, LabelSetOut.of(found), tag=str(found.version), cache="no-store")
 
     @router.get(
@@ -136,7 +136,7 @@ def label_set_routes(use: Container, limits: Limits, guard: Guard) -> APIRouter:
     ) -> Response:
         found = await list_them(project=project, after=_after(query.cursor), limit=query.limit + 1, by=by)
         page, headers = page_of(request, found, limit=query.limit, place=lambda last: last.name)
-        return json_list(_LIST, [LabelSetOut.of(label_set) for label_set in page], headers)
+        return json_list(_LIST, [LabelSetOut.of(each) for each in page], headers)
 
     return router
 

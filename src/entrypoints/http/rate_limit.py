@@ -4,18 +4,16 @@ slowapi's own counting blocks the event loop on a remote store and keys by URL: 
 """
 
 import hashlib
-import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
 from math import ceil
 from typing import Any, TypeVar
 
-from limits import RateLimitItem
 from slowapi import Limiter
 from starlette.requests import Request
 
+from application.ports import Limit, Windows
 from domain.errors import TooMany
-from entrypoints.http.windows import MovingWindows
 
 Endpoint = TypeVar("Endpoint", bound=Callable[..., Any])
 
@@ -37,10 +35,10 @@ def respondent(request: Request) -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Policy:
-    """A limit on one route: its class, its rate, and by what it is counted: one of the functions above."""
+    """A limit on one route: its class, how often, and by what it is counted: one of the functions above."""
 
     name: str
-    item: RateLimitItem
+    limit: Limit
     by: Callable[[Request], str]
     text: str  # as the `RateLimit-Policy` field tells it, made once
 
@@ -48,12 +46,12 @@ class Policy:
 class Limits(Limiter):
     """The rate limits of an application: decorators that put a class on a route, and the counting of hits."""
 
-    def __init__(self, rates: dict[str, str], *, counting: bool) -> None:
+    def __init__(self, rates: dict[str, str], *, windows: Windows | None = None, key: bytes = b"") -> None:
+        """Without windows nothing is counted. `key`: secret bytes, the same wherever hits are counted together."""
         super().__init__(key_func=network, auto_check=False, enabled=False)
         self._rates = rates
-        self._counting = counting
-        self._windows = MovingWindows()
-        self._key = secrets.token_bytes(32)
+        self._windows = windows
+        self._key = key
 
     def public_read(self, endpoint: Endpoint) -> Endpoint:
         return self._declare(endpoint, "public-read", network)
@@ -98,17 +96,18 @@ class Limits(Limiter):
         """A key for counting that does not tell the fingerprint."""
         return hashlib.blake2b(fingerprint.encode(), key=self._key, digest_size=16).hexdigest()
 
-    def count(self, request: Request, template: str, policies: tuple[Policy, ...]) -> None:
+    async def count(self, request: Request, template: str, policies: tuple[Policy, ...]) -> None:
         """Count a hit on a route template by each policy, and tell the client how it stands. Raises `TooMany`."""
-        if not self._counting:
+        if self._windows is None:
             return
         for policy in policies:
-            hit = self._windows.hit(policy.item, (template, policy.name, policy.by(request)))
+            hit = await self._windows.hit((template, policy.name, policy.by(request)), policy.limit)
             state = f'"{policy.name}";r={hit.remaining};t={ceil(hit.reset_after)}'
             request.scope["limits"].append((state, policy.text))
             if not hit.granted:
                 raise TooMany(retry_after=hit.reset_after)
 
 
-def _policy(name: str, item: RateLimitItem, by: Callable[[Request], str]) -> Policy:
-    return Policy(name=name, item=item, by=by, text=f'"{name}";q={item.amount};w={item.get_expiry()}')
+def _policy(name: str, item: Any, by: Callable[[Request], str]) -> Policy:
+    limit = Limit(amount=item.amount, seconds=item.get_expiry())
+    return Policy(name=name, limit=limit, by=by, text=f'"{name}";q={limit.amount};w={limit.seconds}')

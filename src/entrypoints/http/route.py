@@ -149,10 +149,12 @@ class Route(APIRoute):
         plan, limits = self._plan, self.around.limits
         request = Request(scope, receive)
         given: dict[str, Any] = {"request": request, **scope["path_params"]}
-        limits.count(request, self.path, plan.first)
+        if plan.first:
+            await limits.count(request, self.path, plan.first)
         for name, call in plan.dependencies:
             given[name] = await call(request)
-        limits.count(request, self.path, plan.by_user)
+        if plan.by_user:
+            await limits.count(request, self.path, plan.by_user)
         for name, call in plan.dependencies:
             if isinstance(call, Admits):
                 call.admit(request, given[name])
@@ -182,7 +184,7 @@ class Route(APIRoute):
             given[plan.body[0]] = body = validated(plan.body[1], content)
             if plan.by_respondent:
                 scope["respondent"] = self.around.limits.respondent(body.fingerprint)
-                self.around.limits.count(request, self.path, plan.by_respondent)
+                await self.around.limits.count(request, self.path, plan.by_respondent)
 
 
 async def look_up(lookups: Mapping[str, Lookup], given: Mapping[str, Any]) -> None:

@@ -5,7 +5,7 @@ from contextlib import asynccontextmanager
 from functools import cache
 from typing import Any
 
-from sqlalchemy import BigInteger, Select, Text, bindparam, literal_column, or_, select
+from sqlalchemy import BigInteger, Select, Text, and_, bindparam, literal_column, or_, select
 
 from adapters.postgres.annotation.repository import entity
 from adapters.postgres.database import Pool, Statement, Transaction
@@ -18,6 +18,7 @@ from domain.errors import NotFound, Unavailable
 
 SNAPSHOTS_AT_ONCE = 8
 
+_project_id = select(projects.c.id).where(projects.c.slug == bindparam("project"), projects.c.deleted_at.is_(None))
 _seen_by = bindparam("seen_by", type_=BigInteger)
 _mine = annotations.alias("mine")
 # `domain.annotation.is_seen`, as a clause.
@@ -40,10 +41,9 @@ def _filtered(asked: frozenset[str]) -> Select[Any]:
     query = (
         select(annotations, users.c.username, label_sets.c.name, resources.c.name.label("resource_name"))
         .join(label_sets, label_sets.c.id == annotations.c.label_set_id)
-        .join(resources, resources.c.id == annotations.c.resource_id)
+        .join(resources, and_(resources.c.project_id == annotations.c.project_id, resources.c.id == annotations.c.resource_id))
         .join(users, users.c.id == annotations.c.annotator_id)
-        .join(projects, projects.c.id == label_sets.c.project_id)
-        .where(projects.c.slug == bindparam("project"), projects.c.deleted_at.is_(None), resources.c.deleted_at.is_(None))
+        .where(annotations.c.project_id == _project_id.scalar_subquery(), resources.c.deleted_at.is_(None))
         .order_by(annotations.c.id)
     )
     clauses = {

@@ -54,12 +54,14 @@ class PostgresAnnotations(Annotations):
         row = await self._run.row(OWN, **here, annotator_id=annotator_id)
         return None if row is None else entity(row)
 
-    async def save(self, annotation: Annotation) -> Annotation:
-        row = await self._run.one(SAVE, **{name: getattr(annotation, name) for name in STORED})
+    async def save(self, label_set: LabelSet, annotation: Annotation) -> Annotation:
+        columns = {name: getattr(annotation, name) for name in STORED}
+        row = await self._run.one(SAVE, **columns, project_id=label_set.project_id)
         return replace(annotation, id=row["id"])
 
     async def remove(self, annotation: Annotation, *, at: datetime) -> None:
-        await self._run.row(REMOVE, id=annotation.id, at=at)
+        place = {name: getattr(annotation, name) for name in ("label_set_id", "resource_id", "annotator_id")}
+        await self._run.row(REMOVE, **place, at=at)
 
     async def given(self, label_set: LabelSet, *, resource_id: int) -> list[Given]:
         return [Given(**row) for row in await self._run.rows(GIVEN, label_set_id=label_set.id, resource_id=resource_id)]

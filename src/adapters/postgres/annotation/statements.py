@@ -45,25 +45,26 @@ _this_item = and_(_item.label_set_id == _label_set_id, _item.resource_id == _res
 HOLD_ITEM = Statement(
     upsert(annotation_items)
     .from_select(
-        ["label_set_id", "resource_id"],
-        select(label_sets.c.id, resources.c.id)
+        ["label_set_id", "project_id", "resource_id"],
+        select(label_sets.c.id, resources.c.project_id, resources.c.id)
         .join(resources, resources.c.project_id == label_sets.c.project_id)
         .where(label_sets.c.id == _label_set_id, resources.c.id == _resource_id, resources.c.deleted_at.is_(None)),
     )
     .on_conflict_do_update(index_elements=[_item.label_set_id, _item.resource_id], set_={"annotations": _item.annotations})
     .returning(_item.resource_id)
 )
+_own = (
+    annotations.c.label_set_id == _label_set_id,
+    annotations.c.resource_id == _resource_id,
+    annotations.c.annotator_id == _annotator_id,
+)
 OWN = Statement(
     select(annotations, users.c.username, label_sets.c.name)
     .join(users, users.c.id == annotations.c.annotator_id)
     .join(label_sets, label_sets.c.id == annotations.c.label_set_id)
-    .where(
-        annotations.c.label_set_id == _label_set_id,
-        annotations.c.resource_id == _resource_id,
-        annotations.c.annotator_id == _annotator_id,
-    )
+    .where(*_own)
 )
-_logged = ("label_set_id", "label_set_version", "resource_id", "annotator_id", "value", "confidence", "note", "version")
+_logged = ("project_id", "label_set_id", "label_set_version", "resource_id", "annotator_id", "value", "confidence", "note", "version")
 _first = upsert(annotations).values(parameters(annotations, but=["id"]))
 _saved = (
     _first.on_conflict_do_update(
@@ -82,8 +83,8 @@ _log = (
     .cte("log")
 )
 SAVE = Statement(select(_saved.c.id).add_cte(_log))
-_removed = delete(annotations).where(annotations.c.id == bindparam("id")).returning(*annotations.c).cte("removed")
-_kept = ("label_set_id", "label_set_version", "resource_id", "annotator_id")
+_removed = delete(annotations).where(*_own).returning(*annotations.c).cte("removed")
+_kept = ("project_id", "label_set_id", "label_set_version", "resource_id", "annotator_id")
 _log_removal = (
     insert(annotation_changes)
     .from_select(
@@ -120,7 +121,7 @@ _is_disputed = and_(_item.annotations >= _copies, _item.dispute > literal_column
 def _draw(which: ColumnElement[bool], *order: ColumnElement[object], waiting: bool = False) -> Statement:
     chosen = (
         select(_item.label_set_id, _item.resource_id)
-        .join(resources, resources.c.id == _item.resource_id)
+        .join(resources, and_(resources.c.project_id == _item.project_id, resources.c.id == _item.resource_id))
         .where(
             _item.label_set_id == _label_set_id,
             which,
@@ -149,8 +150,8 @@ ADD_ITEMS = Statement(
     select(func.count().label("n")).select_from(
         upsert(annotation_items)
         .from_select(
-            ["label_set_id", "resource_id"],
-            select(label_sets.c.id, resources.c.id)
+            ["label_set_id", "project_id", "resource_id"],
+            select(label_sets.c.id, resources.c.project_id, resources.c.id)
             .join(resources, resources.c.project_id == label_sets.c.project_id)
             .where(
                 label_sets.c.id == _label_set_id,

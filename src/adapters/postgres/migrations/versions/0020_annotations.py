@@ -5,7 +5,7 @@ from alembic import op
 from sqlalchemy.dialects import postgresql
 
 revision = "0020"
-down_revision = "0007"
+down_revision = "0008"
 branch_labels = None
 depends_on = None
 
@@ -39,6 +39,7 @@ def upgrade() -> None:
     )
     op.create_table(
         "annotations",
+        sa.Column("project_id", sa.BigInteger(), nullable=False),
         sa.Column("id", sa.BigInteger(), sa.Identity(always=True), nullable=False),
         sa.Column("label_set_id", sa.BigInteger(), nullable=False),
         sa.Column("label_set_version", sa.Integer(), nullable=False),
@@ -53,13 +54,13 @@ def upgrade() -> None:
         _of_label_set("annotations"),
         _of_resource("annotations"),
         sa.ForeignKeyConstraint(["annotator_id"], ["users.id"], name=op.f("fk_annotations_annotator_id")),
-        sa.PrimaryKeyConstraint("id", name=op.f("pk_annotations")),
+        sa.PrimaryKeyConstraint("project_id", "id", name=op.f("pk_annotations")),
         sa.UniqueConstraint(
             "resource_id", "label_set_id", "annotator_id", name=op.f("uq_annotations_resource_id_label_set_id_annotator_id")
         ),
     )
     op.create_index("ix_annotations_label_set", "annotations", ["label_set_id", "id"])
-    op.create_index("ix_annotations_annotator", "annotations", ["annotator_id", "id"])
+    op.create_index("ix_annotations_annotator", "annotations", ["project_id", "annotator_id", "id"])
     op.create_table(
         "annotation_changes",
         sa.Column("annotation_id", sa.BigInteger(), nullable=False),
@@ -72,6 +73,7 @@ def upgrade() -> None:
         sa.Column("confidence", sa.Integer()),
         sa.Column("note", sa.Text()),
         sa.Column("changed_at", TIME, nullable=False),
+        sa.Column("project_id", sa.BigInteger(), nullable=False),
         _of_label_set("annotation_changes"),
         _of_resource("annotation_changes"),
         sa.ForeignKeyConstraint(["annotator_id"], ["users.id"], name=op.f("fk_annotation_changes_annotator_id")),
@@ -93,6 +95,7 @@ def _create_items() -> None:
         sa.Column("dispute", sa.Double(), nullable=False, server_default=sa.text("0")),
         sa.Column("leased_by", sa.BigInteger()),
         sa.Column("leased_until", TIME, nullable=False, server_default=sa.text("'-infinity'")),
+        sa.Column("project_id", sa.BigInteger(), nullable=False),
         _of_label_set("annotation_items"),
         _of_resource("annotation_items"),
         sa.ForeignKeyConstraint(["leased_by"], ["users.id"], name=op.f("fk_annotation_items_leased_by")),
@@ -119,7 +122,12 @@ def _of_label_set(table: str) -> sa.ForeignKeyConstraint:
 
 
 def _of_resource(table: str) -> sa.ForeignKeyConstraint:
-    return sa.ForeignKeyConstraint(["resource_id"], ["resources.id"], name=op.f(f"fk_{table}_resource_id"), ondelete="CASCADE")
+    return sa.ForeignKeyConstraint(
+        ["project_id", "resource_id"],
+        ["resources.project_id", "resources.id"],
+        name=op.f(f"fk_{table}_project_id_resource_id"),
+        ondelete="CASCADE",
+    )
 
 
 def downgrade() -> None:

@@ -4,20 +4,13 @@ The memory storage of `limits` starts a task and a thread hop for almost every h
 read; this one forgets as it counts: see docs/decisions/0004-rate-limits.md.
 """
 
+import time
 from collections import OrderedDict, deque
+from collections.abc import Callable
 from dataclasses import dataclass
-from time import monotonic
+from typing import Self
 
-from limits import RateLimitItem
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Hit:
-    """Whether a hit was granted, how many more would be, and in how many seconds the oldest that counts is forgotten."""
-
-    granted: bool
-    remaining: int
-    reset_after: float
+from application.ports import Hit, Limit, Windows
 
 
 @dataclass(slots=True, kw_only=True)
@@ -26,27 +19,38 @@ class _Window:
     times: deque[float]
 
 
-class MovingWindows:
+class MemoryWindows(Windows):
     """The times of the hits of each key. Memory is bounded by the hits of one window: quiet keys are forgotten, two at each hit."""
 
-    def __init__(self) -> None:
+    def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
+        self._now = now
         self._windows: OrderedDict[tuple[str, ...], _Window] = OrderedDict()
 
-    def hit(self, item: RateLimitItem, key: tuple[str, ...]) -> Hit:
-        """Count a hit, if the limit leaves one: no span of the window's length ever holds more than its amount."""
-        now = monotonic()
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """Nothing is held open."""
+
+    async def hit(self, key: tuple[str, ...], limit: Limit) -> Hit:
+        """Count it, without ever waiting."""
+        return self.count(key, limit)
+
+    def count(self, key: tuple[str, ...], limit: Limit) -> Hit:
+        """As `hit`, for those who cannot wait at all."""
+        now = self._now()
         self._forget(now)
         window = self._windows.get(key)
         if window is None:
-            window = self._windows[key] = _Window(seconds=item.get_expiry(), times=deque())
+            window = self._windows[key] = _Window(seconds=limit.seconds, times=deque())
         times = window.times
         while times and times[0] <= now - window.seconds:
             times.popleft()
-        granted = len(times) < item.amount
+        granted = len(times) < limit.amount
         if granted:
             times.append(now)
         self._windows.move_to_end(key)
-        return Hit(granted=granted, remaining=item.amount - len(times), reset_after=times[0] + window.seconds - now)
+        return Hit(granted=granted, remaining=limit.amount - len(times), reset_after=times[0] + window.seconds - now)
 
     def _forget(self, now: float) -> None:
         for _ in range(min(2, len(self._windows))):

@@ -1,0 +1,1 @@
+"""Counting hits against rate limits: in this process, or in Redis for all workers and replicas."""
