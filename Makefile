@@ -72,6 +72,9 @@ drill-survey: $(STAMP) ## Kill the service 50 times under load; check every ackn
 drill-export: $(STAMP) ## 100 000 responses in four formats, compared cell by cell
 	$(BIN)/python -m tests.drills.export --responses 100000
 
+drill-queue: $(STAMP) ## 20 annotators draw from one queue of 2 000 resources; nobody is given anything twice
+	$(BIN)/python -m tests.drills.queue --annotators 20 --resources 2000
+
 drill-limits: $(STAMP) ## Flood two workers that count in Redis, and hold Redis still
 	$(BIN)/python -m tests.drills.limits
 

@@ -58,6 +58,13 @@ class Action(StrEnum):
     FILE_DELETE = "file.delete"
     EXPORT_CREATE = "export.create"
     EXPORT_READ = "export.read"
+    LABEL_SET_PUBLISH = "label-set.publish"
+    LABEL_SET_READ = "label-set.read"
+    ANNOTATION_WRITE = "annotation.write"
+    ANNOTATION_DELETE = "annotation.delete"
+    ANNOTATION_READ = "annotation.read"
+    ANNOTATION_DRAW = "annotation.draw"
+    ANNOTATION_EXPORT = "annotation.export"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,6 +119,13 @@ PERMISSIONS: Mapping[Action, Permission] = {
     Action.FILE_DELETE: _from(Role.ADMIN),
     Action.EXPORT_CREATE: _from(Role.ANNOTATOR),
     Action.EXPORT_READ: _from(Role.ANNOTATOR),
+    Action.LABEL_SET_PUBLISH: _from(Role.ADMIN),
+    Action.LABEL_SET_READ: _from(Role.ANNOTATOR),
+    Action.ANNOTATION_WRITE: _from(Role.ANNOTATOR),
+    Action.ANNOTATION_DELETE: _from(Role.ANNOTATOR),
+    Action.ANNOTATION_READ: _from(Role.ANNOTATOR),
+    Action.ANNOTATION_DRAW: _from(Role.ANNOTATOR),
+    Action.ANNOTATION_EXPORT: _from(Role.ANNOTATOR),
 }
 
 

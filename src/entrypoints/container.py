@@ -9,6 +9,7 @@ from dependency_injector import containers, providers
 
 from adapters.limits.memory import MemoryWindows
 from adapters.limits.redis import RedisWindows, check_redis
+from adapters.postgres.annotation import PostgresAnnotationReader
 from adapters.postgres.api_key import PostgresApiKeys
 from adapters.postgres.audit import PostgresAuditReader
 from adapters.postgres.audit_chain import PostgresAuditChain
@@ -17,6 +18,7 @@ from adapters.postgres.embedded import EmbeddedPostgres, EmbeddedPostgresError
 from adapters.postgres.export import PostgresExports
 from adapters.postgres.file import PostgresFiles
 from adapters.postgres.health import PostgresDatabase
+from adapters.postgres.label_set import PostgresLabelSets
 from adapters.postgres.project import PostgresProjects
 from adapters.postgres.resource import PostgresResourceReader, PostgresResources
 from adapters.postgres.resource_table import PostgresResourceTables
@@ -41,11 +43,13 @@ from adapters.system import SystemClock, SystemRandom
 from adapters.tabular.import_tables import TabularImportTables
 from adapters.tabular.tables import TabularTables
 from application import (
+    annotation,
     api_key,
     audit,
     file,
     health,
     idempotency,
+    label_set,
     project,
     resource,
     resource_import,
@@ -132,6 +136,8 @@ class Container(containers.DeclarativeContainer):
         responses=providers.Singleton(PostgresResponseReader, own_snapshots),
         tables=tables,
     )
+    label_sets = providers.Singleton(PostgresLabelSets, pool)
+    annotation_reader = providers.Singleton(PostgresAnnotationReader, pool)
     published_results = providers.Singleton(PostgresResults, pool)
     audit_reader = providers.Singleton(PostgresAuditReader, pool)
     audit_chain = providers.Singleton(PostgresAuditChain, pool)
@@ -193,9 +199,9 @@ class Container(containers.DeclarativeContainer):
     restore_resource = providers.Singleton(resource.RestoreResource, unit_of_work=unit_of_work, clock=clock)
     import_resources = providers.Singleton(resource_import.ImportResources, unit_of_work=unit_of_work, tables=import_tables, clock=clock)
     get_resource = providers.Singleton(resource.GetResource, resources=resource_reader)
-    list_resources = providers.Singleton(resource.ListResources, resources=resource_reader)
-    page_resources = providers.Singleton(resource.PageResources, resources=resource_reader)
-    count_resources = providers.Singleton(resource.CountResources, resources=resource_reader)
+    list_resources = providers.Singleton(resource.ListResources, resources=resource_reader, label_sets=label_sets)
+    page_resources = providers.Singleton(resource.PageResources, resources=resource_reader, label_sets=label_sets)
+    count_resources = providers.Singleton(resource.CountResources, resources=resource_reader, label_sets=label_sets)
 
     receive_file = providers.Singleton(file.ReceiveFile, projects=projects, store=file_store)
     upload_file = providers.Singleton(
@@ -226,6 +232,23 @@ class Container(containers.DeclarativeContainer):
     get_codebook = providers.Singleton(response.GetCodebook, surveys=surveys)
     get_response = providers.Singleton(response.GetResponse, responses=responses, respondents=respondents)
 
+    publish_label_set = providers.Singleton(label_set.PublishLabelSet, unit_of_work=unit_of_work, clock=clock)
+    get_label_set = providers.Singleton(label_set.GetLabelSet, label_sets=label_sets)
+    list_label_sets = providers.Singleton(label_set.ListLabelSets, label_sets=label_sets)
+
+    annotate = providers.Singleton(annotation.Annotate, unit_of_work=unit_of_work, clock=clock)
+    withdraw_annotation = providers.Singleton(annotation.WithdrawAnnotation, unit_of_work=unit_of_work, clock=clock)
+    draw_next = providers.Singleton(annotation.DrawNext, unit_of_work=unit_of_work, clock=clock)
+    list_annotations = providers.Singleton(annotation.ListAnnotations, annotations=annotation_reader)
+    record_annotation_export = providers.Singleton(annotation.RecordExport, unit_of_work=unit_of_work, clock=clock)
+    export_annotations = providers.Singleton(
+        annotation.ExportAnnotations,
+        annotations=annotation_reader,
+        tables=tables,
+        respondents=respondents,
+        record=record_annotation_export,
+    )
+
     advance_results = providers.Singleton(results.AdvanceResults, results=published_results, clock=clock)
     get_results = providers.Singleton(results.GetResults, results=published_results, advance=advance_results, shared=shared)
 
@@ -233,7 +256,7 @@ class Container(containers.DeclarativeContainer):
     list_history = providers.Singleton(audit.ListHistory, resources=resources, audit=audit_reader)
     chain_audit = providers.Singleton(audit.ChainAudit, chain=audit_chain, sealer=sealer)
     verify_audit = providers.Singleton(audit.VerifyAudit, chain=audit_chain, sealer=sealer)
-    export_resources = providers.Singleton(ExportResources, resources=resource_tables, tables=tables)
+    export_resources = providers.Singleton(ExportResources, resources=resource_tables, label_sets=label_sets, tables=tables)
     create_export = providers.Singleton(stored.CreateExport, unit_of_work=unit_of_work, random=random, clock=clock)
     list_exports = providers.Singleton(stored.ListExports, exports=exports)
     get_export = providers.Singleton(stored.GetExport, exports=exports)

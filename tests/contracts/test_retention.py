@@ -6,6 +6,8 @@ from uuid import UUID
 
 import pytest
 
+from domain.access import Role
+from domain.annotation import annotate
 from domain.errors import NotFound
 from domain.session import ABSOLUTE_LIFETIME, new_session
 from domain.survey import Survey
@@ -91,6 +93,23 @@ class ArchiveContract:
                 await work.resources.lock(project="story", resource_id=added[name].id, deleted=True)
             with pytest.raises(NotFound):
                 await work.resources.lock(project="story", resource_id=added["old"].id, deleted=True)
+
+    async def test_annotations_go_with_their_resource_and_label_sets_with_their_project(self, stage: Stage) -> None:
+        await stage.project()
+        ada = await stage.user("ada", role=Role.ADMIN)
+        label_set = await stage.label_set(by=ada)
+        kept, old = [await stage.resources.add(resource(name, by=ada)) for name in ("kept", "old")]
+        async with stage.unit_of_work() as work:
+            for figure in (kept, old):
+                await work.annotations.lock(label_set, resource_id=figure.id, annotator_id=ada.id)
+                await work.annotations.save(label_set, annotate(label_set, None, resource_id=figure.id, value="a", by=ada, at=OLD))
+            await work.resources.save(replace(old, deleted_at=OLD))
+            await work.commit()
+        assert await purge(stage) == NONE | {"resources": 1}
+        assert await stage.label_sets.labels(label_set.id) == [("a", 1)]
+        await stage.put_away(at=OLD)
+        assert await purge(stage) == NONE | {"projects": 1, "resources": 1}
+        assert await stage.label_sets.labels(label_set.id) == []
 
     async def test_a_response_goes_when_its_survey_is_closed_and_it_did_not_change_since(self, stage: Stage) -> None:
         survey, other = await stage.survey(), await stage.survey(slug="open")

@@ -27,6 +27,7 @@ from tests.pictures import png
 
 ENTRY = {"id", "at", "actor", "action", "project", "target", "changes", "request_id"}
 SURVEY = {"title": "Dark data", "questions": [{"field": "trust", "type": "scale", "min": 1, "max": 7}]}
+LABEL_SET = {"title": "Sound", "type": "boolean", "level": "nominal"}
 CHAINED_WITHIN = 5.0
 
 
@@ -75,6 +76,14 @@ class Scene:
     def upload(self, project: str, *, headers: dict[str, str] | None = None) -> httpx.Response:
         given = self.headers if headers is None else headers
         return self.admin.post(f"/admin/{project}/upload", files={"file": ("a.png", png(), "image/png")}, headers=given)
+
+    def annotation(self, *, given: bool = False) -> str:
+        """The address of an annotation of the admin's own, which is there already when `given`."""
+        resource = self.resource()
+        self.admin.put(f"/admin/{resource.split('/')[2]}/label-sets/sound", json=LABEL_SET)
+        if given:
+            self.admin.put(f"{resource}/annotations/sound", json={"value": True})
+        return f"{resource}/annotations/sound"
 
     def another_session(self) -> str:
         """The id of a session that another sign-in of the person began."""
@@ -189,12 +198,28 @@ LEAVES: dict[str, tuple[list[str], Callable[[Scene], httpx.Response]]] = {
     "PUT /admin/{project}/survey": (["survey.publish"], lambda s: s.send("PUT", f"/admin/{make_project(s.admin)}/survey", SURVEY)),
     "POST /admin/{project}/survey/close": (["survey.close"], lambda s: s.send("POST", f"/admin/{s.survey()}/survey/close")),
     "POST /admin/{project}/survey/open": (["survey.open"], open_again),
+    "PUT /admin/{project}/label-sets/{label_set}": (
+        ["label-set.create"],
+        lambda s: s.send("PUT", f"/admin/{make_project(s.admin)}/label-sets/sound", LABEL_SET),
+    ),
+    "PUT /admin/{project}/resources/{resource_id}/annotations/{label_set}": (
+        ["annotation.create"],
+        lambda s: s.send("PUT", s.annotation(), {"value": True}),
+    ),
+    "DELETE /admin/{project}/resources/{resource_id}/annotations/{label_set}": (
+        ["annotation.delete"],
+        lambda s: s.send("DELETE", s.annotation(given=True)),
+    ),
 }
 # Routes that read and yet leave an entry: what leaves the house is an export.
 EXPORTS: dict[str, tuple[list[str], Callable[[Scene], httpx.Response]]] = {
     "GET /admin/{project}/survey/responses/export": (
         ["response.export"],
         lambda s: s.send("GET", f"/admin/{s.survey()}/survey/responses/export", params={"format": "csv"}),
+    ),
+    "GET /admin/{project}/annotations/export": (
+        ["annotation.export"],
+        lambda s: s.send("GET", f"/admin/{make_project(s.admin)}/annotations/export", params={"format": "csv"}),
     ),
 }
 EXPORTS_UNTOLD = {  # asking for one is told; what was made is read as often as one likes

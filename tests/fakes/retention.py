@@ -32,6 +32,10 @@ class FakeArchive(Archive):
                 if each.project_id in projects
                 or (each.export.status in (Progress.DONE, Progress.FAILED) and each.export.created_at < before)
             }
+            sets = {id for id, each in tables.label_sets.items() if each.project_id in projects}
+            noted = {id for id, each in tables.annotations.items() if each.label_set_id in sets or each.resource_id in resources}
+            tables.label_sets = _without(tables.label_sets, sets)
+            tables.annotations = _without(tables.annotations, noted)
             versions = {key for key in tables.survey_versions if key[0] in projects}
             tables.responses = _without(tables.responses, responses)
             tables.resources = _without(tables.resources, resources)

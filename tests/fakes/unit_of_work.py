@@ -5,12 +5,14 @@ from types import TracebackType
 from typing import Self
 
 from application.ports import (
+    Annotations,
     ApiKeys,
     Archive,
     AuditTrail,
     Database,
     Exports,
     Files,
+    LabelSets,
     Projects,
     Replays,
     ResourceImports,
@@ -22,11 +24,13 @@ from application.ports import (
     Users,
 )
 from domain.errors import Unavailable
+from tests.fakes.annotation import FakeAnnotations
 from tests.fakes.api_key import FakeApiKeys
 from tests.fakes.audit import FakeAuditTrail
 from tests.fakes.export import FakeExports
 from tests.fakes.file import FakeFiles
 from tests.fakes.idempotency import FakeReplays
+from tests.fakes.label_set import FakeLabelSets
 from tests.fakes.project import FakeProjects
 from tests.fakes.resource import FakeResources
 from tests.fakes.resource_import import FakeResourceImports
@@ -49,6 +53,8 @@ class FakeUnitOfWork(UnitOfWork):
         self.resources: Resources = FakeResources(self._draft)
         self.imports: ResourceImports = FakeResourceImports(self._draft, store.underway)
         self.surveys: Surveys = FakeSurveys(self._draft)
+        self.label_sets: LabelSets = FakeLabelSets(self._draft)
+        self.annotations: Annotations = FakeAnnotations(self._draft)
         self.archive: Archive = FakeArchive(self._draft)
         self.audit: AuditTrail = FakeAuditTrail(self._draft, request_id=request_id)
         self.files: Files = FakeFiles(self._draft)

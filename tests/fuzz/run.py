@@ -25,6 +25,7 @@ from tests.e2e.test_survey import DEFINITION
 
 ROLES = ("anonymous", "member", "annotator", "admin")
 PROBLEM = "application/problem+json"
+LABEL_SET = {"title": "Sound", "type": "boolean", "level": "nominal"}
 LONGEST_TARGET = 60_000  # beyond it the server closes while the client is still sending
 
 
@@ -101,6 +102,7 @@ class Crowd:
             with self._as_admin() as admin:
                 self.project = make_project(admin)
                 admin.put(f"/admin/{self.project}/survey", json=DEFINITION).raise_for_status()
+                admin.put(f"/admin/{self.project}/label-sets/sound", json=LABEL_SET).raise_for_status()
                 self._resources = [make_resource(admin, self.project)["id"] for _ in range(6)]
 
     def aim(self, case: Case[Any]) -> None:
@@ -109,7 +111,8 @@ class Crowd:
         if not at:
             return
         if self._chance.random() < 0.75:
-            known = {"project": self.project, "resource_id": self._chance.choice(self._resources), "code": "invalid"}
+            known: dict[str, Any] = {"project": self.project, "resource_id": self._chance.choice(self._resources), "code": "invalid"}
+            known["label_set"] = "sound"
             at.update({name: known[name] for name in at if name in known})
         if "user_id" in at and (self._chance.random() < 0.5 or at["user_id"] in self._protected):
             at["user_id"] = self._chance.choice(self._victims)

@@ -34,7 +34,7 @@ async def test_a_page_reads_next_to_no_row_that_it_does_not_show(pool: Pool, slu
     await stage.user("grace", role=Role.ADMIN)
     for name in ("first", "last"):
         await stage.project(name)
-    statement = _page(sort, status=status is not None, search=False, after=False)
+    statement = _page(sort, status=status is not None, search=False, labels=0, after=False)
     given = {"project": slug, "limit": LIMIT, "skip": 0, "status": status}
     async with pool.connections.acquire() as connection:
         await connection.execute(SEED, ROWS)

@@ -16,6 +16,7 @@ import pytest
 
 from adapters.postgres.database import Pool
 from adapters.postgres.export import PostgresExports
+from adapters.postgres.label_set import PostgresLabelSets
 from adapters.postgres.resource_table import PostgresResourceTables
 from adapters.postgres.response import PostgresResponseReader
 from adapters.postgres.snapshots import Snapshots
@@ -71,7 +72,7 @@ async def fill(pool: Pool) -> list[tuple[Any, ...]]:
 
 
 def exporter(pool: Pool) -> ExportResources:
-    return ExportResources(resources=PostgresResourceTables(Snapshots(pool)), tables=TabularTables())
+    return ExportResources(resources=PostgresResourceTables(Snapshots(pool)), label_sets=PostgresLabelSets(pool), tables=TabularTables())
 
 
 async def export(pool: Pool, kind: Format, *, guarded: bool = False) -> bytes:

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from domain.access import Role
 from domain.api_key import Scope
 from domain.user import User
 from tests.examples import AGE, NOTE, SCALE
@@ -16,6 +17,7 @@ TOKEN = "a" * 43
 FINGERPRINT = "a-reader-of-stories"
 PICTURE = {"file": ("a.png", png(), "image/png")}
 SURVEY = {"title": "A survey", "results": {"public": True}, "questions": [SCALE, AGE, NOTE]}
+LABEL_SET = {"title": "Sound", "type": "boolean", "level": "nominal"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,6 +83,11 @@ async def _key(it: Given) -> int:
     return (await it.scene.key(it.owner, Scope.READ))[0]
 
 
+async def _label_set(it: Given) -> str:
+    await it.scene.as_admin("PUT", f"/admin/{it.path['project']}/label-sets/sound", json=LABEL_SET)
+    return "sound"
+
+
 async def _code(_: Given) -> str:
     return "invalid"
 
@@ -97,6 +104,7 @@ PLACES: dict[str, Callable[[Given], Awaitable[Any]]] = {
     "user_id": _account,
     "session_id": _session,
     "key_id": _key,
+    "label_set": _label_set,
     "code": _code,
     "name": _page,
 }
@@ -118,6 +126,17 @@ async def _make_it(it: Given) -> None:
     address = f"/admin/{it.path['project']}/exports/{it.path['export_id']}"
     while (await it.scene.as_admin("GET", address))["status"] != "done":  # the service itself may make it as well
         await it.scene.use.make_next_export()()
+
+
+async def _own_annotation(it: Given) -> None:
+    if it.owner.role is not Role.MEMBER:  # who cannot have one
+        where = f"/admin/{it.path['project']}/resources/{it.path['resource_id']}/annotations/{it.path['label_set']}"
+        await it.scene.as_user(it.owner, "PUT", where, json={"value": True})
+
+
+async def _a_queue(it: Given) -> None:
+    await _label_set(it)
+    await _resource(it)
 
 
 async def _refresh_token(it: Given) -> dict[str, str]:
@@ -194,6 +213,15 @@ EXAMPLES: dict[tuple[str, str], Example] = {
     ("POST", "/admin/{project}/survey/close"): Example(),
     ("GET", "/admin/{project}/survey/responses"): Example(before=_a_response),
     ("GET", "/admin/{project}/survey/responses/export"): Example(before=_a_response, query={"format": "csv"}),
+    # label sets and annotations
+    ("PUT", "/admin/{project}/label-sets/{label_set}"): Example(json=LABEL_SET | {"title": "Another title"}),
+    ("GET", "/admin/{project}/label-sets/{label_set}"): Example(),
+    ("GET", "/admin/{project}/label-sets"): Example(),
+    ("PUT", "/admin/{project}/resources/{resource_id}/annotations/{label_set}"): Example(json={"value": True}),
+    ("DELETE", "/admin/{project}/resources/{resource_id}/annotations/{label_set}"): Example(before=_own_annotation),
+    ("GET", "/admin/{project}/annotations"): Example(),
+    ("GET", "/admin/{project}/annotations/next"): Example(before=_a_queue, query={"label_set": "sound"}),
+    ("GET", "/admin/{project}/annotations/export"): Example(query={"format": "csv"}),
     # one's own account
     ("POST", "/auth/register"): Example(json=lambda it: _account_body(it) | {"password": PASSWORD}),
     ("POST", "/auth/login"): Example(json=lambda it: {"username": it.owner.username, "password": PASSWORD}),

@@ -27,7 +27,17 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import aggregate_order_by
 
 from adapters.postgres.database import Executor, Statement, parameters
-from adapters.postgres.tables import TIME, UPDATED_ASCENDING, UPDATED_DESCENDING, projects, resources, users
+from adapters.postgres.tables import (
+    LABEL_KEY,
+    TIME,
+    UPDATED_ASCENDING,
+    UPDATED_DESCENDING,
+    annotation_items,
+    label_sets,
+    projects,
+    resources,
+    users,
+)
 from application.ports import After, Document, NumberedPage, Page, ResourceReader, Resources
 from domain.errors import NotFound
 from domain.resource import Filter, Resource, SearchTooShort, Sort, Status
@@ -151,13 +161,30 @@ GET = Statement(
 PROJECT_EXISTS = Statement(PROJECT_ID)
 
 
-def filtered(columns: Sequence[Any], *, status: bool, search: bool) -> Select[Any]:
+def _labelled(number: int) -> ColumnElement[bool]:
+    """Whether most annotators gave this label in this set: once it has as many annotations as it should, and as long."""
+    items, label = annotation_items.c, bindparam(f"label_{number}", type_=Text)
+    labelled = (
+        select(items.resource_id)
+        .join(label_sets, label_sets.c.id == items.label_set_id)
+        .where(
+            label_sets.c.project_id == PROJECT_ID.scalar_subquery(),
+            label_sets.c.name == bindparam(f"label_set_{number}", type_=Text),
+            func.left(label, literal_column("255")) == LABEL_KEY,
+            items.label == label,
+            items.annotations >= label_sets.c.copies,
+        )
+    )
+    return resources.c.id.in_(labelled)
+
+
+def filtered(columns: Sequence[Any], *, status: bool, search: bool, labels: int = 0) -> Select[Any]:
     query = select(*columns).where(resources.c.project_id == PROJECT_ID.scalar_subquery(), _live)
     if status:
         query = query.where(resources.c.status == bindparam("status"))
     if search:
         query = query.where(resources.c.search_text.like(bindparam("pattern")))
-    return query
+    return query.where(*(_labelled(number) for number in range(labels)))
 
 
 def _key(sort: Sort, source: FromClause) -> ColumnElement[Any]:
@@ -190,13 +217,13 @@ def _beyond(sort: Sort) -> ColumnElement[bool]:
     return here < there if sort.descending else here > there
 
 
-def _found(sort: Sort, *, status: bool, search: bool, after: bool = False) -> Select[Any]:
+def _found(sort: Sort, *, status: bool, search: bool, labels: int, after: bool = False) -> Select[Any]:
     """What is asked for, in order.
 
     Where a text is searched, all matches are found before they are sorted (a subquery with an offset is planned by itself): a plan
     made without knowing the text would rather walk along the order, past every resource when the text is rare.
     """
-    query = filtered([resources], status=status, search=search)
+    query = filtered([resources], status=status, search=search, labels=labels)
     if after:
         query = query.where(_beyond(sort))
     if not search:
@@ -205,9 +232,9 @@ def _found(sort: Sort, *, status: bool, search: bool, after: bool = False) -> Se
     return _sorted(select(matches), sort, matches)
 
 
-def _found_nearby(sort: Sort, *, status: bool, after: bool) -> Select[Any]:
+def _found_nearby(sort: Sort, *, status: bool, labels: int, after: bool) -> Select[Any]:
     """Which of the next few resources match, in order: all that is needed when a text is frequent."""
-    query = _sorted(filtered([resources], status=status, search=False), sort)
+    query = _sorted(filtered([resources], status=status, search=False, labels=labels), sort)
     if after:
         query = query.where(_beyond(sort))
     near = query.limit(literal_column(str(NEARBY))).subquery("near")
@@ -215,17 +242,17 @@ def _found_nearby(sort: Sort, *, status: bool, after: bool) -> Select[Any]:
 
 
 @cache
-def _page(sort: Sort, *, status: bool, search: bool, after: bool, nearby: bool = False) -> Statement:
+def _page(sort: Sort, *, status: bool, search: bool, labels: int, after: bool, nearby: bool = False) -> Statement:
     found = _found_nearby if nearby else partial(_found, search=search)
-    query = found(sort, status=status, after=after)
+    query = found(sort, status=status, labels=labels, after=after)
     page = query.limit(bindparam("limit")).offset(bindparam("skip")).subquery("resources")
     return Statement(_as_json(page, page.c.id, page.c[sort.column].label("key")).order_by(*_order(sort, page)))
 
 
 @cache
-def _numbered_page(sort: Sort, *, status: bool, search: bool) -> Statement:
-    total = filtered([func.count()], status=status, search=search).scalar_subquery()
-    ordered = _found(sort, status=status, search=search)
+def _numbered_page(sort: Sort, *, status: bool, search: bool, labels: int) -> Statement:
+    total = filtered([func.count()], status=status, search=search, labels=labels).scalar_subquery()
+    ordered = _found(sort, status=status, search=search, labels=labels)
     page = ordered.limit(bindparam("limit")).offset(bindparam("skip")).subquery("resources")
     entries = _as_json(page, page.c.id, page.c.sort_key).subquery("entries")
     joined = select(func.string_agg(entries.c.json, aggregate_order_by(literal(",", Text), *_order(sort, entries)))).scalar_subquery()
@@ -233,20 +260,25 @@ def _numbered_page(sort: Sort, *, status: bool, search: bool) -> Statement:
 
 
 @cache
-def count_statement(*, status: bool, search: bool) -> Statement:
-    return Statement(filtered([func.count().label("n")], status=status, search=search))
+def count_statement(*, status: bool, search: bool, labels: int) -> Statement:
+    return Statement(filtered([func.count().label("n")], status=status, search=search, labels=labels))
 
 
 _live_in_project = select(resources.c.id).where(resources.c.project_id == PROJECT_ID.scalar_subquery(), _live)
 COUNT_A_FEW = Statement(select(func.count().label("n")).select_from(_live_in_project.limit(literal_column(str(SCANNED + 1))).subquery()))
 
 
-def shape(where: Filter) -> dict[str, bool]:
-    return {"status": where.status is not None, "search": bool(where.search)}
+def shape(where: Filter) -> dict[str, Any]:
+    """Which conditions a filter has: what its statement is chosen by."""
+    return {"status": where.status is not None, "search": bool(where.search), "labels": len(where.labels)}
 
 
 def given(where: Filter) -> dict[str, Any]:
-    return {"project": where.project, "status": where.status and where.status.value, "pattern": _pattern(where.search or "")}
+    """The parameters of a filter's conditions."""
+    parts = {"project": where.project, "status": where.status and where.status.value, "pattern": _pattern(where.search or "")}
+    for number, (label_set, label) in enumerate(where.labels):
+        parts |= {f"label_set_{number}": label_set, f"label_{number}": label}
+    return parts
 
 
 _WORD = re.compile(r"[^\W_]+")

@@ -47,21 +47,21 @@ def _columns(*, is_guarded: bool = False) -> list[ColumnElement[Any]]:
 
 
 @cache
-def _records(*, is_guarded: bool, status: bool, search: bool) -> Statement:
+def _records(*, is_guarded: bool, status: bool, search: bool, labels: int) -> Statement:
     version = cast(resources.c.version, Text).concat(literal_column(f"E'\\x{ord(_MARK):02x}'"))
-    return Statement(_in_order([*_columns(is_guarded=is_guarded), version], status=status, search=search))
+    return Statement(_in_order([*_columns(is_guarded=is_guarded), version], status=status, search=search, labels=labels))
 
 
 @cache
-def _lines(*, status: bool, search: bool) -> Statement:
+def _lines(*, status: bool, search: bool, labels: int) -> Statement:
     columns = [*_columns()[:-1], literal_column("true").label("is_active"), resources.c.version]
-    row = _in_order(columns, status=status, search=search).subquery("contract")
+    row = _in_order(columns, status=status, search=search, labels=labels).subquery("contract")
     return Statement(select(cast(func.row_to_json(literal_column("contract")), Text)).select_from(row))
 
 
-def _in_order(columns: list[ColumnElement[Any]], *, status: bool, search: bool) -> Select[Any]:
-    joined = filtered(columns, status=status, search=search).join_from(resources, users, users.c.id == resources.c.created_by)
-    return joined.order_by(resources.c.id)
+def _in_order(columns: list[ColumnElement[Any]], *, status: bool, search: bool, labels: int) -> Select[Any]:
+    found = filtered(columns, status=status, search=search, labels=labels)
+    return found.join_from(resources, users, users.c.id == resources.c.created_by).order_by(resources.c.id)
 
 
 class PostgresResourceSnapshot(ResourceSnapshot):

@@ -11,6 +11,7 @@ from adapters.postgres.tables import (
     erasures,
     exports,
     files,
+    label_sets,
     projects,
     resources,
     responses,
@@ -54,7 +55,7 @@ RESPONSES = Statement(select(func.count().label("n")).select_from(_expired).add_
 RESOURCES = _counting(delete(resources).where(or_(resources.c.deleted_at < _before, resources.c.project_id.in_(_old_projects))))
 _ended = or_(exports.c.status == "done", exports.c.status == "failed")
 EXPORTS = _counting(delete(exports).where(or_(_ended & (exports.c.created_at < _before), exports.c.project_id.in_(_old_projects))))
-REST_OF_PROJECTS = [_of_old_projects(table) for table in (files, erasures, survey_results, survey_versions, surveys)]
+REST_OF_PROJECTS = [_of_old_projects(table) for table in (label_sets, files, erasures, survey_results, survey_versions, surveys)]
 PROJECTS = _counting(delete(projects).where(projects.c.deleted_at < _before))
 TOKENS = Statement(delete(setup_tokens).where(setup_tokens.c.expires_at < _before))
 SESSIONS = _counting(delete(sessions).where(or_(sessions.c.ended_at < _before, sessions.c.expires_at < _before)))

@@ -4,12 +4,14 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
+from adapters.postgres.annotation import PostgresAnnotations
 from adapters.postgres.api_key import PostgresApiKeys
 from adapters.postgres.audit import PostgresAuditTrail
 from adapters.postgres.database import Pool, Transaction
 from adapters.postgres.export import PostgresExports
 from adapters.postgres.file import PostgresFiles
 from adapters.postgres.idempotency import PostgresReplays
+from adapters.postgres.label_set import PostgresLabelSets
 from adapters.postgres.project import PostgresProjects
 from adapters.postgres.resource import PostgresResources
 from adapters.postgres.resource_import import PostgresResourceImports
@@ -18,11 +20,13 @@ from adapters.postgres.session import PostgresSessions
 from adapters.postgres.survey import PostgresSurveys
 from adapters.postgres.user import PostgresSetupTokens, PostgresUsers
 from application.ports import (
+    Annotations,
     ApiKeys,
     Archive,
     AuditTrail,
     Exports,
     Files,
+    LabelSets,
     Projects,
     Replays,
     ResourceImports,
@@ -51,6 +55,8 @@ class PostgresUnitOfWork(UnitOfWork):
         self.resources: Resources = PostgresResources(self._transaction)
         self.imports: ResourceImports = PostgresResourceImports(self._transaction, pool, request_id=request_id)
         self.surveys: Surveys = PostgresSurveys(self._transaction)
+        self.label_sets: LabelSets = PostgresLabelSets(self._transaction)
+        self.annotations: Annotations = PostgresAnnotations(self._transaction)
         self.archive: Archive = PostgresArchive(self._transaction)
         self.files: Files = PostgresFiles(self._transaction)
         self.audit: AuditTrail = PostgresAuditTrail(self._transaction, request_id=request_id)

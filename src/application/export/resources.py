@@ -4,7 +4,8 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
 from application.export.sheets import resource_sheet
-from application.ports import ResourceTables, Tables
+from application.ports import LabelSets, ResourceTables, Tables
+from application.resource import understood
 from domain.export import Format
 from domain.resource import Filter
 
@@ -17,9 +18,11 @@ class ExportResources:
     """
 
     resources: ResourceTables
+    label_sets: LabelSets
     tables: Tables
 
     async def __call__(self, where: Filter, *, kind: Format, guarded: bool = True) -> AsyncIterator[bytes]:
+        where = await understood(self.label_sets, where)
         async with resource_sheet(self.resources, self.tables, where, kind=kind, guarded=guarded) as sheet:
             async for part in sheet.parts:
                 yield part.content

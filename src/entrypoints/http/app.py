@@ -14,6 +14,7 @@ from domain.access import Action
 from entrypoints.background import Chore, doing
 from entrypoints.chores import chores_of
 from entrypoints.container import Container, trace_statements
+from entrypoints.http.annotation import annotation_routes
 from entrypoints.http.api_key import api_key_routes
 from entrypoints.http.audit import audit_routes
 from entrypoints.http.cross_origin import CrossOrigin
@@ -21,6 +22,7 @@ from entrypoints.http.docs import admin_document, docs_routes, public_document
 from entrypoints.http.edge import Edge, methods_by_path
 from entrypoints.http.export import public_exports, signed_in_exports
 from entrypoints.http.file import public_files, signed_in_files
+from entrypoints.http.label_set import label_set_routes
 from entrypoints.http.metrics import admin_metrics, open_metrics
 from entrypoints.http.network import Networks
 from entrypoints.http.project import public_projects, signed_in_projects
@@ -156,6 +158,8 @@ def routes_of(
         resource_import_routes(use, limits, guard, at_most=max_import_bytes),
         signed_in_survey(use, limits, guard),
         signed_in_responses(use, limits, guard),
+        label_set_routes(use, limits, guard),
+        annotation_routes(use, limits, guard),
         audit_routes(use, limits, guard),
         signed_in_files(use, limits, guard, at_most=max_upload_bytes),
         signed_in_exports(use, limits, guard),

@@ -23,7 +23,7 @@ from entrypoints.http.problems import problem_responses
 from entrypoints.http.query import Flag, PageQuery, page_of, uuid_after
 from entrypoints.http.rate_limit import Limits
 from entrypoints.http.reply import Body, Json, Out, Time, entity, without_default
-from entrypoints.http.resource import ResourceFilter, StatusName
+from entrypoints.http.resource import LABELS_PARAMETER, ResourceFilter, StatusName
 from entrypoints.http.route import router_of
 from entrypoints.http.signed_in import Guard
 from entrypoints.http.stream import table_file
@@ -106,7 +106,13 @@ def public_exports(use: Container, limits: Limits) -> APIRouter:
     export = use.export_resources()
     router = router_of("Resources", limits, lookups_of(use))
 
-    @router.get("/{project:slug}/export", response_class=Response, responses=problem_responses(404) | FILE, description=export.__doc__)
+    @router.get(
+        "/{project:slug}/export",
+        response_class=Response,
+        responses=problem_responses(404) | FILE,
+        openapi_extra={"parameters": [LABELS_PARAMETER]},
+        description=export.__doc__,
+    )
     @limits.export_by_network
     async def export_resources(request: Request, project: str, query: Annotated[ResourceExport, QueryParameters()]) -> Response:
         kind = Format(query.format)

@@ -1,5 +1,6 @@
 """Applying a declared story: what is made, changed and left alone, all or nothing."""
 
+import json
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -13,7 +14,7 @@ from domain.project import SlugReserved
 from domain.resource import Filter, NameTaken, Sort, Status
 from domain.survey import BreakingChange
 from domain.user import User
-from tests.examples import AGE, NOTE, definition
+from tests.examples import AGE, NOTE, declaration, definition
 from tests.unit.application.conftest import World
 
 
@@ -167,3 +168,28 @@ async def test_only_an_admin_applies(world: World, member: User, other: User) ->
     for by in (member, other):
         with pytest.raises(NotAllowed):
             await apply(world, by, replace(STORY, title=""))
+
+
+async def test_label_sets_are_made_changed_and_left_alone(world: World, admin: User) -> None:
+    story = replace(STORY, label_sets={"topic": declaration(), "sound": declaration(type="boolean", choices=None)})
+    applied = await apply(world, admin, story)
+    assert applied.label_sets == {"topic": Effect.CREATED, "sound": Effect.CREATED}
+    assert [(change.field, change.change.value) for change in applied.changes[-2:]] == [("topic", "added"), ("sound", "added")]
+    again = await apply(world, admin, story)
+    assert again.label_sets == {"topic": Effect.UNCHANGED, "sound": Effect.UNCHANGED}
+    wider = await apply(world, admin, replace(STORY, label_sets={"topic": declaration(choices=[{"value": each} for each in "abc"])}))
+    assert wider.label_sets == {"topic": Effect.UPDATED}
+    assert [each.name for each in await world.list_label_sets(project="dark-data", after="", limit=9, by=admin)] == ["sound", "topic"]
+
+
+async def test_a_label_set_that_breaks_annotations_undoes_the_whole_story(world: World, admin: User) -> None:
+    await apply(world, admin, replace(STORY, label_sets={"topic": declaration()}))
+    page = await world.list_resources(Filter(project="dark-data"), sort=Sort.ID, limit=1)
+    resource_id = json.loads(page.json)[0]["id"]
+    await world.annotate(project="dark-data", resource_id=resource_id, label_set="topic", value="b", by=admin)
+    before, narrower = await state(world), replace(STORY, title="Other", label_sets={"topic": declaration(choices=[{"value": "a"}])})
+    with pytest.raises(BreakingChange):
+        await apply(world, admin, narrower)
+    assert await state(world) == before
+    accepted = await apply(world, admin, narrower, accept_breaking=frozenset({"topic"}))
+    assert accepted.label_sets == {"topic": Effect.UPDATED}

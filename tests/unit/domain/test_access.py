@@ -19,7 +19,17 @@ MEMBERS = {
     Action.RESOURCE_UPDATE,
     Action.RESOURCE_HISTORY,
 }
-ANNOTATORS = {Action.RESPONSE_READ, Action.EXPORT_CREATE, Action.EXPORT_READ}
+ANNOTATORS = {
+    Action.RESPONSE_READ,
+    Action.EXPORT_CREATE,
+    Action.EXPORT_READ,
+    Action.LABEL_SET_READ,
+    Action.ANNOTATION_WRITE,
+    Action.ANNOTATION_DELETE,
+    Action.ANNOTATION_READ,
+    Action.ANNOTATION_DRAW,
+    Action.ANNOTATION_EXPORT,
+}
 
 
 def test_every_action_has_a_permission() -> None:

@@ -240,3 +240,43 @@ def test_each_fault_of_meaning_is_pointed_at(parts: dict[str, Any], expected: li
 def test_accepting_breaking_changes_is_no_part_of_a_story() -> None:
     survey = {"title": "S", "questions": [NOTE], "accept_breaking": ["age"]}
     assert pointers(survey=survey) == ["/survey"]
+
+
+# --- label sets ------------------------------------------------------------------------------------------------------------------
+
+LABEL_SETS = """
+slug: a
+title: A
+label_sets:
+- {name: topic, title: Topic, type: choice, choices: [health, {value: work, label: Work, code: 2}], level: ordinal, copies: 3}
+- {name: sound, title: Sound, type: boolean, blind: false}
+"""
+
+
+def test_label_sets_are_declared_by_name() -> None:
+    found = story_from(LABEL_SETS.encode()).label_sets
+    assert list(found) == ["topic", "sound"]
+    assert found["topic"].document() == {
+        "title": "Topic",
+        "type": "choice",
+        "choices": [{"value": "health"}, {"value": "work", "label": "Work", "code": 2}],
+        "level": "ordinal",
+        "blind": True,
+        "copies": 3,
+    }
+    assert found["sound"].blind is False
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "fault"),
+    [
+        ("name: sound", "name: topic", ("/label_sets/1/name", "duplicate-name")),
+        ("name: sound", "name: 'a b'", ("/label_sets/1/name", "bad-name")),
+        ("copies: 3", "copies: 0", ("/label_sets/0/copies", "out-of-range")),
+        ("type: boolean", "type: scale", ("/label_sets/1/min", "missing")),
+        ("type: boolean", "type: date", ("/label_sets/1/type", "literal-error")),
+        ("blind: false", "accept_breaking: [sound]", ("/label_sets/1", "extra-forbidden")),
+    ],
+)
+def test_a_fault_of_a_label_set_is_pointed_at(old: str, new: str, fault: tuple[str, str]) -> None:
+    assert fault in [(each.pointer, each.code) for each in faults_of(LABEL_SETS.replace(old, new))]
