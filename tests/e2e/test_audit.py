@@ -182,7 +182,7 @@ LEAVES: dict[str, tuple[list[str], Callable[[Scene], httpx.Response]]] = {
     "DELETE /admin/{project}/resources/{resource_id}": (["resource.delete"], lambda s: s.send("DELETE", s.resource())),
     "POST /admin/{project}/resources/{resource_id}/restore": (["resource.restore"], restore),
     "POST /admin/{project}/resources/import": (
-        ["resource.import", "resource.create"],
+        ["resource.create", "resource.import"],
         lambda s: s.admin.post(
             f"/admin/{make_project(s.admin)}/resources/import",
             content="name\nFigure 9\n",

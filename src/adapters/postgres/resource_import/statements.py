@@ -34,11 +34,11 @@ STAGE = Statement(
 )
 ANALYZE = Statement(text(f"ANALYZE {STAGED} (row, name_key, is_broken)"))
 
-HAS_REPEATED = Statement(text(f"SELECT 1 FROM {STAGED} WHERE name_key IS NOT NULL GROUP BY name_key HAVING count(*) > 1 LIMIT 1"))  # noqa: S608
+HAS_REPEATED = Statement(text(f"SELECT 1 FROM {STAGED} WHERE name_key IS NOT NULL GROUP BY name_key HAVING count(*) > 1 LIMIT 1"))  # noqa: S608 - constants of ours
 HAS_TAKEN = Statement(
     text(
         f"""SELECT 1 FROM {STAGED} AS s JOIN resources AS r
-        ON r.project_id = :project_id AND r.deleted_at IS NULL AND r.name_key = s.name_key LIMIT 1"""  # noqa: S608
+        ON r.project_id = :project_id AND r.deleted_at IS NULL AND r.name_key = s.name_key LIMIT 1"""  # noqa: S608 - constants of ours
     ).bindparams(_project)
 )
 _FAULTY = f"""
@@ -54,7 +54,7 @@ _FAULTY = f"""
 _TAKEN = bindparam("taken", type_=Boolean)
 FAULTS = Statement(text(f"{_FAULTY} ORDER BY row LIMIT :limit").bindparams(_project, _TAKEN, bindparam("limit", type_=Integer)))
 COUNT_FAULTY = Statement(
-    text(f"SELECT count(*) AS n FROM ({_FAULTY}) AS faulty WHERE NOT is_broken").bindparams(_project, _TAKEN)  # noqa: S608
+    text(f"SELECT count(*) AS n FROM ({_FAULTY}) AS faulty WHERE NOT is_broken").bindparams(_project, _TAKEN)  # noqa: S608 - constants of ours
 )
 
 EFFECTS = Statement(text("CREATE TEMPORARY TABLE import_effects (row integer, id bigint, version integer, action text) ON COMMIT DROP"))
@@ -72,7 +72,7 @@ FIND_EFFECT = Statement(
         UNION ALL
         SELECT NULL, r.id, r.version, 'delete' FROM resources AS r
         WHERE :deleting AND r.project_id = :project_id AND r.deleted_at IS NULL
-            AND NOT EXISTS (SELECT FROM {STAGED} AS s WHERE s.name_key = r.name_key)"""  # noqa: S608
+            AND NOT EXISTS (SELECT FROM {STAGED} AS s WHERE s.name_key = r.name_key)"""  # noqa: S608 - constants of ours
     ).bindparams(_project, bindparam("deleting", type_=Boolean))
 )
 ANALYZE_EFFECT = Statement(text("ANALYZE import_effects"))
@@ -85,7 +85,7 @@ EFFECT = Statement(
             count(*) FILTER (WHERE action = 'keep') AS unchanged,
             sha256(convert_to(coalesce(string_agg(
                 action || ' ' || id || CASE action WHEN 'keep' THEN '' ELSE ' ' || version END, ',' ORDER BY id), ''), 'UTF8')) AS mark
-        FROM import_effects"""  # noqa: S608
+        FROM import_effects"""  # noqa: S608 - constants of ours
     )
 )
 
@@ -170,7 +170,7 @@ UPDATE = Statement(
         }, CAST(:request_id AS text)
             FROM made
         )
-        SELECT count(*) AS n FROM made"""  # noqa: S608
+        SELECT count(*) AS n FROM made"""  # noqa: S608 - constants of ours
     ).bindparams(*_by)
 )
 DELETE = Statement(
@@ -190,7 +190,7 @@ DELETE = Statement(
             {_AUDIT}
             SELECT {_ENTRY.format(action="'resource.delete'")}, '[]'::jsonb, CAST(:request_id AS text) FROM made
         )
-        SELECT count(*) AS n FROM made"""  # noqa: S608
+        SELECT count(*) AS n FROM made"""  # noqa: S608 - constants of ours
     ).bindparams(*_by)
 )
 # What was added to the index waits in a list that every search reads through: put it in its place now. That is for the owner to do.
