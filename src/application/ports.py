@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import Any, Protocol, Self, TypeVar
 from uuid import UUID
 
+from domain.agreement import Figures, Labels, Level
 from domain.api_key import ApiKey
 from domain.audit import AuditFilter, Entry, Recorded, Told
 from domain.audit_chain import Head, Link
@@ -471,6 +472,29 @@ class Shared(Protocol):
 
     def forget(self, project: str) -> None:
         """Work everything of a project out anew from now on."""
+
+
+class Reliability(Protocol):
+    """How far annotators agree, in numbers."""
+
+    async def measure(self, labels: Labels, *, level: Level, seed: int) -> Figures:
+        """The figures, worked out without holding up anything else.
+
+        The interval of alpha is that of 1 000 times as many items with two labels or more, drawn anew from them as the seed says: the
+        middle 95 % of their alphas; None with fewer than two such items, or when more than one in twenty of those alphas is
+        undefined. The same labels, level and seed give the same on every machine. Raises `Unavailable` when too many wait.
+        """
+
+
+class Kept(Protocol):
+    """What is dear to work out, kept until it changes."""
+
+    async def get(self, key: tuple[str, ...], mark: str, make: Callable[[], Awaitable[T]]) -> T:
+        """What `make` answers, or answered since this mark was first asked under this key.
+
+        It is worked out once for all who ask under the same mark meanwhile, and goes on when they leave. Another mark takes the place
+        of the one before. Errors do not stay, and what was not asked for longest is forgotten.
+        """
 
 
 class AuditTrail(Protocol):
