@@ -6,6 +6,7 @@ from typing import Any
 
 from domain.access import Role
 from domain.api_key import ApiKey, Scope, new_api_key
+from domain.label_set import Declaration, declaration_from
 from domain.resource import Resource, new_resource
 from domain.survey import Definition, Survey, definition_from, first_survey
 from domain.user import User, new_user
@@ -73,3 +74,8 @@ def gated(*questions: dict[str, Any], **rest: Any) -> Definition:
 def survey(of: Definition | None = None, *, project_id: int = 1, project: str = "story", by: User = ADMIN) -> Survey:
     made, _ = first_survey(of or definition(), project_id=project_id, project=project, by=by, at=NOW)
     return made
+
+
+def declaration(**changes: Any) -> Declaration:
+    """What a label set declares: a choice between a and b, open to everybody's eyes with `blind=False`."""
+    return declaration_from({"title": "Topic", "type": "choice", "choices": [{"value": "a"}, {"value": "b"}]} | changes)

@@ -12,17 +12,19 @@ from typing import Any, Protocol, Self, TypeVar
 from uuid import UUID
 
 from domain.agreement import Figures, Labels, Level
+from domain.annotation import Annotation, AnnotationFilter, Given, Judgement
 from domain.api_key import ApiKey
 from domain.audit import AuditFilter, Entry, Recorded, Told
 from domain.audit_chain import Head, Link
 from domain.export import Column, Format
 from domain.idempotency import Keyed
+from domain.label_set import LabelSet
 from domain.project import Project
 from domain.resource import Filter, Resource, Sort
 from domain.response import Outcome, Response
 from domain.results import Tally
 from domain.session import Session
-from domain.survey import Change, Definition, FieldChange, Identity, ResponseFilter, ResponseRow, Survey
+from domain.survey import Change, Definition, FieldChange, Identity, Question, ResponseFilter, ResponseRow, Survey
 from domain.user import User
 
 # --- time, chance, secrets -------------------------------------------------------------------------------------------------
@@ -380,6 +382,87 @@ class Responses(Protocol):
         """
 
 
+class LabelSets(Protocol):
+    """The label sets of each project. All raise `NotFound` when the project is absent."""
+
+    async def get(self, project: str, name: str) -> LabelSet:
+        """The label set as it is now. Raises `NotFound`."""
+
+    async def hold(self, project: str, name: str) -> LabelSet:
+        """The label set, of which no new version is published until the unit of work ends. Raises `NotFound`."""
+
+    async def lock(self, project: str, name: str) -> tuple[int, LabelSet | None]:
+        """The project's id and the label set, which nobody else publishes or annotates by until the unit of work ends."""
+
+    async def save(self, label_set: LabelSet, changes: tuple[FieldChange, ...]) -> LabelSet:
+        """Store a new version of a locked label set, and which changes brought it. The set with its id."""
+
+    async def questions(self, label_set_id: int) -> list[Question]:
+        """What every version asked, oldest first."""
+
+    async def labels(self, label_set_id: int) -> list[tuple[Any, int]]:
+        """The labels that stand, each with how many annotations give it."""
+
+    async def page(self, project: str, *, after: str, limit: int) -> list[LabelSet]:
+        """Up to `limit` label sets by name, from after this name on."""
+
+
+class Annotations(Protocol):
+    """Annotations as entities, and the queue of what there is to annotate.
+
+    A resource in a set is an item: who `lock`s it is the only one to change its annotations until the unit of work ends.
+    """
+
+    async def lock(self, label_set: LabelSet, *, resource_id: int, annotator_id: int) -> Annotation | None:
+        """What this annotator says of the resource; the item is held. Raises `NotFound` without such a live resource."""
+
+    async def save(self, annotation: Annotation) -> Annotation:
+        """Store an annotation of a held item, in the place of its annotator's former one, and log it. The annotation with its id."""
+
+    async def remove(self, annotation: Annotation, *, at: datetime) -> None:
+        """Take an annotation of a held item away, and log that."""
+
+    async def given(self, label_set: LabelSet, *, resource_id: int) -> list[Given]:
+        """Every label of a held item, by annotator."""
+
+    async def settle(self, label_set: LabelSet, judgement: Judgement, *, resource_id: int, given_back_by: int | None = None) -> None:
+        """Store what the annotations of a held item come to; a lease that this annotator has on it ends."""
+
+    async def draw(self, label_set: LabelSet, *, annotator_id: int, at: datetime, until: datetime) -> int | None:
+        """Lease a live resource that this annotator has not annotated and nobody holds; None when nothing is left.
+
+        First what has fewer annotations than the set's `copies`, those with most of them first; then what is most in dispute.
+        """
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NamedAnnotation:
+    """An annotation, and the name of its resource."""
+
+    annotation: Annotation
+    resource_name: str
+
+
+class AnnotationSnapshot(Protocol):
+    """The annotations of a project, of one moment."""
+
+    @property
+    def project_id(self) -> int: ...
+
+    def batches(self, where: AnnotationFilter) -> AsyncIterator[list[NamedAnnotation]]:
+        """All annotations by id, some at a time; never more of them in memory than that."""
+
+
+class AnnotationReader(Protocol):
+    """Annotations of live resources, for those who may see them: `domain.annotation.is_seen` decides of each."""
+
+    async def page(self, where: AnnotationFilter, *, after: int, limit: int) -> list[Annotation]:
+        """Up to `limit` annotations by id, from after this id on. Raises `NotFound` when the project is absent."""
+
+    def snapshot(self, project: str) -> AbstractAsyncContextManager[AnnotationSnapshot]:
+        """What is stored now, unmoved by later changes. Raises `NotFound`, and `Unavailable` while too many are open."""
+
+
 class Archive(Protocol):
     """What was put away."""
 
@@ -618,6 +701,8 @@ class UnitOfWork(Protocol):
     projects: Projects
     resources: Resources
     surveys: Surveys
+    label_sets: LabelSets
+    annotations: Annotations
     archive: Archive
     audit: AuditTrail
     replays: Replays

@@ -1,12 +1,13 @@
 """Resources: create, change, put away, bring back; read one, list, page, count."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-from application.ports import After, Clock, Document, NumberedPage, Page, ResourceReader, UnitOfWork, UnitOfWorkFactory
+from application.ports import After, Clock, Document, LabelSets, NumberedPage, Page, ResourceReader, UnitOfWork, UnitOfWorkFactory
 from domain.access import Action, require
 from domain.audit import Entry, Target, differences, entry
-from domain.resource import Filter, Resource, Sort, Status, new_resource
+from domain.errors import Fault, Invalid, NotFound
+from domain.resource import LABELS_MAX, Filter, Resource, Sort, Status, new_resource
 from domain.user import User
 
 
@@ -140,8 +141,10 @@ class ListResources:
     """Resources of a project in a total order: after a place in it (`cursor`), or after the first few (`skip`)."""
 
     resources: ResourceReader
+    label_sets: LabelSets
 
     async def __call__(self, where: Filter, *, sort: Sort, limit: int, skip: int = 0, after: After | None = None) -> Page:
+        where = await _understood(self.label_sets, where)
         return await self.resources.page(where, sort=sort, limit=limit, skip=skip, after=after)
 
 
@@ -150,8 +153,10 @@ class PageResources:
     """Resources of a project by page number, with the total of the same moment."""
 
     resources: ResourceReader
+    label_sets: LabelSets
 
     async def __call__(self, where: Filter, *, sort: Sort, page: int, per_page: int) -> NumberedPage:
+        where = await _understood(self.label_sets, where)
         return await self.resources.numbered_page(where, sort=sort, page=page, per_page=per_page)
 
 
@@ -160,6 +165,21 @@ class CountResources:
     """How many resources a project has under the same filters as the list."""
 
     resources: ResourceReader
+    label_sets: LabelSets
 
     async def __call__(self, where: Filter) -> int:
-        return await self.resources.count(where)
+        return await self.resources.count(await _understood(self.label_sets, where))
+
+
+async def _understood(label_sets: LabelSets, where: Filter) -> Filter:
+    """The filter with each label in its written form. Raises `Invalid` for a set that is not there, or a label that it does not take."""
+    if len(where.labels) > LABELS_MAX:
+        raise Invalid(Fault(pointer="", code="too-many-labels", detail=f"At most {LABELS_MAX} label sets at once."))
+    labels = []
+    for name, text in where.labels:
+        try:
+            label_set = await label_sets.get(where.project, name)
+        except NotFound:
+            raise Invalid(Fault(pointer="", code="unknown-label-set", detail="This project has no such label set.")) from None
+        labels.append((name, label_set.read(text, at=f"/label.{name}")))
+    return replace(where, labels=tuple(labels)) if labels else where

@@ -52,6 +52,13 @@ class Action(StrEnum):
     SURVEY_SWITCH = "survey.switch"
     SURVEY_VERSIONS = "survey.versions"
     RESPONSE_READ = "response.read"
+    LABEL_SET_PUBLISH = "label-set.publish"
+    LABEL_SET_READ = "label-set.read"
+    ANNOTATION_WRITE = "annotation.write"
+    ANNOTATION_DELETE = "annotation.delete"
+    ANNOTATION_READ = "annotation.read"
+    ANNOTATION_DRAW = "annotation.draw"
+    ANNOTATION_EXPORT = "annotation.export"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,6 +107,13 @@ PERMISSIONS: Mapping[Action, Permission] = {
     Action.SURVEY_SWITCH: _from(Role.ADMIN),
     Action.SURVEY_VERSIONS: _from(Role.ADMIN),
     Action.RESPONSE_READ: _from(Role.ANNOTATOR),
+    Action.LABEL_SET_PUBLISH: _from(Role.ADMIN),
+    Action.LABEL_SET_READ: _from(Role.ANNOTATOR),
+    Action.ANNOTATION_WRITE: _from(Role.ANNOTATOR),
+    Action.ANNOTATION_DELETE: _from(Role.ANNOTATOR),
+    Action.ANNOTATION_READ: Permission(anyones=Role.ADMIN, own=Role.ANNOTATOR),
+    Action.ANNOTATION_DRAW: _from(Role.ANNOTATOR),
+    Action.ANNOTATION_EXPORT: Permission(anyones=Role.ADMIN, own=Role.ANNOTATOR),
 }
 
 
@@ -132,8 +146,13 @@ def require(actor: Actor, action: Action) -> None:
         raise NotAllowed
 
 
+def may_on_anyones(actor: Actor, action: Action) -> bool:
+    """Whether the actor's role may do this to anything, and not only to what is the actor's own."""
+    return actor.role.rank >= PERMISSIONS[action].anyones.rank
+
+
 def require_on(actor: Actor, action: Action, *, owner_id: int) -> None:
     """Raise `NotAllowed`, or `NotTheOwner` where only the owner's own may be touched and this is another's."""
     require(actor, action)
-    if actor.id != owner_id and actor.role.rank < PERMISSIONS[action].anyones.rank:
+    if actor.id != owner_id and not may_on_anyones(actor, action):
         raise NotTheOwner

@@ -19,6 +19,7 @@ ATTRIBUTES_MAX_BYTES = 64 * 1024
 ATTRIBUTES_MAX_DEPTH = 16
 SEARCH_MAX = 200
 SKIP_MAX = 100_000
+LABELS_MAX = 8  # label sets in one filter
 
 
 class NameTaken(Conflict):
@@ -59,11 +60,15 @@ class Sort(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Filter:
-    """Which resources of a project: with this status, with this text (in any case) in the name or the description."""
+    """Which resources of a project: with this status, with this text (in any case) in the name or the description.
+
+    `labels` names label sets, each with the label, in its written form, that most annotators gave the resource.
+    """
 
     project: str
     status: Status | None = None
     search: str | None = None
+    labels: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

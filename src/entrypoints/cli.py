@@ -117,13 +117,13 @@ def create_admin(
 def apply(
     file: Annotated[typer.FileBinaryRead, typer.Argument(help="A story in YAML or JSON; - for standard input.")],
     accept_breaking: Annotated[
-        list[str] | None, typer.Option(metavar="FIELD", help="A field whose removal or narrowing may touch stored answers.")
+        list[str] | None, typer.Option(metavar="FIELD", help="A field, or label set, whose removal or narrowing may touch stored answers.")
     ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would happen, and do nothing.")] = False,
     as_user: Annotated[str, typer.Option("--as", metavar="USERNAME", help="The admin who does it.")] = FIRST_ADMIN,
     as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
 ) -> None:
-    """Bring a project, its survey and its resources to what a file declares; a second time changes nothing."""
+    """Bring a project, its survey, label sets and resources to what a file declares; a second time changes nothing."""
 
     async def run(container: Container) -> Applied:
         actor = await container.users().by_username(as_user)
@@ -144,6 +144,8 @@ def apply(
     typer.echo(f"project   {story.slug}: {applied.project}")
     if applied.survey_version is not None:
         typer.echo(f"survey    version {applied.survey_version}: {applied.survey}")
+    for name, effect in applied.label_sets.items():
+        typer.echo(f"label set {name}: {effect}")
     for name, effect in applied.resources.items():
         typer.echo(f"resource  {name}: {effect}")
     _show_changes(applied.changes)

@@ -7,11 +7,13 @@ from dependency_injector import containers, providers
 
 from adapters.limits.memory import MemoryWindows
 from adapters.limits.redis import RedisWindows, check_redis
+from adapters.postgres.annotation import PostgresAnnotationReader
 from adapters.postgres.api_key import PostgresApiKeys
 from adapters.postgres.audit import PostgresAuditReader
 from adapters.postgres.audit_chain import PostgresAuditChain
 from adapters.postgres.database import Pool
 from adapters.postgres.embedded import EmbeddedPostgres, EmbeddedPostgresError
+from adapters.postgres.label_set import PostgresLabelSets
 from adapters.postgres.project import PostgresProjects
 from adapters.postgres.resource import PostgresResourceReader, PostgresResources
 from adapters.postgres.response import PostgresResponseReader, PostgresResponses
@@ -30,9 +32,11 @@ from adapters.shared import SharedInProcess
 from adapters.system import SystemClock, SystemRandom
 from adapters.tabular.tables import TabularTables
 from application import (
+    annotation,
     api_key,
     audit,
     idempotency,
+    label_set,
     project,
     resource,
     response,
@@ -91,6 +95,8 @@ class Container(containers.DeclarativeContainer):
     responses = providers.Singleton(PostgresResponses, pool)
     response_reader = providers.Singleton(PostgresResponseReader, pool)
     tables = providers.Singleton(TabularTables)
+    label_sets = providers.Singleton(PostgresLabelSets, pool)
+    annotation_reader = providers.Singleton(PostgresAnnotationReader, pool)
     published_results = providers.Singleton(PostgresResults, pool)
     audit_reader = providers.Singleton(PostgresAuditReader, pool)
     audit_chain = providers.Singleton(PostgresAuditChain, pool)
@@ -151,9 +157,9 @@ class Container(containers.DeclarativeContainer):
     delete_resource = providers.Singleton(resource.DeleteResource, unit_of_work=unit_of_work, clock=clock)
     restore_resource = providers.Singleton(resource.RestoreResource, unit_of_work=unit_of_work, clock=clock)
     get_resource = providers.Singleton(resource.GetResource, resources=resource_reader)
-    list_resources = providers.Singleton(resource.ListResources, resources=resource_reader)
-    page_resources = providers.Singleton(resource.PageResources, resources=resource_reader)
-    count_resources = providers.Singleton(resource.CountResources, resources=resource_reader)
+    list_resources = providers.Singleton(resource.ListResources, resources=resource_reader, label_sets=label_sets)
+    page_resources = providers.Singleton(resource.PageResources, resources=resource_reader, label_sets=label_sets)
+    count_resources = providers.Singleton(resource.CountResources, resources=resource_reader, label_sets=label_sets)
 
     publish_survey = providers.Singleton(survey.PublishSurvey, unit_of_work=unit_of_work, clock=clock, shared=shared)
     get_survey = providers.Singleton(survey.GetSurvey, surveys=surveys)
@@ -169,6 +175,23 @@ class Container(containers.DeclarativeContainer):
     )
     get_codebook = providers.Singleton(response.GetCodebook, surveys=surveys)
     get_response = providers.Singleton(response.GetResponse, responses=responses, respondents=respondents)
+
+    publish_label_set = providers.Singleton(label_set.PublishLabelSet, unit_of_work=unit_of_work, clock=clock)
+    get_label_set = providers.Singleton(label_set.GetLabelSet, label_sets=label_sets)
+    list_label_sets = providers.Singleton(label_set.ListLabelSets, label_sets=label_sets)
+
+    annotate = providers.Singleton(annotation.Annotate, unit_of_work=unit_of_work, clock=clock)
+    withdraw_annotation = providers.Singleton(annotation.WithdrawAnnotation, unit_of_work=unit_of_work, clock=clock)
+    draw_next = providers.Singleton(annotation.DrawNext, unit_of_work=unit_of_work, clock=clock)
+    list_annotations = providers.Singleton(annotation.ListAnnotations, annotations=annotation_reader)
+    record_annotation_export = providers.Singleton(annotation.RecordExport, unit_of_work=unit_of_work, clock=clock)
+    export_annotations = providers.Singleton(
+        annotation.ExportAnnotations,
+        annotations=annotation_reader,
+        tables=tables,
+        respondents=respondents,
+        record=record_annotation_export,
+    )
 
     advance_results = providers.Singleton(results.AdvanceResults, results=published_results, clock=clock)
     get_results = providers.Singleton(results.GetResults, results=published_results, advance=advance_results, shared=shared)

@@ -25,6 +25,7 @@ RUN_BY_ALEMBIC = "adapters.postgres.migrations"  # its environment exists only w
 # A port, and why no suite of its own tests its sentences.
 WITHOUT_SUITE: dict[str, str] = {
     "ResponseSnapshot": "is had from a ResponseReader alone, whose suite tests it",
+    "AnnotationSnapshot": "is had from an AnnotationReader alone, whose suite tests it",
     "ChainSnapshot": "is had from an AuditChain alone, whose suite tests it",
     "TableWriter": "is had from Tables alone, whose suite tests it",
 }

@@ -32,7 +32,7 @@ NEED_NO_KEY = {  # sent again, they find done what they ask for
     "/admin/{project}/survey/open",
     "/admin/{project}/survey/close",
 }
-EXAMPLES = {"{project:slug}": "some-story", "{code}": "invalid", "{name}": "start.js"}
+EXAMPLES = {"{project:slug}": "some-story", "{code}": "invalid", "{name}": "start.js", "{name:name}": "topic", "{label_set:name}": "topic"}
 
 FOUND: Routes = routes_of(NOWHERE.container(Settings()), LIMITS)
 

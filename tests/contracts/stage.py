@@ -4,13 +4,16 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
+from typing import Any
 
 import pytest
 
+from adapters.postgres.annotation import PostgresAnnotationReader
 from adapters.postgres.api_key import PostgresApiKeys
 from adapters.postgres.audit import PostgresAuditReader
 from adapters.postgres.audit_chain import PostgresAuditChain
 from adapters.postgres.database import Pool
+from adapters.postgres.label_set import PostgresLabelSets
 from adapters.postgres.project import PostgresProjects
 from adapters.postgres.resource import PostgresResourceReader, PostgresResources
 from adapters.postgres.response import PostgresResponseReader, PostgresResponses
@@ -19,9 +22,11 @@ from adapters.postgres.survey import PostgresSurveys
 from adapters.postgres.unit_of_work import PostgresUnitOfWork
 from adapters.postgres.user import PostgresSetupTokens, PostgresUsers
 from application.ports import (
+    AnnotationReader,
     ApiKeys,
     AuditChain,
     AuditReader,
+    LabelSets,
     Projects,
     ResourceReader,
     Resources,
@@ -35,12 +40,15 @@ from application.ports import (
     Users,
 )
 from domain.access import Role
+from domain.label_set import LabelSet, first_label_set
 from domain.project import Project, new_project
 from domain.survey import Definition, FieldChange, Survey, first_survey
 from domain.user import User
 from tests import examples
+from tests.fakes.annotation import FakeAnnotationReader
 from tests.fakes.api_key import FakeApiKeys
 from tests.fakes.audit import FakeAuditChain, FakeAuditReader
+from tests.fakes.label_set import FakeLabelSets
 from tests.fakes.project import FakeProjects
 from tests.fakes.resource import FakeResourceReader, FakeResources
 from tests.fakes.response import FakeResponses
@@ -67,6 +75,8 @@ class Stage:
     surveys: Surveys
     responses: Responses
     response_reader: ResponseReader
+    label_sets: LabelSets
+    annotation_reader: AnnotationReader
     audit: AuditReader
     chain: AuditChain
     unit_of_work: UnitOfWorkFactory
@@ -84,6 +94,16 @@ class Stage:
         made, changes = first_survey(definition or examples.definition(), project_id=project.id, project=slug, by=admin, at=examples.NOW)
         await self.store(made, changes)
         return made
+
+    async def label_set(self, name: str = "topic", *, by: User, slug: str = "story", **changes: Any) -> LabelSet:
+        """A new label set of this name in the project of this slug."""
+        async with self.unit_of_work() as work:
+            project_id, _ = await work.label_sets.lock(slug, name)
+            declared = examples.declaration(**changes)
+            made, told = first_label_set(declared, project_id=project_id, project=slug, name=name, by=by, at=examples.NOW)
+            saved = await work.label_sets.save(made, told)
+            await work.commit()
+        return saved
 
     async def store(self, survey: Survey, changes: tuple[FieldChange, ...] = ()) -> None:
         async with self.unit_of_work() as work:
@@ -130,6 +150,8 @@ def stage_in_memory() -> Stage:
         surveys=FakeSurveys(store),
         responses=FakeResponses(store),
         response_reader=FakeResponseReader(store),
+        label_sets=FakeLabelSets(store),
+        annotation_reader=FakeAnnotationReader(store),
         audit=FakeAuditReader(store),
         chain=FakeAuditChain(store),
         unit_of_work=partial(FakeUnitOfWork, store, request_id=lambda: REQUEST),
@@ -150,6 +172,8 @@ def stage_in_postgres(pool: Pool) -> Stage:
         surveys=PostgresSurveys(pool),
         responses=PostgresResponses(pool),
         response_reader=PostgresResponseReader(pool),
+        label_sets=PostgresLabelSets(pool),
+        annotation_reader=PostgresAnnotationReader(pool),
         audit=PostgresAuditReader(pool),
         chain=PostgresAuditChain(pool),
         unit_of_work=partial(PostgresUnitOfWork, pool, request_id=lambda: REQUEST),

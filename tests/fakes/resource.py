@@ -81,8 +81,17 @@ class FakeResourceReader(ResourceReader):
             resource
             for owner, resource in tables.resources.values()
             if owner == project.id and resource.is_active and where.status in (None, resource.status) and part in resource.search_text
+            if all(_is_labelled(tables, project.id, resource.id, name, label) for name, label in where.labels)
         ]
         return sorted(found, key=lambda each: _place_of(sort, each), reverse=sort.descending)
+
+
+def _is_labelled(tables: Tables, project_id: int, resource_id: int, name: str, label: str) -> bool:
+    for label_set in tables.label_sets.values():
+        judgement = tables.judgements.get((label_set.id, resource_id))
+        if (label_set.project_id, label_set.name) == (project_id, name) and judgement is not None:
+            return judgement.label == label and len(judgement.annotators) >= label_set.declaration.copies
+    return False
 
 
 def _found(tables: Tables, slug: str, resource_id: int, *, deleted: bool = False) -> Resource:

@@ -25,6 +25,10 @@ class FakeArchive(Archive):
             }
             resources = {id for id, (owner, each) in tables.resources.items() if owner in projects or _is_before(each.deleted_at, before)}
             sessions = {id for id, each in tables.sessions.items() if _is_before(each.ended_at, before) or each.expires_at < before}
+            sets = {id for id, each in tables.label_sets.items() if each.project_id in projects}
+            noted = {id for id, each in tables.annotations.items() if each.label_set_id in sets or each.resource_id in resources}
+            tables.label_sets = _without(tables.label_sets, sets)
+            tables.annotations = _without(tables.annotations, noted)
             versions = {key for key in tables.survey_versions if key[0] in projects}
             tables.responses = _without(tables.responses, responses)
             tables.resources = _without(tables.resources, resources)

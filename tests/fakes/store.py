@@ -10,8 +10,10 @@ from itertools import count
 from typing import Protocol
 from uuid import UUID
 
+from domain.annotation import Annotation, Judgement
 from domain.api_key import ApiKey
 from domain.audit import Entry
+from domain.label_set import LabelSet
 from domain.project import Project
 from domain.resource import Resource
 from domain.response import Response
@@ -46,6 +48,19 @@ class Replay:
     expires_at: datetime
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AnnotationChange:
+    annotation: Annotation
+    withdrawn: bool
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lease:
+    annotator_id: int
+    until: datetime
+
+
 @dataclass(slots=True, kw_only=True)
 class Tables:
     """Rows by their key; the entities in them never change. `resources` are kept with the id of their project, links with their entry's."""
@@ -61,6 +76,12 @@ class Tables:
     surveys: dict[int, Survey] = field(default_factory=dict)
     survey_versions: dict[tuple[int, int], PublishedVersion] = field(default_factory=dict)
     responses: dict[int, Response] = field(default_factory=dict)
+    label_sets: dict[int, LabelSet] = field(default_factory=dict)
+    label_set_versions: dict[tuple[int, int], LabelSet] = field(default_factory=dict)
+    annotations: dict[int, Annotation] = field(default_factory=dict)
+    annotation_changes: dict[tuple[int, int], AnnotationChange] = field(default_factory=dict)
+    judgements: dict[tuple[int, int], Judgement] = field(default_factory=dict)
+    leases: dict[tuple[int, int], Lease] = field(default_factory=dict)
     audit: dict[int, Entry] = field(default_factory=dict)
     audit_requests: dict[int, str | None] = field(default_factory=dict)
     audit_links: dict[int, tuple[int, bytes]] = field(default_factory=dict)

@@ -5,10 +5,12 @@ from types import TracebackType
 from typing import Self
 
 from application.ports import (
+    Annotations,
     ApiKeys,
     Archive,
     AuditTrail,
     Database,
+    LabelSets,
     Projects,
     Replays,
     Resources,
@@ -19,9 +21,11 @@ from application.ports import (
     Users,
 )
 from domain.errors import Unavailable
+from tests.fakes.annotation import FakeAnnotations
 from tests.fakes.api_key import FakeApiKeys
 from tests.fakes.audit import FakeAuditTrail
 from tests.fakes.idempotency import FakeReplays
+from tests.fakes.label_set import FakeLabelSets
 from tests.fakes.project import FakeProjects
 from tests.fakes.resource import FakeResources
 from tests.fakes.retention import FakeArchive
@@ -42,6 +46,8 @@ class FakeUnitOfWork(UnitOfWork):
         self.projects: Projects = FakeProjects(self._draft)
         self.resources: Resources = FakeResources(self._draft)
         self.surveys: Surveys = FakeSurveys(self._draft)
+        self.label_sets: LabelSets = FakeLabelSets(self._draft)
+        self.annotations: Annotations = FakeAnnotations(self._draft)
         self.archive: Archive = FakeArchive(self._draft)
         self.audit: AuditTrail = FakeAuditTrail(self._draft, request_id=request_id)
         self.replays: Replays = FakeReplays(self._draft)

@@ -26,7 +26,17 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import aggregate_order_by
 
 from adapters.postgres.database import Executor, Statement, parameters
-from adapters.postgres.tables import TIME, UPDATED_ASCENDING, UPDATED_DESCENDING, projects, resources, users
+from adapters.postgres.tables import (
+    LABEL_KEY,
+    TIME,
+    UPDATED_ASCENDING,
+    UPDATED_DESCENDING,
+    annotation_items,
+    label_sets,
+    projects,
+    resources,
+    users,
+)
 from application.ports import After, Document, NumberedPage, Page, ResourceReader, Resources
 from domain.errors import NotFound
 from domain.resource import Filter, Resource, Sort, Status
@@ -143,13 +153,30 @@ GET = Statement(
 PROJECT_EXISTS = Statement(_project_id)
 
 
-def _filtered(columns: Sequence[Any], *, status: bool, search: bool) -> Select[Any]:
+def _labelled(number: int) -> ColumnElement[bool]:
+    """Whether most annotators gave this label in this set: once it has as many annotations as it should, and as long."""
+    items, label = annotation_items.c, bindparam(f"label_{number}", type_=Text)
+    labelled = (
+        select(items.resource_id)
+        .join(label_sets, label_sets.c.id == items.label_set_id)
+        .where(
+            label_sets.c.project_id == _project_id.scalar_subquery(),
+            label_sets.c.name == bindparam(f"label_set_{number}", type_=Text),
+            func.left(label, literal_column("255")) == LABEL_KEY,
+            items.label == label,
+            items.annotations >= label_sets.c.copies,
+        )
+    )
+    return resources.c.id.in_(labelled)
+
+
+def _filtered(columns: Sequence[Any], *, status: bool, search: bool, labels: int) -> Select[Any]:
     query = select(*columns).where(resources.c.project_id == _project_id.scalar_subquery(), _live)
     if status:
         query = query.where(resources.c.status == bindparam("status"))
     if search:
         query = query.where(resources.c.search_text.like(bindparam("pattern")))
-    return query
+    return query.where(*(_labelled(number) for number in range(labels)))
 
 
 _KEYS: dict[Sort, ColumnElement[Any]] = {
@@ -186,8 +213,8 @@ def _beyond(sort: Sort) -> ColumnElement[bool]:
 
 
 @cache
-def _page(sort: Sort, *, status: bool, search: bool, after: bool) -> Statement:
-    query = _sorted(_filtered([resources], status=status, search=search), sort)
+def _page(sort: Sort, *, status: bool, search: bool, labels: int, after: bool) -> Statement:
+    query = _sorted(_filtered([resources], status=status, search=search, labels=labels), sort)
     if after:
         query = query.where(_beyond(sort))
     page = query.limit(bindparam("limit")).offset(bindparam("skip")).subquery("resources")
@@ -195,9 +222,9 @@ def _page(sort: Sort, *, status: bool, search: bool, after: bool) -> Statement:
 
 
 @cache
-def _numbered_page(sort: Sort, *, status: bool, search: bool) -> Statement:
-    total = _filtered([func.count()], status=status, search=search).scalar_subquery()
-    ordered = _sorted(_filtered([resources], status=status, search=search), sort)
+def _numbered_page(sort: Sort, *, status: bool, search: bool, labels: int) -> Statement:
+    total = _filtered([func.count()], status=status, search=search, labels=labels).scalar_subquery()
+    ordered = _sorted(_filtered([resources], status=status, search=search, labels=labels), sort)
     page = ordered.limit(bindparam("limit")).offset(bindparam("skip")).subquery("resources")
     entries = _as_json(page, page.c.id, page.c.sort_key).subquery("entries")
     joined = select(func.string_agg(entries.c.json, aggregate_order_by(literal(",", Text), *_order(sort, entries)))).scalar_subquery()
@@ -205,16 +232,19 @@ def _numbered_page(sort: Sort, *, status: bool, search: bool) -> Statement:
 
 
 @cache
-def _count(*, status: bool, search: bool) -> Statement:
-    return Statement(_filtered([func.count().label("n")], status=status, search=search))
+def _count(*, status: bool, search: bool, labels: int) -> Statement:
+    return Statement(_filtered([func.count().label("n")], status=status, search=search, labels=labels))
 
 
-def _shape(where: Filter) -> dict[str, bool]:
-    return {"status": where.status is not None, "search": bool(where.search)}
+def _shape(where: Filter) -> dict[str, Any]:
+    return {"status": where.status is not None, "search": bool(where.search), "labels": len(where.labels)}
 
 
 def _given(where: Filter) -> dict[str, Any]:
-    return {"project": where.project, "status": where.status and where.status.value, "pattern": _pattern(where.search or "")}
+    given = {"project": where.project, "status": where.status and where.status.value, "pattern": _pattern(where.search or "")}
+    for number, (label_set, label) in enumerate(where.labels):
+        given |= {f"label_set_{number}": label_set, f"label_{number}": label}
+    return given
 
 
 def _pattern(search: str) -> str:

@@ -10,6 +10,7 @@ from sqlalchemy import (
     CheckConstraint,
     Column,
     ColumnClause,
+    Double,
     ForeignKey,
     ForeignKeyConstraint,
     Identity,
@@ -341,3 +342,90 @@ replays = Table(
     PrimaryKeyConstraint("user_id", "key"),
     Index("ix_replays_expires_at", "expires_at"),
 )
+
+# `blind` and `copies` are those of the newest version, for statements on annotations to ask.
+label_sets = Table(
+    "label_sets",
+    metadata,
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    Column("project_id", ForeignKey("projects.id"), nullable=False),
+    Column("name", Text(collation="C"), nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("blind", Boolean, nullable=False),
+    Column("copies", Integer, nullable=False),
+    UniqueConstraint("project_id", "name"),
+)
+
+label_set_versions = Table(
+    "label_set_versions",
+    metadata,
+    Column("label_set_id", ForeignKey("label_sets.id", ondelete="CASCADE"), nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("declaration", JSONB, nullable=False),
+    Column("changes", JSONB, nullable=False),
+    Column("published_at", TIME, nullable=False),
+    Column("published_by", ForeignKey("users.id"), nullable=False),
+    PrimaryKeyConstraint("label_set_id", "version"),
+)
+
+annotations = Table(
+    "annotations",
+    metadata,
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    Column("label_set_id", ForeignKey("label_sets.id", ondelete="CASCADE"), nullable=False),
+    Column("label_set_version", Integer, nullable=False),
+    Column("resource_id", ForeignKey("resources.id", ondelete="CASCADE"), nullable=False),
+    Column("annotator_id", ForeignKey("users.id"), nullable=False),
+    Column("value", JSONB, nullable=False),
+    Column("confidence", Integer),
+    Column("note", Text),
+    Column("created_at", TIME, nullable=False),
+    Column("updated_at", TIME),
+    Column("version", Integer, nullable=False),
+    UniqueConstraint("resource_id", "label_set_id", "annotator_id"),
+    Index("ix_annotations_label_set", "label_set_id", "id"),
+    Index("ix_annotations_annotator", "annotator_id", "id"),
+)
+
+# Append-only: what each annotator said, when, under which version of the set. A value of NULL is a withdrawal.
+annotation_changes = Table(
+    "annotation_changes",
+    metadata,
+    Column("annotation_id", BigInteger, nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("label_set_id", ForeignKey("label_sets.id", ondelete="CASCADE"), nullable=False),
+    Column("label_set_version", Integer, nullable=False),
+    Column("resource_id", ForeignKey("resources.id", ondelete="CASCADE"), nullable=False),
+    Column("annotator_id", ForeignKey("users.id"), nullable=False),
+    Column("value", JSONB(none_as_null=True)),
+    Column("confidence", Integer),
+    Column("note", Text),
+    Column("changed_at", TIME, nullable=False),
+    PrimaryKeyConstraint("annotation_id", "version"),
+    Index("ix_annotation_changes_label_set", "label_set_id", "resource_id"),
+    Index("ix_annotation_changes_resource", "resource_id"),
+)
+
+# A resource in the queue of a label set: who annotated it, what that comes to, and who holds it. Whoever changes an annotation
+# holds this row, so that it never tells of another state than the annotations do; who is in `annotators` stands here, too, because
+# a row that was waited for is judged anew by its own columns alone.
+annotation_items = Table(
+    "annotation_items",
+    metadata,
+    Column("label_set_id", ForeignKey("label_sets.id", ondelete="CASCADE"), nullable=False),
+    Column("resource_id", ForeignKey("resources.id", ondelete="CASCADE"), nullable=False),
+    Column("annotators", ARRAY(BigInteger), nullable=False, server_default=text("'{}'")),
+    Column("annotations", Integer, nullable=False, server_default=text("0")),
+    Column("label", Text(collation="C")),
+    Column("dispute", Double, nullable=False, server_default=text("0")),
+    Column("leased_by", ForeignKey("users.id")),
+    Column("leased_until", TIME, nullable=False, server_default=text("'-infinity'")),
+    PrimaryKeyConstraint("label_set_id", "resource_id"),
+    Index("ix_annotation_items_resource", "resource_id"),
+)
+# A label can be longer than an index may hold.
+LABEL_KEY: ColumnClause[str] = literal_column("left(label, 255)")
+_items = annotation_items.c
+Index("ix_annotation_items_queue", _items.label_set_id, _items.annotations.desc(), _items.resource_id)
+Index("ix_annotation_items_dispute", _items.label_set_id, _items.dispute.desc(), _items.resource_id, postgresql_where=text("dispute > 0"))
+Index("ix_annotation_items_label", _items.label_set_id, LABEL_KEY, _items.resource_id, postgresql_where=text("label IS NOT NULL"))

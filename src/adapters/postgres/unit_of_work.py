@@ -4,17 +4,33 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
+from adapters.postgres.annotation import PostgresAnnotations
 from adapters.postgres.api_key import PostgresApiKeys
 from adapters.postgres.audit import PostgresAuditTrail
 from adapters.postgres.database import Pool, Transaction
 from adapters.postgres.idempotency import PostgresReplays
+from adapters.postgres.label_set import PostgresLabelSets
 from adapters.postgres.project import PostgresProjects
 from adapters.postgres.resource import PostgresResources
 from adapters.postgres.retention import PostgresArchive
 from adapters.postgres.session import PostgresSessions
 from adapters.postgres.survey import PostgresSurveys
 from adapters.postgres.user import PostgresSetupTokens, PostgresUsers
-from application.ports import ApiKeys, Archive, AuditTrail, Projects, Replays, Resources, Sessions, SetupTokens, Surveys, UnitOfWork, Users
+from application.ports import (
+    Annotations,
+    ApiKeys,
+    Archive,
+    AuditTrail,
+    LabelSets,
+    Projects,
+    Replays,
+    Resources,
+    Sessions,
+    SetupTokens,
+    Surveys,
+    UnitOfWork,
+    Users,
+)
 
 
 class PostgresUnitOfWork(UnitOfWork):
@@ -32,6 +48,8 @@ class PostgresUnitOfWork(UnitOfWork):
         self.projects: Projects = PostgresProjects(self._transaction)
         self.resources: Resources = PostgresResources(self._transaction)
         self.surveys: Surveys = PostgresSurveys(self._transaction)
+        self.label_sets: LabelSets = PostgresLabelSets(self._transaction)
+        self.annotations: Annotations = PostgresAnnotations(self._transaction)
         self.archive: Archive = PostgresArchive(self._transaction)
         self.audit: AuditTrail = PostgresAuditTrail(self._transaction, request_id=request_id)
         self.replays: Replays = PostgresReplays(self._transaction)

@@ -4,21 +4,26 @@ from domain.survey.change import Change
 from domain.survey.codebook import codebook
 from domain.survey.definition import QUESTIONS_MAX, Consent, Definition, Identity, Results, definition_from
 from domain.survey.question import InvalidAnswer, Question
+from domain.survey.question_types import question_from
 from domain.survey.survey import (
+    Asked,
     BreakingChange,
     FieldChange,
     Kind,
     Survey,
     SurveyClosed,
+    asked_again,
     changes_between,
     counted,
     ever_asked,
     first_survey,
+    kinds_of_change,
 )
 from domain.survey.table import ResponseFilter, ResponseRow, ResponseTable, response_filter
 
 __all__ = [
     "QUESTIONS_MAX",
+    "Asked",
     "BreakingChange",
     "Change",
     "Consent",
@@ -34,11 +39,14 @@ __all__ = [
     "Results",
     "Survey",
     "SurveyClosed",
+    "asked_again",
     "changes_between",
     "codebook",
     "counted",
     "definition_from",
     "ever_asked",
     "first_survey",
+    "kinds_of_change",
+    "question_from",
     "response_filter",
 ]

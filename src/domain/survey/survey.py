@@ -157,11 +157,15 @@ def ever_asked(definitions: Iterable[Definition]) -> dict[str, Asked]:
     asked: dict[str, Asked] = {}
     for definition in definitions:
         for question in definition.questions:
-            before = asked.get(question.field)
-            kept = before.choices if before is not None and before.question.type == question.type else ()
-            choices = {choice.value: choice for choice in (*kept, *question.choices_offered)}
-            asked[question.field] = Asked(question=question, choices=tuple(choices.values()))
+            asked[question.field] = asked_again(asked.get(question.field), question)
     return asked
+
+
+def asked_again(before: Asked | None, question: Question) -> Asked:
+    """A question as it is asked now, after all that it was before."""
+    kept = before.choices if before is not None and before.question.type == question.type else ()
+    choices = {choice.value: choice for choice in (*kept, *question.choices_offered)}
+    return Asked(question=question, choices=tuple(choices.values()))
 
 
 def changes_between(old: Definition, new: Definition, asked: Mapping[str, Asked]) -> Iterator[FieldChange]:
@@ -171,7 +175,7 @@ def changes_between(old: Definition, new: Definition, asked: Mapping[str, Asked]
     """
     for question in new.questions:
         before = asked.get(question.field)
-        kinds = [] if before is None else _kinds(before, question)
+        kinds = [] if before is None else kinds_of_change(before, question)
         if old.question(question.field) is None:
             kinds = [Kind.ADDED, *(kind for kind in kinds if kind in (Kind.NARROWED, Kind.RETYPED))]
         for kind in kinds:
@@ -195,7 +199,8 @@ def counted(change: FieldChange, answers: Iterable[tuple[Any, int]], *, before: 
     return replace(change, touched=sum(number for answer, number in answers if is_concerned(answer)))
 
 
-def _kinds(before: Asked, new: Question) -> list[Kind]:
+def kinds_of_change(before: Asked, new: Question) -> list[Kind]:
+    """What asking a question anew does to it; nothing where nothing differs."""
     old = before.question
     if old.type != new.type:
         return [Kind.RETYPED]

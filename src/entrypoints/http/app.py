@@ -12,11 +12,13 @@ from starlette.types import Receive, Scope, Send
 from domain.access import Action
 from entrypoints.background import Chore, doing
 from entrypoints.container import Container
+from entrypoints.http.annotation import annotation_routes
 from entrypoints.http.api_key import api_key_routes
 from entrypoints.http.audit import audit_routes
 from entrypoints.http.cross_origin import CrossOrigin
 from entrypoints.http.docs import admin_document, docs_routes, public_document
 from entrypoints.http.edge import Edge, methods_by_path
+from entrypoints.http.label_set import label_set_routes
 from entrypoints.http.network import Networks
 from entrypoints.http.project import public_projects, signed_in_projects
 from entrypoints.http.rate_limit import Limits
@@ -111,6 +113,8 @@ def routes_of(use: Container, limits: Limits, *, with_docs: bool = True, with_re
         signed_in_resources(use, limits, guard),
         signed_in_survey(use, limits, guard),
         signed_in_responses(use, limits, guard),
+        label_set_routes(use, limits, guard),
+        annotation_routes(use, limits, guard),
         audit_routes(use, limits, guard),
     ]
     routes = Routes(public=_flat(public), signed_in=_flat(signed_in), last=project.routes, pages=[])

@@ -1,15 +1,16 @@
 """Resources over HTTP."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 from fastapi import APIRouter, Depends, Query
-from pydantic import Field
+from pydantic import Field, ModelWrapValidatorHandler, PrivateAttr, model_validator
 from starlette.requests import Request
 from starlette.responses import Response
 
 from application.ports import After
 from domain.access import Action
 from domain.errors import Fault, Invalid
+from domain.label_set import NAME_PATTERN
 from domain.resource import DESCRIPTION_MAX, NAME_MAX, SEARCH_MAX, SKIP_MAX, Filter, Resource, Sort, Status
 from domain.text import is_clean
 from domain.user import User
@@ -32,12 +33,45 @@ PER_PAGE_MAX = 100
 PAGE_MAX = 1_000_000
 
 
+LABEL = "label."
+LABELS_PARAMETER = {
+    "name": "labels",
+    "in": "query",
+    "style": "form",
+    "explode": True,
+    "schema": {
+        "type": "object",
+        "propertyNames": {"pattern": rf"^label\.{NAME_PATTERN}$"},
+        "additionalProperties": {"type": "string"},
+        "example": {"label.topic": "health"},
+    },
+    "description": "`label.<set>=<label>`: only those that most annotators gave this label, each a parameter of its own.",
+}
+
+
 class ResourceFilter(QueryModel):
+    """Parameters that begin with `label.` name label sets; the rest are declared."""
+
+    _labels: dict[str, str] = PrivateAttr(default_factory=dict)
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _with_labels(cls, given: Any, handler: ModelWrapValidatorHandler[Self]) -> Self:
+        model = handler({name: text for name, text in given.items() if not name.startswith(LABEL)})
+        labels = {name.removeprefix(LABEL): text for name, text in given.items() if name.startswith(LABEL)}
+        model._labels = labels  # noqa: SLF001 - the model's own class
+        return model
+
     status: StatusName | None = Field(None, description="Only those with this label.")
     search: str | None = Field(None, max_length=SEARCH_MAX, description="A literal text, in any case, in the name or the description.")
 
     def where(self, project: str) -> Filter:
-        return Filter(project=project, status=Status(self.status) if self.status else None, search=self.search or None)
+        return Filter(
+            project=project,
+            status=Status(self.status) if self.status else None,
+            search=self.search or None,
+            labels=tuple(self._labels.items()),
+        )
 
 
 class ResourceList(ResourceFilter, PageQuery):
@@ -127,7 +161,11 @@ def public_resources(use: Container, limits: Limits) -> APIRouter:
         return entity(request.headers, found.json, tag=str(found.version))
 
     @router.get(
-        "/{project:slug}/resources", response_model=list[ResourceOut], responses=problem_responses(404), description=list_them.__doc__
+        "/{project:slug}/resources",
+        response_model=list[ResourceOut],
+        responses=problem_responses(404),
+        openapi_extra={"parameters": [LABELS_PARAMETER]},
+        description=list_them.__doc__,
     )
     @limits.public_read
     async def get_resources(request: Request, project: str, query: Annotated[ResourceList, Query()]) -> Response:
@@ -137,13 +175,23 @@ def public_resources(use: Container, limits: Limits) -> APIRouter:
             return Json(page.json)
         return Json(page.json, headers=next_page(request, sort.value, page.next.key, page.next.id))
 
-    @router.get("/{project:slug}/resources/count", response_model=Count, responses=problem_responses(404), description=count_them.__doc__)
+    @router.get(
+        "/{project:slug}/resources/count",
+        response_model=Count,
+        responses=problem_responses(404),
+        openapi_extra={"parameters": [LABELS_PARAMETER]},
+        description=count_them.__doc__,
+    )
     @limits.public_read
     async def count_resources(request: Request, project: str, query: Annotated[ResourceFilter, Query()]) -> Response:
         return Json(Count(count=await count_them(query.where(project))))
 
     @router.get(
-        "/{project:slug}/resources/paginated", response_model=ResourcePage, responses=problem_responses(404), description=page_them.__doc__
+        "/{project:slug}/resources/paginated",
+        response_model=ResourcePage,
+        responses=problem_responses(404),
+        openapi_extra={"parameters": [LABELS_PARAMETER]},
+        description=page_them.__doc__,
     )
     @limits.public_read
     async def paginate_resources(request: Request, project: str, query: Annotated[ResourcePages, Query()]) -> Response:

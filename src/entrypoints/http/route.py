@@ -18,6 +18,7 @@ from starlette.requests import Request
 from starlette.types import Receive, Scope, Send
 
 from domain.errors import Fault, Invalid, NotFound, Stale
+from domain.label_set import NAME_PATTERN
 from domain.project import SLUG_PATTERN
 from entrypoints.http.json_body import read_json
 from entrypoints.http.problems import EdgeRefusal, problem_responses
@@ -37,6 +38,18 @@ class Admits(Protocol):
 
 class _SlugConvertor(Convertor[str]):
     regex = SLUG_PATTERN
+
+    def convert(self, value: str) -> str:
+        return value
+
+    def to_string(self, value: str) -> str:
+        return value
+
+
+class _NameConvertor(Convertor[str]):
+    """The name of a label set."""
+
+    regex = NAME_PATTERN
 
     def convert(self, value: str) -> str:
         return value
@@ -72,6 +85,7 @@ class _UuidConvertor(Convertor[UUID]):
 
 
 register_url_convertor("slug", _SlugConvertor())
+register_url_convertor("name", _NameConvertor())
 register_url_convertor("id", _IdConvertor())
 register_url_convertor("uuid", _UuidConvertor())  # instead of Starlette's, which has two addresses for each
 

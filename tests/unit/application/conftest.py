@@ -4,9 +4,11 @@ from functools import partial
 
 import pytest
 
+from application.annotation import Annotate, DrawNext, ExportAnnotations, ListAnnotations, RecordExport, WithdrawAnnotation
 from application.api_key import AuthenticateKey, CreateApiKey, ListApiKeys, NoteKeyUse, RevokeApiKey
 from application.audit import ChainAudit, ListAudit, ListHistory, VerifyAudit
 from application.idempotency import Once
+from application.label_set import GetLabelSet, ListLabelSets, PublishLabelSet
 from application.project import CreateProject, DeleteProject, GetProject, ListProjects, UpdateProject
 from application.resource import CreateResource, DeleteResource, GetResource, ListResources, RestoreResource, UpdateResource
 from application.response import EraseResponse, ExportResponses, GetCodebook, GetResponse, ListResponses, SaveAnswers, UpsertAnswer
@@ -42,8 +44,10 @@ from application.user_import import ImportUsers
 from domain.access import Role
 from domain.user import User
 from tests.examples import user
+from tests.fakes.annotation import FakeAnnotationReader
 from tests.fakes.api_key import FakeApiKeys
 from tests.fakes.audit import FakeAuditChain, FakeAuditReader
+from tests.fakes.label_set import FakeLabelSets
 from tests.fakes.project import FakeProjects
 from tests.fakes.resource import FakeResourceReader, FakeResources
 from tests.fakes.response import FakeResponses
@@ -115,7 +119,7 @@ class World:
         self.delete_resource = DeleteResource(unit_of_work=work, clock=clock)
         self.restore_resource = RestoreResource(unit_of_work=work, clock=clock)
         self.get_resource = GetResource(resources=reader)
-        self.list_resources = ListResources(resources=reader)
+        self.list_resources = ListResources(resources=reader, label_sets=FakeLabelSets(store))
 
         self.publish = PublishSurvey(unit_of_work=work, clock=clock, shared=FakeShared())
         self.get_survey = GetSurvey(surveys=self.surveys)
@@ -129,6 +133,17 @@ class World:
         self.list_responses = ListResponses(responses=FakeResponseReader(store), tables=FakeTables())
         self.export_responses = ExportResponses(responses=FakeResponseReader(store), tables=FakeTables(), unit_of_work=work, clock=clock)
         self.get_codebook = GetCodebook(surveys=self.surveys)
+
+        label_sets, annotations = FakeLabelSets(store), FakeAnnotationReader(store)
+        self.publish_label_set = PublishLabelSet(unit_of_work=work, clock=clock)
+        self.get_label_set = GetLabelSet(label_sets=label_sets)
+        self.list_label_sets = ListLabelSets(label_sets=label_sets)
+        self.annotate = Annotate(unit_of_work=work, clock=clock)
+        self.withdraw = WithdrawAnnotation(unit_of_work=work, clock=clock)
+        self.draw = DrawNext(unit_of_work=work, clock=clock)
+        self.list_annotations = ListAnnotations(annotations=annotations)
+        record = RecordExport(unit_of_work=work, clock=clock)
+        self.export_annotations = ExportAnnotations(annotations=annotations, tables=FakeTables(), respondents=respondents, record=record)
 
         chain, sealer = FakeAuditChain(store), FakeSealer()
         self.audit = FakeAuditReader(store)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from domain.access import PERMISSIONS, Action, NotAllowed, NotTheOwner, Role, require, require_on
+from domain.access import PERMISSIONS, Action, NotAllowed, NotTheOwner, Role, may_on_anyones, require, require_on
 from tests.examples import user
 
 MEMBERS = {
@@ -19,7 +19,15 @@ MEMBERS = {
     Action.RESOURCE_UPDATE,
     Action.RESOURCE_HISTORY,
 }
-ANNOTATORS = {Action.RESPONSE_READ}
+ANNOTATORS = {
+    Action.RESPONSE_READ,
+    Action.LABEL_SET_READ,
+    Action.ANNOTATION_WRITE,
+    Action.ANNOTATION_DELETE,
+    Action.ANNOTATION_READ,
+    Action.ANNOTATION_DRAW,
+    Action.ANNOTATION_EXPORT,
+}
 
 
 def test_every_action_has_a_permission() -> None:
@@ -68,3 +76,9 @@ def test_a_resource_is_changed_by_its_owner_only() -> None:
     require_on(user(id=1), Action.RESOURCE_UPDATE, owner_id=1)
     with pytest.raises(NotTheOwner):
         require_on(user(id=1, role=Role.ANNOTATOR), Action.RESOURCE_UPDATE, owner_id=2)
+
+
+@pytest.mark.parametrize("action", [Action.ANNOTATION_READ, Action.ANNOTATION_EXPORT])
+def test_annotations_of_anyone_are_for_admins(action: Action) -> None:
+    assert may_on_anyones(user(id=1, role=Role.ADMIN), action)
+    assert not may_on_anyones(user(id=1, role=Role.ANNOTATOR), action)
