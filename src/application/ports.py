@@ -11,14 +11,14 @@ from datetime import datetime
 from typing import Any, Protocol, Self, TypeVar
 from uuid import UUID
 
-from domain.agreement import Figures, Labels, Level
+from domain.agreement import Figures, Gathered, Labels
 from domain.annotation import Annotation, AnnotationFilter, Given, Judgement
 from domain.api_key import ApiKey
 from domain.audit import AuditFilter, Entry, Recorded, Told
 from domain.audit_chain import Head, Link
 from domain.export import Column, Format
 from domain.idempotency import Keyed
-from domain.label_set import LabelSet
+from domain.label_set import LabelSet, Level
 from domain.project import Project
 from domain.resource import Filter, Resource, Sort
 from domain.response import Outcome, Response
@@ -555,6 +555,16 @@ class Shared(Protocol):
 
     def forget(self, project: str) -> None:
         """Work everything of a project out anew from now on."""
+
+
+class LabelReader(Protocol):
+    """The labels of a set on live resources, whoever gave them."""
+
+    async def mark(self, label_set: LabelSet) -> str:
+        """What stands for how they are now: another as soon as one is given, changed or withdrawn, or a resource comes or goes."""
+
+    async def gather(self, label_set: LabelSet) -> Gathered:
+        """All of them, of one moment."""
 
 
 class Reliability(Protocol):

@@ -59,6 +59,7 @@ class Action(StrEnum):
     ANNOTATION_READ = "annotation.read"
     ANNOTATION_DRAW = "annotation.draw"
     ANNOTATION_EXPORT = "annotation.export"
+    ANNOTATION_AGREEMENT = "annotation.agreement"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,6 +115,7 @@ PERMISSIONS: Mapping[Action, Permission] = {
     Action.ANNOTATION_READ: Permission(anyones=Role.ADMIN, own=Role.ANNOTATOR),
     Action.ANNOTATION_DRAW: _from(Role.ANNOTATOR),
     Action.ANNOTATION_EXPORT: Permission(anyones=Role.ADMIN, own=Role.ANNOTATOR),
+    Action.ANNOTATION_AGREEMENT: Permission(anyones=Role.ADMIN, own=Role.ANNOTATOR),
 }
 
 

@@ -5,8 +5,11 @@ from functools import partial
 
 from dependency_injector import containers, providers
 
+from adapters.agreement.process import ReliabilityInProcess
+from adapters.kept import KeptInProcess
 from adapters.limits.memory import MemoryWindows
 from adapters.limits.redis import RedisWindows, check_redis
+from adapters.postgres.agreement import PostgresLabelReader
 from adapters.postgres.annotation import PostgresAnnotationReader
 from adapters.postgres.api_key import PostgresApiKeys
 from adapters.postgres.audit import PostgresAuditReader
@@ -32,6 +35,7 @@ from adapters.shared import SharedInProcess
 from adapters.system import SystemClock, SystemRandom
 from adapters.tabular.tables import TabularTables
 from application import (
+    agreement,
     annotation,
     api_key,
     audit,
@@ -97,6 +101,9 @@ class Container(containers.DeclarativeContainer):
     tables = providers.Singleton(TabularTables)
     label_sets = providers.Singleton(PostgresLabelSets, pool)
     annotation_reader = providers.Singleton(PostgresAnnotationReader, pool)
+    label_reader = providers.Singleton(PostgresLabelReader, pool)
+    reliability = providers.Singleton(ReliabilityInProcess)
+    kept = providers.Singleton(KeptInProcess)
     published_results = providers.Singleton(PostgresResults, pool)
     audit_reader = providers.Singleton(PostgresAuditReader, pool)
     audit_chain = providers.Singleton(PostgresAuditChain, pool)
@@ -192,6 +199,9 @@ class Container(containers.DeclarativeContainer):
         respondents=respondents,
         record=record_annotation_export,
     )
+
+    measure_agreement = providers.Singleton(agreement.MeasureAgreement, labels=label_reader, reliability=reliability, kept=kept)
+    get_agreement = providers.Singleton(agreement.GetAgreement, label_sets=label_sets, measure=measure_agreement)
 
     advance_results = providers.Singleton(results.AdvanceResults, results=published_results, clock=clock)
     get_results = providers.Singleton(results.GetResults, results=published_results, advance=advance_results, shared=shared)

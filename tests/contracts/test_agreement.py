@@ -5,6 +5,7 @@ import os
 import time
 from array import array
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -17,9 +18,14 @@ from adapters.agreement.process import WAITING_MAX, ReliabilityInProcess
 from adapters.agreement.worker import order_from, outcome_from, work_out
 from adapters.kept import KEPT_MAX, KeptInProcess
 from application.ports import Kept, Reliability
-from domain.agreement import Alpha, Figures, Labels, Level, Pair
+from domain.access import Role
+from domain.agreement import Alpha, Figures, Labels, Pair
 from domain.errors import NotFound, Unavailable
+from domain.label_set import Level
+from tests.contracts.stage import InMemory, InPostgres, Stage
+from tests.contracts.test_annotation import scene
 from tests.contracts.test_results import Work
+from tests.examples import NOW
 from tests.fakes.agreement import FakeKept, FakeReliability, figures
 
 T = TypeVar("T")
@@ -280,6 +286,71 @@ def test_only_those_who_labelled_an_item_have_it() -> None:
     data = by_observer(OBSERVERS)
     assert data.items_of(2) == frozenset(range(1, 13)) - {11}
     assert data.items_of(NEVER) == frozenset()
+
+
+# --- labels as columns ---------------------------------------------------------------------------------------------------------
+
+
+class LabelReaderContract:
+    async def test_labels_are_gathered_in_order(self, stage: Stage) -> None:
+        here = await scene(stage, type="text", choices=None, level="nominal")
+        said = {(2, 1): "é\u2028", (0, 1): "b", (0, 0): "a", (1, 2): "b"}
+        for (figure, person), label in said.items():
+            await here.say(person, figure, label)
+        found = await stage.label_reader.gather(here.label_set)
+        rows = [(figure, person, said[figure, person]) for figure, person in sorted(said)]
+        assert list(found.resources) == [here.figures[figure].id for figure, _, _ in rows]
+        assert list(found.annotators) == [here.people[person].id for _, person, _ in rows]
+        assert [found.labels[place] for place in found.places] == [label for _, _, label in rows]
+        assert len(set(found.labels)) == len(found.labels) == 3
+        assert found.names == {here.people[person].id: f"annotator-{person}" for person in range(3)}
+
+    async def test_without_labels_there_are_no_rows(self, stage: Stage) -> None:
+        here = await scene(stage)
+        found = await stage.label_reader.gather(here.label_set)
+        assert (len(found.resources), len(found.annotators), len(found.places), found.labels, found.names) == (0, 0, 0, (), {})
+
+    async def test_only_labels_of_this_set_on_live_resources_are_gathered(self, stage: Stage) -> None:
+        here = await scene(stage)
+        other = await stage.label_set("other", by=await stage.user("alan", role=Role.ADMIN))
+        await here.say(0, 0, "a")
+        await here.say(0, 1, "b")
+        await here.say(1, 2, "a", label_set=other)
+        await here.delete(1)
+        assert list((await stage.label_reader.gather(here.label_set)).resources) == [here.figures[0].id]
+
+    async def test_the_mark_moves_with_every_change_and_only_then(self, stage: Stage) -> None:
+        here = await scene(stage)
+        other = await stage.label_set("other", by=await stage.user("alan", role=Role.ADMIN))
+        marks = [await stage.label_reader.mark(here.label_set)]
+
+        async def look() -> None:
+            marks.append(await stage.label_reader.mark(here.label_set))
+            assert marks[-1] == await stage.label_reader.mark(here.label_set)
+
+        first = await here.say(0, 0, "a")
+        await look()
+        await here.say(0, 0, "b")
+        await look()
+        await here.say(1, 1, "a")
+        await look()
+        async with stage.unit_of_work() as work:
+            await work.annotations.remove(replace(first, version=2), at=NOW)
+            await work.commit()
+        await look()
+        await here.say(0, 0, "b")
+        await look()
+        await here.delete(1)
+        await look()
+        assert len(set(marks)) == len(marks)
+        await here.say(2, 2, "a", label_set=other)
+        assert await stage.label_reader.mark(here.label_set) == marks[-1]
+
+
+class TestFakeLabelReader(InMemory, LabelReaderContract): ...
+
+
+class TestLabelReaderInPostgres(InPostgres, LabelReaderContract): ...
 
 
 # --- what is kept ------------------------------------------------------------------------------------------------------------

@@ -1,5 +1,6 @@
 """How far annotators agree, by the textbook and slowly: exact fractions, a matrix of coincidences, no NumPy."""
 
+import json
 from array import array
 from collections import Counter, defaultdict
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
@@ -9,8 +10,11 @@ from itertools import combinations, permutations
 from math import floor
 from typing import Any, TypeVar
 
-from application.ports import Kept, Reliability
-from domain.agreement import PAIRS_MAX, Alpha, Figures, Labels, Level, Pair
+from application.ports import Kept, LabelReader, Reliability
+from domain.agreement import PAIRS_MAX, Alpha, Figures, Gathered, Labels, Pair
+from domain.annotation import Annotation
+from domain.label_set import LabelSet, Level
+from tests.fakes.store import Access
 
 T = TypeVar("T")
 Items = Sequence[tuple[int, ...]]  # the labels of each
@@ -19,7 +23,13 @@ GOLDEN, WHOLE = 0x9E3779B97F4A7C15, 2**64 - 1
 
 
 class FakeReliability(Reliability):
+    """Counts how often it is asked."""
+
+    def __init__(self) -> None:
+        self.asked = 0
+
     async def measure(self, labels: Labels, *, level: Level, seed: int) -> Figures:
+        self.asked += 1
         return figures(labels, level=level, seed=seed)
 
 
@@ -133,6 +143,30 @@ def ranked(pairable: Mapping[int, tuple[int, ...]], level: Level) -> list[int]:
         for item, values in pairable.items()
     }
     return sorted((item for item in apart if apart[item]), key=lambda item: (-apart[item], -len(pairable[item]), item))
+
+
+class FakeLabelReader(LabelReader):
+    def __init__(self, access: Access) -> None:
+        self._access = access
+
+    async def mark(self, label_set: LabelSet) -> str:
+        return str(sorted((each.id, each.version) for each in self._live(label_set)))
+
+    async def gather(self, label_set: LabelSet) -> Gathered:
+        rows = sorted(self._live(label_set), key=lambda each: (each.resource_id, each.annotator_id))
+        labels = sorted({json.dumps(each.value) for each in rows})
+        return Gathered(
+            resources=array("q", [each.resource_id for each in rows]),
+            annotators=array("q", [each.annotator_id for each in rows]),
+            places=array("q", [labels.index(json.dumps(each.value)) for each in rows]),
+            labels=tuple(json.loads(label) for label in labels),
+            names={each.annotator_id: each.annotator for each in rows},
+        )
+
+    def _live(self, label_set: LabelSet) -> list[Annotation]:
+        tables = self._access.read
+        mine = [each for each in tables.annotations.values() if each.label_set_id == label_set.id]
+        return [each for each in mine if tables.resources[each.resource_id][1].is_active]
 
 
 class FakeKept(Kept):

@@ -11,7 +11,8 @@ from collections.abc import Iterator
 import numpy as np
 import numpy.typing as npt
 
-from domain.agreement import Alpha, Level
+from domain.agreement import Alpha
+from domain.label_set import Level
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]

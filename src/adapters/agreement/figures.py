@@ -6,7 +6,8 @@ import numpy as np
 
 from adapters.agreement.alpha import Floats, Ints, Units, alpha_of
 from adapters.agreement.kappa import pairs_of
-from domain.agreement import REPLICATES, Alpha, Figures, Labels, Level
+from domain.agreement import REPLICATES, Alpha, Figures, Labels
+from domain.label_set import Level
 
 _ALIKE = 9  # decimals, of the widest dispute: distances that differ by less are the same, however they were added up
 

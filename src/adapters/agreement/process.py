@@ -7,8 +7,9 @@ from asyncio.subprocess import DEVNULL, PIPE, Process
 
 from adapters.agreement.worker import order_from, outcome_from
 from application.ports import Reliability
-from domain.agreement import Figures, Labels, Level
+from domain.agreement import Figures, Labels
 from domain.errors import Unavailable
+from domain.label_set import Level
 
 WAITING_MAX = 8
 DEADLINE_SECONDS = 120.0

@@ -10,7 +10,8 @@ from array import array
 from dataclasses import asdict
 
 from adapters.agreement.figures import figures_of
-from domain.agreement import Alpha, Figures, Labels, Level, Pair
+from domain.agreement import Alpha, Figures, Labels, Pair
+from domain.label_set import Level
 
 _POLITE = 10
 _WIDTH = 8

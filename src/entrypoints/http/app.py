@@ -12,6 +12,7 @@ from starlette.types import Receive, Scope, Send
 from domain.access import Action
 from entrypoints.background import Chore, doing
 from entrypoints.container import Container
+from entrypoints.http.agreement import agreement_routes
 from entrypoints.http.annotation import annotation_routes
 from entrypoints.http.api_key import api_key_routes
 from entrypoints.http.audit import audit_routes
@@ -115,6 +116,7 @@ def routes_of(use: Container, limits: Limits, *, with_docs: bool = True, with_re
         signed_in_responses(use, limits, guard),
         label_set_routes(use, limits, guard),
         annotation_routes(use, limits, guard),
+        agreement_routes(use, limits, guard),
         audit_routes(use, limits, guard),
     ]
     routes = Routes(public=_flat(public), signed_in=_flat(signed_in), last=project.routes, pages=[])

@@ -27,6 +27,7 @@ ANNOTATORS = {
     Action.ANNOTATION_READ,
     Action.ANNOTATION_DRAW,
     Action.ANNOTATION_EXPORT,
+    Action.ANNOTATION_AGREEMENT,
 }
 
 
@@ -78,7 +79,7 @@ def test_a_resource_is_changed_by_its_owner_only() -> None:
         require_on(user(id=1, role=Role.ANNOTATOR), Action.RESOURCE_UPDATE, owner_id=2)
 
 
-@pytest.mark.parametrize("action", [Action.ANNOTATION_READ, Action.ANNOTATION_EXPORT])
+@pytest.mark.parametrize("action", [Action.ANNOTATION_READ, Action.ANNOTATION_EXPORT, Action.ANNOTATION_AGREEMENT])
 def test_annotations_of_anyone_are_for_admins(action: Action) -> None:
     assert may_on_anyones(user(id=1, role=Role.ADMIN), action)
     assert not may_on_anyones(user(id=1, role=Role.ANNOTATOR), action)
