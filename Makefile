@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test check audit bill format bench fuzz drill-survey drill-export drill-limits lock clean
+.PHONY: help setup run test check audit bill format bench bench-agreement fuzz drill-survey drill-export drill-limits lock clean
 
 help: ## Show what can be made
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -46,6 +46,9 @@ format: $(STAMP) ## Put the code into its format
 
 bench: $(STAMP) ## Measure the hot paths against a bare program, in one interleaved run
 	$(BIN)/python -m benchmarks --check
+
+bench-agreement: $(STAMP) ## Measure the agreement of 100 000 annotations, and what others notice meanwhile
+	$(BIN)/python -m benchmarks.annotators --check
 
 fuzz: $(STAMP) ## 10 000 generated requests from both OpenAPI documents, in four roles
 	$(BIN)/python -m tests.fuzz --requests 10000

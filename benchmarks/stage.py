@@ -27,7 +27,7 @@ from entrypoints.settings import PREFIX, Settings, load
 START_SECONDS = 60.0
 STOP_SECONDS = 30.0
 # Every request is counted, as in production, and no limit is reached.
-ROOMY = "public-read=100000000/min,survey-write=100000000/min,survey-write-network=100000000/min"
+ROOMY = "user=100000000/min,public-read=100000000/min,survey-write=100000000/min,survey-write-network=100000000/min"
 
 _SEED = """
 WITH made AS (
@@ -64,6 +64,7 @@ class Stage:
     bare: Server
     target: Target
     postgres: str
+    deployment: Deployment
 
 
 @contextmanager
@@ -91,7 +92,7 @@ def stage(*, resources: int) -> Iterator[Stage]:
         environment |= {SLUG_VARIABLE: target.slug, PORT_VARIABLE: str(port)}
         program = [sys.executable, "-m", "benchmarks.bare"]
         bare = stack.enter_context(_running("bare", program, environment, port=port, folder=folder))
-        yield Stage(service=service, bare=bare, target=target, postgres=postgres)
+        yield Stage(service=service, bare=bare, target=target, postgres=postgres, deployment=deployment)
 
 
 @contextmanager
