@@ -34,7 +34,8 @@ COPIES = 2
 _FILL = """
 WITH people AS (
     INSERT INTO users (username, search_text, email, role, is_active, created_at, version)
-    SELECT 'bench-annotator-' || n, 'bench-annotator-' || n, 'nobody@localhost', 'annotator', true, now(), 1 FROM generate_series(0, $2::integer - 1) AS n
+    SELECT 'bench-annotator-' || n, 'bench-annotator-' || n, 'nobody@localhost', 'annotator', true, now(), 1
+    FROM generate_series(0, $2::integer - 1) AS n
     RETURNING id, substring(username FROM '[0-9]+$')::integer AS place
 ), wanted AS (
     SELECT id, row_number() OVER (ORDER BY id) AS place FROM resources
