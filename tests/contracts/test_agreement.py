@@ -197,12 +197,12 @@ class TestReliabilityInProcess(ReliabilityContract):
         asked = asyncio.create_task(reliability.measure(by_observer(OBSERVERS), level=Level.NOMINAL, seed=0))
         (started,) = await until(lambda: children() - before)
         told = await until(lambda: environment(started))
-        assert "PATH=" in told
-        assert "COMPLEX_STORIES" not in told
         asked.cancel()
         with pytest.raises(asyncio.CancelledError):
             await asked
         assert children() == before
+        assert "PATH=" in told
+        assert "COMPLEX_STORIES" not in told
 
     async def test_a_process_that_fails_is_told_of_and_the_next_one_works(
         self, reliability: Reliability, monkeypatch: pytest.MonkeyPatch
