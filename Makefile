@@ -63,6 +63,9 @@ bench-export: $(STAMP) ## Measure exports of 1 000 000 resources against a plain
 bench-import: $(STAMP) ## Import a million rows over HTTP, page and search through them
 	$(BIN)/python -m benchmarks.imports --check
 
+bench-agreement: $(STAMP) ## Measure the agreement of 100 000 annotations, and what others notice meanwhile
+	$(BIN)/python -m benchmarks.annotators --check
+
 fuzz: $(STAMP) ## 10 000 generated requests from both OpenAPI documents, in four roles
 	$(BIN)/python -m tests.fuzz --requests 10000
 

@@ -144,7 +144,7 @@ def _measure(here: Stage, path: Path, options: argparse.Namespace) -> list[str]:
     for kind in ratios:
         _download(here.servers["service"], slug, kind, path)  # so that every run finds the same caches
     for _ in range(options.rounds):
-        plain = asyncio.run(_copy(here.database_url, slug, path))
+        plain = asyncio.run(_copy(here.deployment.database_url, slug, path))
         print(f"COPY     {plain.seconds:6.2f} s {plain.size / 2**20:7.1f} MiB", flush=True)
         for kind, found in ratios.items():
             took = _download(here.servers["service"], slug, kind, path, base=base)

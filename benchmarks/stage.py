@@ -84,7 +84,7 @@ class Stage:
     servers: Mapping[str, Server]
     target: Target
     postgres: str
-    database_url: str
+    deployment: Deployment
 
 
 @contextmanager
@@ -112,7 +112,7 @@ def stage(*, resources: int, large: int, responses: int, programs: Collection[st
             port = free_port()
             serving = {PORT_VARIABLE: str(port)} | ({f"{PREFIX}RATE_LIMITS": "off"} if name in WORKERS else {})
             servers[name] = stack.enter_context(running(name, _program(name, port), environment | serving, port=port, folder=folder))
-        yield Stage(servers=servers, target=target, postgres=postgres, database_url=url)
+        yield Stage(servers=servers, target=target, postgres=postgres, deployment=deployment)
 
 
 def _program(name: str, port: int) -> Sequence[str]:

@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import Any, BinaryIO, Protocol, Self, TypeVar
 from uuid import UUID
 
+from domain.agreement import Figures, Gathered, Labels
 from domain.annotation import Annotation, AnnotationFilter, Given, Judgement
 from domain.api_key import ApiKey
 from domain.audit import AuditFilter, Entry, Recorded, Told
@@ -18,7 +19,7 @@ from domain.audit_chain import Head, Link
 from domain.export import Column, Export, Format, Manifest
 from domain.file import File
 from domain.idempotency import Keyed
-from domain.label_set import LabelSet
+from domain.label_set import LabelSet, Level
 from domain.project import Project
 from domain.resource import Filter, Resource, Sort
 from domain.resource_import import Effect, Judged, Piece, RowFault, TableKind
@@ -778,6 +779,39 @@ class FileStore(Protocol):
 
     async def check(self) -> None:
         """Raises `Unavailable` when it does not answer."""
+
+
+class LabelReader(Protocol):
+    """The labels of a set on live resources, whoever gave them."""
+
+    async def mark(self, label_set: LabelSet) -> str:
+        """What stands for how they are now: another as soon as one is given, changed or withdrawn, or a resource comes or goes."""
+
+    async def gather(self, label_set: LabelSet) -> Gathered:
+        """All of them, of one moment."""
+
+
+class Reliability(Protocol):
+    """How far annotators agree, in numbers."""
+
+    async def measure(self, labels: Labels, *, level: Level, seed: int) -> Figures:
+        """The figures, worked out without holding up anything else.
+
+        The interval of alpha is that of 1 000 times as many items with two labels or more, drawn anew from them as the seed says: the
+        middle 95 % of their alphas; None with fewer than two such items, or when more than one in twenty of those alphas is
+        undefined. The same labels, level and seed give the same on every machine. Raises `Unavailable` when too many wait.
+        """
+
+
+class Kept(Protocol):
+    """What is dear to work out, kept until it changes."""
+
+    async def get(self, key: tuple[str, ...], mark: str, make: Callable[[], Awaitable[T]]) -> T:
+        """What `make` answers, or answered since this mark was first asked under this key.
+
+        It is worked out once for all who ask under the same mark meanwhile, and goes on when they leave. Another mark takes the place
+        of the one before. Errors do not stay, and what was not asked for longest is forgotten.
+        """
 
 
 class AuditTrail(Protocol):

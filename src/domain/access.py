@@ -65,6 +65,7 @@ class Action(StrEnum):
     ANNOTATION_READ = "annotation.read"
     ANNOTATION_DRAW = "annotation.draw"
     ANNOTATION_EXPORT = "annotation.export"
+    ANNOTATION_AGREEMENT = "annotation.agreement"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,6 +127,7 @@ PERMISSIONS: Mapping[Action, Permission] = {
     Action.ANNOTATION_READ: _from(Role.ANNOTATOR),
     Action.ANNOTATION_DRAW: _from(Role.ANNOTATOR),
     Action.ANNOTATION_EXPORT: _from(Role.ANNOTATOR),
+    Action.ANNOTATION_AGREEMENT: _from(Role.ANNOTATOR),
 }
 
 

@@ -7,8 +7,11 @@ from urllib.parse import unquote, urlsplit
 
 from dependency_injector import containers, providers
 
+from adapters.agreement.process import ReliabilityInProcess
+from adapters.kept import KeptInProcess
 from adapters.limits.memory import MemoryWindows
 from adapters.limits.redis import RedisWindows, check_redis
+from adapters.postgres.agreement import PostgresLabelReader
 from adapters.postgres.annotation import PostgresAnnotationReader
 from adapters.postgres.api_key import PostgresApiKeys
 from adapters.postgres.audit import PostgresAuditReader
@@ -43,6 +46,7 @@ from adapters.system import SystemClock, SystemRandom
 from adapters.tabular.import_tables import TabularImportTables
 from adapters.tabular.tables import TabularTables
 from application import (
+    agreement,
     annotation,
     api_key,
     audit,
@@ -138,6 +142,9 @@ class Container(containers.DeclarativeContainer):
     )
     label_sets = providers.Singleton(PostgresLabelSets, pool)
     annotation_reader = providers.Singleton(PostgresAnnotationReader, pool)
+    label_reader = providers.Singleton(PostgresLabelReader, pool)
+    reliability = providers.Singleton(ReliabilityInProcess)
+    kept = providers.Singleton(KeptInProcess)
     published_results = providers.Singleton(PostgresResults, pool)
     audit_reader = providers.Singleton(PostgresAuditReader, pool)
     audit_chain = providers.Singleton(PostgresAuditChain, pool)
@@ -248,6 +255,9 @@ class Container(containers.DeclarativeContainer):
         respondents=respondents,
         record=record_annotation_export,
     )
+
+    measure_agreement = providers.Singleton(agreement.MeasureAgreement, labels=label_reader, reliability=reliability, kept=kept)
+    get_agreement = providers.Singleton(agreement.GetAgreement, label_sets=label_sets, measure=measure_agreement)
 
     advance_results = providers.Singleton(results.AdvanceResults, results=published_results, clock=clock)
     get_results = providers.Singleton(results.GetResults, results=published_results, advance=advance_results, shared=shared)

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from adapters.postgres.agreement import PostgresLabelReader
 from adapters.postgres.annotation import PostgresAnnotationReader
 from adapters.postgres.api_key import PostgresApiKeys
 from adapters.postgres.audit import PostgresAuditReader
@@ -32,6 +33,7 @@ from application.ports import (
     AuditReader,
     Exports,
     Files,
+    LabelReader,
     LabelSets,
     Projects,
     ResourceReader,
@@ -52,6 +54,7 @@ from domain.project import Project, new_project
 from domain.survey import Definition, FieldChange, Survey, first_survey
 from domain.user import User
 from tests import examples
+from tests.fakes.agreement import FakeLabelReader
 from tests.fakes.annotation import FakeAnnotationReader
 from tests.fakes.api_key import FakeApiKeys
 from tests.fakes.audit import FakeAuditChain, FakeAuditReader
@@ -87,6 +90,7 @@ class Stage:
     response_reader: ResponseReader
     label_sets: LabelSets
     annotation_reader: AnnotationReader
+    label_reader: LabelReader
     audit: AuditReader
     chain: AuditChain
     files: Files
@@ -165,6 +169,7 @@ def stage_in_memory() -> Stage:
         response_reader=FakeResponseReader(store),
         label_sets=FakeLabelSets(store),
         annotation_reader=FakeAnnotationReader(store),
+        label_reader=FakeLabelReader(store),
         audit=FakeAuditReader(store),
         chain=FakeAuditChain(store),
         unit_of_work=partial(FakeUnitOfWork, store, request_id=lambda: REQUEST),
@@ -189,6 +194,7 @@ def stage_in_postgres(pool: Pool) -> Stage:
         responses=PostgresResponses(pool),
         label_sets=PostgresLabelSets(pool),
         annotation_reader=PostgresAnnotationReader(pool),
+        label_reader=PostgresLabelReader(pool),
         audit=PostgresAuditReader(pool),
         chain=PostgresAuditChain(pool),
         unit_of_work=partial(PostgresUnitOfWork, pool, request_id=lambda: REQUEST),

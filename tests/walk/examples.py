@@ -125,8 +125,8 @@ async def _delete_it(it: Given) -> None:
 
 async def _make_it(it: Given) -> None:
     address = f"/admin/{it.path['project']}/exports/{it.path['export_id']}"
-    while (await it.scene.as_admin("GET", address))["status"] != "done":
-        await asyncio.sleep(0.05)  # the service makes it by itself
+    while (await it.scene.as_admin("GET", address))["status"] != "done":  # noqa: ASYNC110 - the service makes it, and tells by its status alone
+        await asyncio.sleep(0.05)
 
 
 async def _own_annotation(it: Given) -> None:

@@ -14,6 +14,7 @@ from domain.access import Action
 from entrypoints.background import Chore, doing
 from entrypoints.chores import chores_of
 from entrypoints.container import Container, trace_statements
+from entrypoints.http.agreement import agreement_routes
 from entrypoints.http.annotation import annotation_routes
 from entrypoints.http.api_key import api_key_routes
 from entrypoints.http.audit import audit_routes
@@ -160,6 +161,7 @@ def routes_of(
         signed_in_responses(use, limits, guard),
         label_set_routes(use, limits, guard),
         annotation_routes(use, limits, guard),
+        agreement_routes(use, limits, guard),
         audit_routes(use, limits, guard),
         signed_in_files(use, limits, guard, at_most=max_upload_bytes),
         signed_in_exports(use, limits, guard),

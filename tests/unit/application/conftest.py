@@ -4,6 +4,7 @@ from functools import partial
 
 import pytest
 
+from application.agreement import GetAgreement, MeasureAgreement
 from application.annotation import Annotate, DrawNext, ExportAnnotations, ListAnnotations, RecordExport, WithdrawAnnotation
 from application.api_key import AuthenticateKey, CreateApiKey, ListApiKeys, NoteKeyUse, RevokeApiKey
 from application.audit import ChainAudit, ListAudit, ListHistory, VerifyAudit
@@ -44,6 +45,7 @@ from application.user_import import ImportUsers
 from domain.access import Role
 from domain.user import User
 from tests.examples import user
+from tests.fakes.agreement import FakeKept, FakeLabelReader, FakeReliability
 from tests.fakes.annotation import FakeAnnotationReader
 from tests.fakes.api_key import FakeApiKeys
 from tests.fakes.audit import FakeAuditChain, FakeAuditReader
@@ -141,6 +143,9 @@ class World:
         self.annotate = Annotate(unit_of_work=work, clock=clock)
         self.withdraw = WithdrawAnnotation(unit_of_work=work, clock=clock)
         self.draw = DrawNext(unit_of_work=work, clock=clock)
+        self.reliability = FakeReliability()
+        measure = MeasureAgreement(labels=FakeLabelReader(store), reliability=self.reliability, kept=FakeKept())
+        self.get_agreement = GetAgreement(label_sets=label_sets, measure=measure)
         self.list_annotations = ListAnnotations(annotations=annotations)
         record = RecordExport(unit_of_work=work, clock=clock)
         self.export_annotations = ExportAnnotations(annotations=annotations, tables=FakeTables(), respondents=respondents, record=record)

@@ -1,0 +1,1 @@
+"""How far annotators agree, worked out by NumPy in a process of its own."""
