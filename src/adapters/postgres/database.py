@@ -3,32 +3,45 @@
 Why not through SQLAlchemy's own engine: docs/decisions/0002-core-on-asyncpg.md.
 """
 
+import asyncio
 import json
 import re
 from collections.abc import AsyncIterator, Iterable, Sequence
+from contextlib import suppress
+from random import uniform
 from types import TracebackType
 from typing import Any, Protocol, Self
 
 import asyncpg
 from sqlalchemy import BindParameter, ClauseElement, Table, bindparam, make_url
 from sqlalchemy.dialects.postgresql import asyncpg as asyncpg_dialect
+from sqlalchemy.sql.visitors import iterate
 
-from adapters.postgres.integrity import domain_errors
+from adapters.postgres.integrity import Again, domain_errors
+from adapters.postgres.line import Line, Watch, is_gone
 from application.ports import Database
+from domain.errors import Unavailable
 
 _DIALECT = asyncpg_dialect.dialect()  # type: ignore[no-untyped-call]
 
-ACQUIRE_SECONDS = 2.0
-STATEMENT_SECONDS = 10.0
+ACQUIRE_SECONDS = 1.5
+STATEMENT_SECONDS = 2.5  # then the server gives up
+ANSWER_SECONDS = 2.7  # then nothing more is expected of it: a request has its answer within 3 s
+PATIENT_SECONDS = 60.0  # what reads whole tables, and says so
+IDLE_SECONDS = 5.0  # what a transaction holds is let go when nothing more is heard of it
+ATTEMPTS = 3
 
 
 class Statement:
     """A Core statement as the text and the order of parameters that asyncpg takes.
 
-    Parameters are written as `bindparam(name)`; values that the statement was written with stay as they are.
+    Parameters are written as `bindparam(name)`; values that the statement was written with stay as they are. One that goes through
+    whole tables is `patient`: within a transaction it may take a minute.
     """
 
-    def __init__(self, statement: ClauseElement) -> None:
+    def __init__(self, statement: ClauseElement, *, patient: bool = False) -> None:
+        self.changes = any(getattr(part, "is_dml", False) for part in iterate(statement))
+        self.patient = patient
         compiled = statement.compile(dialect=_DIALECT)
         self.sql = str(compiled)
         names: Sequence[str] = getattr(compiled, "positiontup", None) or ()
@@ -69,21 +82,23 @@ class Pool(Executor, Database):
         self._dsn = make_url(url).set(drivername="postgresql").render_as_string(hide_password=False)
         self._size = size
         self._pool: asyncpg.Pool[asyncpg.Record] | None = None
+        self._silent_at = 0.0
 
     async def __aenter__(self) -> Self:
         with domain_errors():
             self._pool = await asyncpg.create_pool(
                 self._dsn,
-                min_size=1,
+                min_size=0,
                 max_size=self._size,
-                command_timeout=STATEMENT_SECONDS,
+                connection_class=Line,
+                command_timeout=PATIENT_SECONDS,
                 init=_prepare,
                 reset=_leave_as_is,
                 server_settings={
                     "application_name": "complex-stories",
                     "timezone": "UTC",
-                    "statement_timeout": str(int(STATEMENT_SECONDS * 1000)),
-                    "idle_in_transaction_session_timeout": "30000",
+                    "statement_timeout": _milliseconds(STATEMENT_SECONDS),
+                    "idle_in_transaction_session_timeout": _milliseconds(IDLE_SECONDS),
                 },
             )
         return self
@@ -99,21 +114,57 @@ class Pool(Executor, Database):
             raise RuntimeError("The pool is not open.")
         return self._pool
 
-    async def rows(self, statement: Statement, **given: Any) -> list[asyncpg.Record]:
+    async def acquire(self) -> Any:
+        """A connection to be released; those from before the database last fell silent are ended. Raises `Unavailable`."""
         with domain_errors():
-            async with self.connections.acquire(timeout=ACQUIRE_SECONDS) as connection:
-                found: list[asyncpg.Record] = await connection.fetch(statement.sql, *statement.arguments(given))
-                return found
+            async with asyncio.timeout(ACQUIRE_SECONDS):
+                while True:
+                    connection: Any = await self.connections.acquire()
+                    if connection.made_at >= self._silent_at:
+                        return connection
+                    connection.terminate()
+
+    async def release(self, connection: Any) -> None:
+        """Give a connection back; what is wrong with it harms nobody, since it is ended then."""
+        with suppress(asyncpg.PostgresError, asyncpg.InterfaceError, OSError):
+            await self.connections.release(connection, timeout=ACQUIRE_SECONDS)
+
+    def watch(self, connection: Any, seconds: float) -> Watch:
+        """Ends the connection when what is awaited within has no answer after so many seconds."""
+        return Watch(connection, seconds, self._fell_silent)
+
+    async def rows(self, statement: Statement, **given: Any) -> list[asyncpg.Record]:
+        found: list[asyncpg.Record] = await self._alone("fetch", statement, given)
+        return found
 
     async def row(self, statement: Statement, **given: Any) -> asyncpg.Record | None:
-        with domain_errors():
-            async with self.connections.acquire(timeout=ACQUIRE_SECONDS) as connection:
-                return await connection.fetchrow(statement.sql, *statement.arguments(given))
+        found: asyncpg.Record | None = await self._alone("fetchrow", statement, given)
+        return found
 
     async def check(self) -> None:
-        with domain_errors():
-            async with self.connections.acquire(timeout=ACQUIRE_SECONDS) as connection:
-                await connection.execute("SELECT 1", timeout=ACQUIRE_SECONDS)
+        await self._once("fetch", "SELECT 1", (), until=asyncio.get_running_loop().time() + ACQUIRE_SECONDS, changes=False)
+
+    async def _alone(self, fetch: str, statement: Statement, given: dict[str, Any]) -> Any:
+        """Run a statement that commits by itself, and once more where that is safe."""
+        arguments = statement.arguments(given)
+        until = asyncio.get_running_loop().time() + ANSWER_SECONDS
+        for _ in range(ATTEMPTS - 1):
+            try:
+                return await self._once(fetch, statement.sql, arguments, until=until, changes=statement.changes)
+            except Again:
+                await asyncio.sleep(uniform(0.0, 0.02))  # noqa: S311 - so that the two do not meet again
+        return await self._once(fetch, statement.sql, arguments, until=until, changes=statement.changes)
+
+    async def _once(self, fetch: str, sql: str, arguments: Sequence[Any], *, until: float, changes: bool) -> Any:
+        connection = await self.acquire()
+        try:
+            with domain_errors(changes=changes), self.watch(connection, until - asyncio.get_running_loop().time()):
+                return await getattr(connection, fetch)(sql, *arguments)
+        finally:
+            await self.release(connection)
+
+    def _fell_silent(self) -> None:
+        self._silent_at = asyncio.get_running_loop().time()
 
 
 class Transaction(Executor):
@@ -125,53 +176,91 @@ class Transaction(Executor):
     def __init__(self, pool: Pool, *, snapshot: bool = False) -> None:
         self._pool = pool
         self._options = {"isolation": "repeatable_read", "readonly": True} if snapshot else {}
+        self._is_snapshot = snapshot
+        self._seconds = ANSWER_SECONDS
         self._connection: Any = None
         self._transaction: Any = None
 
     async def __aenter__(self) -> Self:
-        pool = self._pool.connections
-        with domain_errors():
-            self._connection = await pool.acquire(timeout=ACQUIRE_SECONDS)
-            try:
+        self._connection = await self._pool.acquire()
+        try:
+            with domain_errors(), self._watch():
                 self._transaction = self._connection.transaction(**self._options)
                 await self._transaction.start()
-            except BaseException:
-                await pool.release(self._connection)
-                raise
+            if self._is_snapshot:
+                await self._be_patient()
+        except BaseException:
+            await self._pool.release(self._connection)
+            raise
         return self
 
     async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
         try:
-            if self._transaction is not None and not self._connection.is_closed():
-                with domain_errors():
+            if self._transaction is not None and not is_gone(self._connection):
+                with domain_errors(), self._watch():
                     await self._transaction.rollback()
         finally:
-            await self._pool.connections.release(self._connection)
+            await self._pool.release(self._connection)
 
     async def commit(self) -> None:
-        with domain_errors():
+        """Raises `OutcomeUnknown` when the line is lost before the database said that it is stored."""
+        if is_gone(self._connection):
+            raise Unavailable  # nothing was sent, so nothing is stored
+        with domain_errors(changes=True), self._watch():
             await self._transaction.commit()
         self._transaction = None
 
     async def rows(self, statement: Statement, **given: Any) -> list[asyncpg.Record]:
-        with domain_errors():
+        await self._heed(statement)
+        with domain_errors(), self._watch():
             found: list[asyncpg.Record] = await self._connection.fetch(statement.sql, *statement.arguments(given))
             return found
 
     async def row(self, statement: Statement, **given: Any) -> asyncpg.Record | None:
-        with domain_errors():
+        await self._heed(statement)
+        with domain_errors(), self._watch():
             found: asyncpg.Record | None = await self._connection.fetchrow(statement.sql, *statement.arguments(given))
             return found
 
     async def batches(self, statement: Statement, *, size: int, **given: Any) -> AsyncIterator[list[asyncpg.Record]]:
         """The rows of a statement by a cursor, so many at a time."""
-        with domain_errors():
+        await self._heed(statement)
+        with domain_errors(), self._watch():
             cursor = await self._connection.cursor(statement.sql, *statement.arguments(given))
-            while rows := await cursor.fetch(size):
-                yield rows
+        while True:
+            with domain_errors(), self._watch():
+                rows = await cursor.fetch(size)
+            if not rows:
+                return
+            yield rows
+
+    def _watch(self) -> Watch:
+        return self._pool.watch(self._connection, self._seconds)
+
+    async def _heed(self, statement: Statement) -> None:
+        if statement.patient:
+            await self._be_patient()
+
+    async def _be_patient(self) -> None:
+        """Give every statement from here on a minute."""
+        if self._seconds < PATIENT_SECONDS:
+            with domain_errors(), self._watch():
+                await self._connection.fetch(_PATIENTLY)
+            self._seconds = PATIENT_SECONDS
+
+
+def _milliseconds(seconds: float) -> str:
+    return str(int(seconds * 1000))
+
+
+_PATIENTLY = (
+    f"SELECT set_config('statement_timeout', '{_milliseconds(PATIENT_SECONDS)}', true), "
+    f"set_config('idle_in_transaction_session_timeout', '{_milliseconds(PATIENT_SECONDS)}', true)"
+)
 
 
 async def _prepare(connection: Any) -> None:
+    connection.made_at = asyncio.get_running_loop().time()
     await connection.set_type_codec("jsonb", schema="pg_catalog", encoder=_json, decoder=json.loads, format="text")
 
 

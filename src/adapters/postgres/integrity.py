@@ -5,7 +5,7 @@ from contextlib import contextmanager
 
 import asyncpg
 
-from domain.errors import DomainError, Unavailable
+from domain.errors import DomainError, OutcomeUnknown, Unavailable
 from domain.project import SlugTaken
 from domain.resource import NameTaken
 from domain.response import TokenTaken
@@ -32,9 +32,31 @@ _AWAY = (
 )
 
 
+_CROSSED = (asyncpg.SerializationError, asyncpg.DeadlockDetectedError)
+
+# After these the server may have carried out what it was sent; any other error it sent itself, having undone it.
+_LINE_LOST = (
+    OSError,
+    TimeoutError,
+    asyncpg.InterfaceError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.AdminShutdownError,
+    asyncpg.CrashShutdownError,
+    asyncpg.StatementCompletionUnknownError,
+)
+
+
+class Again(Unavailable):
+    """Nothing was changed, and the very same may be tried again at once."""
+
+
 @contextmanager
-def domain_errors() -> Iterator[None]:
-    """Raise what the database says as the domain's own errors: a broken constraint by its name, absence as `Unavailable`."""
+def domain_errors(*, changes: bool | None = None) -> Iterator[None]:
+    """Raise what the database says as the domain's own errors: a broken constraint by its name, absence as `Unavailable`.
+
+    `changes`: whether all that was sent is one statement, or a commit, that changes something. If it does, and the line is lost before
+    the answer, nobody knows what became of it: `OutcomeUnknown`. If not, it may be tried `Again`, as may what met a deadlock.
+    """
     try:
         yield
     except asyncpg.IntegrityConstraintViolationError as error:
@@ -42,5 +64,9 @@ def domain_errors() -> Iterator[None]:
         if meaning is None:
             raise
         raise meaning from None
+    except _CROSSED as error:
+        raise Again from error
     except _AWAY as error:
+        if changes is not None and isinstance(error, _LINE_LOST):
+            raise OutcomeUnknown if changes else Again from error
         raise Unavailable from error
