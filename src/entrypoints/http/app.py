@@ -12,6 +12,7 @@ from starlette.types import Receive, Scope, Send
 from domain.access import Action
 from entrypoints.background import Chore, doing
 from entrypoints.container import Container
+from entrypoints.http.admission import Admission
 from entrypoints.http.api_key import api_key_routes
 from entrypoints.http.audit import audit_routes
 from entrypoints.http.cross_origin import CrossOrigin
@@ -60,6 +61,7 @@ class Application(FastAPI):
             self.router,
             networks=networks,
             access_log=access_log,
+            admission=Admission(),
             methods_of=methods_by_path(self.router.routes),
             cross_origin=cross_origin,
         )

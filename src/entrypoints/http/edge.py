@@ -12,6 +12,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from domain.errors import NotFound
 from domain.text import is_clean
+from entrypoints.http.admission import Admission, Overloaded, Turn, is_exempt
 from entrypoints.http.cross_origin import CrossOrigin
 from entrypoints.http.json_body import ClientLeft
 from entrypoints.http.network import Networks
@@ -36,10 +37,12 @@ class Edge:
         networks: Networks,
         access_log: AccessLog,
         methods_of: Callable[[str], Iterable[str]],
+        admission: Admission,
         cross_origin: CrossOrigin | None = None,
     ) -> None:
         self._app = app
         self._cross_origin = cross_origin
+        self._admission = admission
         self._networks = networks
         self._access_log = access_log
         self._methods_of = methods_of
@@ -62,7 +65,7 @@ class Edge:
             if cross_origin and cross_origin.is_preflight(scope):
                 await self._allow(scope, cross_origin, answer)
             else:
-                await self._app(scope, receive, answer.send)
+                await self._in_turn(scope, receive, answer)
         except ClientLeft:
             answer.status = 499
         except Exception as error:  # noqa: BLE001 - whatever it is, the client gets a problem and the log the trace
@@ -71,6 +74,18 @@ class Edge:
             self._access_log.write(
                 scope, method=method, status=answer.status, request_id=answer.request_id, seconds=perf_counter() - started
             )
+
+    async def _in_turn(self, scope: Scope, receive: Receive, answer: "_Answer") -> None:
+        """Ask the application when it is this request's turn. Raises `Overloaded`."""
+        if is_exempt(scope["path"]):
+            await self._app(scope, receive, answer.send)
+            return
+        await self._admission.enter()
+        turn = Turn(self._admission, scope, receive, answer.send)
+        try:
+            await self._app(scope, turn.receive, turn.send)
+        finally:
+            turn.end()
 
     def _meant(self, error: Exception, scope: Scope) -> Exception:
         """What the router means by its own exceptions."""
@@ -95,7 +110,7 @@ class Edge:
         problem = render(error, request_id=answer.request_id)
         if problem.status == 500:
             logger.error("unexpected error", request_id=answer.request_id, exc_info=error)
-        elif problem.status == 503:
+        elif problem.status == 503 and not isinstance(error, Overloaded):  # those are many, and each has its line
             logger.warning("unavailable", request_id=answer.request_id, cause=repr(error.__cause__))
         if answer.status:
             raise error  # the answer has begun: breaking the connection is all that is left
