@@ -45,6 +45,7 @@ from application import (
     user_import,
 )
 from application.ports import Windows
+from entrypoints.readiness import Readiness
 from entrypoints.request_id import REQUEST_ID
 
 __all__ = ["Container", "EmbeddedPostgres", "EmbeddedPostgresError", "SchemaError", "check_redis", "migrate", "pending"]
@@ -66,6 +67,7 @@ class Container(containers.DeclarativeContainer):
 
     config = providers.Configuration(strict=True)
 
+    readiness = providers.Singleton(Readiness)
     pool = providers.Singleton(Pool, config.database_url, size=CONNECTIONS)
     clock = providers.Singleton(SystemClock)
     random = providers.Singleton(SystemRandom)

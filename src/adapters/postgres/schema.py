@@ -15,6 +15,7 @@ from sqlalchemy.pool import NullPool
 from adapters.postgres.integrity import domain_errors
 
 MINIMUM_SERVER = 150000
+CONNECT_SECONDS = 5
 _LOCK = 0x436F6D70  # any constant: two starters migrate one after the other
 
 
@@ -76,7 +77,7 @@ def _config(connection: Connection) -> Config:
 
 
 async def _on(url: str, work: Callable[[Connection], None]) -> None:
-    engine = create_async_engine(url, poolclass=NullPool)
+    engine = create_async_engine(url, poolclass=NullPool, connect_args={"timeout": CONNECT_SECONDS})
     try:
         with domain_errors():
             async with engine.begin() as connection:

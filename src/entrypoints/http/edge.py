@@ -1,5 +1,6 @@
 """The one middleware: what every answer has, and what no request may do. Pure ASGI, and lean: every request pays for it."""
 
+import asyncio
 import re
 from collections.abc import Callable, Iterable
 from random import getrandbits
@@ -10,7 +11,7 @@ from urllib.parse import unquote_to_bytes
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from domain.errors import NotFound
+from domain.errors import NotFound, OutcomeUnknown, Unavailable
 from domain.text import is_clean
 from entrypoints.http.admission import Admission, Overloaded, Turn, is_exempt
 from entrypoints.http.cross_origin import CrossOrigin
@@ -68,6 +69,8 @@ class Edge:
                 await self._in_turn(scope, receive, answer)
         except ClientLeft:
             answer.status = 499
+        except asyncio.CancelledError:  # the process ends, and has waited long enough
+            await self._refuse(Unavailable() if method in ("GET", "HEAD") else OutcomeUnknown(), answer)
         except Exception as error:  # noqa: BLE001 - whatever it is, the client gets a problem and the log the trace
             await self._refuse(self._meant(error, scope), answer)
         finally:

@@ -42,6 +42,7 @@ _NEVER_STORED = {"cache-control": "no-store"}
 
 def service_routes(use: Container, limits: Limits, *, with_docs: bool) -> APIRouter:
     database = use.pool()
+    readiness = use.readiness()
     problems = catalogue()
     links = {"projects": "/projects", "health": "/health"}
     if with_docs:
@@ -63,7 +64,8 @@ def service_routes(use: Container, limits: Limits, *, with_docs: bool) -> APIRou
     @router.get("/health/ready", response_model=Health)
     @limits.unlimited
     async def get_ready(request: Request) -> Response:
-        """Whether requests can be served: the database answers."""
+        """Whether requests can be served: the database answers, and this instance is not about to end."""
+        readiness.check()
         await database.check()
         return Json(_HEALTHY, headers=_NEVER_STORED)
 
