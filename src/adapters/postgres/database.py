@@ -114,10 +114,11 @@ class Pool(Executor, Database):
             raise RuntimeError("The pool is not open.")
         return self._pool
 
-    async def acquire(self) -> Any:
+    async def acquire(self, *, until: float | None = None) -> Any:
         """A connection to be released; those from before the database last fell silent are ended. Raises `Unavailable`."""
+        patience = asyncio.get_running_loop().time() + ACQUIRE_SECONDS
         with domain_errors():
-            async with asyncio.timeout(ACQUIRE_SECONDS):
+            async with asyncio.timeout_at(patience if until is None else min(patience, until)):
                 while True:
                     connection: Any = await self.connections.acquire()
                     if connection.made_at >= self._silent_at:
@@ -156,7 +157,7 @@ class Pool(Executor, Database):
         return await self._once(fetch, statement.sql, arguments, until=until, changes=statement.changes)
 
     async def _once(self, fetch: str, sql: str, arguments: Sequence[Any], *, until: float, changes: bool) -> Any:
-        connection = await self.acquire()
+        connection = await self.acquire(until=until)
         try:
             with domain_errors(changes=changes), self.watch(connection, until - asyncio.get_running_loop().time()):
                 return await getattr(connection, fetch)(sql, *arguments)

@@ -56,19 +56,36 @@ class Protocol(HttpToolsProtocol):
             self._await_head()  # what came was the end of a request, or nothing: the next one is waited for no longer than before
 
     def on_message_begin(self) -> None:
+        if self._refusal is not None:
+            return
         self._is_arriving = True
         super().on_message_begin()
         self.scope["received_by"] = self.loop.time() + REQUEST_SECONDS  # type: ignore[typeddict-unknown-key]
         self._await_head()
 
     def on_headers_complete(self) -> None:
-        self._head_arrived()
-        if sum(len(name) + len(value) for name, value in self.headers) > HEADERS_MAX:
-            self._refuse(HeadersTooLarge())
+        if self._refusal is not None:
             return
-        super().on_headers_complete()
+        self._head_arrived()
+        size, encodings = 0, []
+        for name, value in self.headers:
+            size += len(name) + len(value)
+            if name == b"transfer-encoding":
+                encodings.append(value.lower())
+        if size > HEADERS_MAX:
+            self._refuse(HeadersTooLarge())
+        elif encodings not in ([], [b"chunked"]):
+            self._refuse(Malformed("The only transfer encoding is chunked."))  # others leave in doubt where the body ends
+        else:
+            super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        if self._refusal is None:
+            super().on_body(body)
 
     def on_message_complete(self) -> None:
+        if self._refusal is not None:
+            return
         self._is_arriving = False
         self._rest_arrived()
         super().on_message_complete()

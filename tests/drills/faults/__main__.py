@@ -58,7 +58,7 @@ class Drilled:
     lost: list[str]
     descriptors: tuple[int, int]
     connections: tuple[int, int]
-    tracebacks: int
+    tracebacks: list[str]
     exit_status: int
     rolled: int
     rolling_statuses: dict[int, int]
@@ -128,7 +128,7 @@ async def _drill(options: argparse.Namespace) -> Drilled:
             lost=lost,
             descriptors=(before[0], after[0]),
             connections=(before[1], after[1]),
-            tracebacks=service.err.count("Traceback") + service.err.count("unexpected error"),
+            tracebacks=[line for line in service.err.splitlines() if "Traceback" in line or "unexpected error" in line],
             exit_status=status,
             rolled=2 * options.times,
             rolling_statuses=rolled,
@@ -159,7 +159,8 @@ def _table(done: Drilled) -> str:
             *(f"  {line}" for line in done.lost[:10]),
             f"descriptors of the workers (connections to the database aside): {done.descriptors[0]} before, {done.descriptors[1]} after",
             f"connections to the database at rest: {done.connections[0]} before, {done.connections[1]} after",
-            f"500s {sum(row.statuses[500] for row in done.rows)}, tracebacks in the log {done.tracebacks}, exit status {done.exit_status}",
+            f"500s {sum(row.statuses[500] for row in done.rows)}, exit status {done.exit_status}, tracebacks {len(done.tracebacks)}",
+            *(f"  {line[:6000]}" for line in done.tracebacks[:3]),
             f"rolling restarts of two instances {done.rolled}, answers {rolling}",
         ]
     )
