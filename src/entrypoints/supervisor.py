@@ -70,6 +70,7 @@ class Supervisor:
             self._start(slot)
 
     def _end_all(self) -> None:
+        self._listener.close()  # else connections would still be taken, by nobody, once the workers take no more
         running = [slot.process for slot in self._slots if slot.process is not None]
         for process in running:
             process.terminate()

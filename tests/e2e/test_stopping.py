@@ -68,7 +68,7 @@ def test_a_stop_tells_who_asks_for_readiness_and_finishes_what_was_begun() -> No
             (answer,) = answers(rest(connection))
             assert (answer.status, answer.headers["connection"]) == (201, "close")
         assert service.process.wait(timeout=20) == 0
-    assert "Traceback" not in service.err
+        assert "Traceback" not in service.err
 
 
 def takes_connections(service: Service) -> bool:

@@ -33,14 +33,15 @@ def is_gone(connection: Any) -> bool:
 
 
 class Watch:
-    """Ends a connection, and says so, when what is awaited within takes longer than so many seconds."""
+    """Ends a connection, and says so, when what is awaited within takes longer than so many seconds: that raises `TimeoutError`."""
 
-    __slots__ = ("_connection", "_fell_silent", "_handle", "_seconds")
+    __slots__ = ("_connection", "_fell_silent", "_handle", "_has_ended", "_seconds")
 
     def __init__(self, connection: Any, seconds: float, fell_silent: Callable[[], None]) -> None:
         self._connection = connection
         self._seconds = seconds
         self._fell_silent = fell_silent
+        self._has_ended = False
 
     def __enter__(self) -> Self:
         self._handle = asyncio.get_running_loop().call_later(max(0.0, self._seconds), self._end)
@@ -48,8 +49,11 @@ class Watch:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
         self._handle.cancel()
+        if self._has_ended and isinstance(error, Exception):
+            raise TimeoutError("no answer in time") from error  # whatever asyncpg makes of a connection that ends under its hands
 
     def _end(self) -> None:
+        self._has_ended = True
         self._fell_silent()
         with suppress(asyncpg.InterfaceError):
             self._connection.terminate()

@@ -121,7 +121,7 @@ async def _drill(options: argparse.Namespace) -> Drilled:
             after = await _at_rest(stage, service, web)
         finally:
             status = await asyncio.to_thread(end, service)
-        rolled = await roll(stage, token, times=options.times)
+        rolled = await roll(stage, token, times=options.times) if options.only in "rolling restarts" else {}
         return Drilled(
             rows=list(rows.values()),
             acknowledged=sum(200 <= answer.status < 300 and answer.kind != "read" for answer in traffic.ledger.answers),
