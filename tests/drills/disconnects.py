@@ -55,7 +55,7 @@ class Left:
 
 
 @asynccontextmanager
-async def _serving(folder: Path) -> AsyncIterator[tuple[Container, int]]:
+async def serving_here(folder: Path) -> AsyncIterator[tuple[Container, int]]:
     """A service within this process, and its port."""
     own = {"DATA_DIR": str(folder), "ADMIN_PASSWORD": ADMIN_PASSWORD, "RATE_LIMITS": "off", "LOG_FORMAT": "json"}
     os.environ.update({PREFIX + name: value for name, value in own.items()})
@@ -128,7 +128,7 @@ async def _counts(container: Container) -> Counts:
 
 async def drill(disconnects: int, *, seed: int) -> Left:
     with data_folder() as folder:
-        async with _serving(folder) as (container, port):
+        async with serving_here(folder) as (container, port):
             warm = random.Random(seed + 1)
             await asyncio.gather(*(_leave(port, warm) for _ in range(CLIENTS)))
             before = await _counts(container)

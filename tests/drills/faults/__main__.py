@@ -98,18 +98,19 @@ async def _do(fault: Fault, stage: Stage, service: Service, traffic: Traffic, ro
     await asyncio.sleep(CALM_SECONDS)
 
 
-async def _drill(options: argparse.Namespace) -> Drilled:
+async def drill(*, times: int, only: str, seed: int) -> Drilled:
+    """Do each fault so often whose name holds `only`."""
     async with set_stage() as stage:
         service = await stage.serve("--workers", "2")
         try:
             web = Web(service.port)
             token = await asyncio.to_thread(publish, service)
             before = await _at_rest(stage, service, web)
-            traffic = Traffic(web.ask, token, seed=options.seed)
+            traffic = Traffic(web.ask, token, seed=seed)
             load = asyncio.create_task(traffic.run())
-            rows = {fault.name: Row(fault=fault.name) for fault in FAULTS if options.only in fault.name}
+            rows = {fault.name: Row(fault=fault.name) for fault in FAULTS if only in fault.name}
             await asyncio.sleep(1)
-            for number in range(options.times):
+            for number in range(times):
                 for fault in FAULTS:
                     if fault.name in rows:
                         print(f"\r{number + 1}: {fault.name:60}", end="", file=sys.stderr, flush=True)
@@ -121,7 +122,7 @@ async def _drill(options: argparse.Namespace) -> Drilled:
             after = await _at_rest(stage, service, web)
         finally:
             status = await asyncio.to_thread(end, service)
-        rolled = await roll(stage, token, times=options.times) if options.only in "rolling restarts" else {}
+        rolled = await roll(stage, token, times=times) if only in "rolling restarts" else {}
         return Drilled(
             rows=list(rows.values()),
             acknowledged=sum(200 <= answer.status < 300 and answer.kind != "read" for answer in traffic.ledger.answers),
@@ -130,7 +131,7 @@ async def _drill(options: argparse.Namespace) -> Drilled:
             connections=(before[1], after[1]),
             tracebacks=[line for line in service.err.splitlines() if "Traceback" in line or "unexpected error" in line],
             exit_status=status,
-            rolled=2 * options.times,
+            rolled=2 * times,
             rolling_statuses=rolled,
         )
 
@@ -174,7 +175,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
-    done = asyncio.run(_drill(options))
+    done = asyncio.run(drill(times=options.times, only=options.only, seed=options.seed))
     print(json.dumps(asdict(done)) if options.json else _table(done))
     return 0 if done.is_good else 1
 
