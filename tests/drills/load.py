@@ -17,7 +17,7 @@ class Told:
 
     @property
     def has_retry_after(self) -> bool:
-        return b"\r\nretry-after: " in self.head
+        return b"\r\nretry-after: " in self.head.lower()
 
 
 class _Connection(asyncio.Protocol):
@@ -58,7 +58,7 @@ class _Connection(asyncio.Protocol):
             return
         if b"\r\nconnection: close" in lower:
             self.close()
-        self._tell(Told(status=int(head[9:12]), head=lower, body=body, seconds=perf_counter() - self._sent_at))
+        self._tell(Told(status=int(head[9:12]), head=head, body=body, seconds=perf_counter() - self._sent_at))
 
     def close(self) -> None:
         self.is_open = False

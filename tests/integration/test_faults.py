@@ -177,6 +177,7 @@ async def test_who_waits_for_a_connection_in_vain_is_told_so(pool: Pool, databas
 
 async def test_a_statement_that_takes_too_long_is_given_up_by_the_server_and_nothing_is_stored(pool: Pool) -> None:
     slow = Statement(text("INSERT INTO projects (slug, title) SELECT 'story', 'x' FROM pg_sleep(60)"))
+    slow.changes = True
     with pytest.raises(Unavailable) as raised:
         await within(partial(pool.row, slow))
     assert not isinstance(raised.value, OutcomeUnknown)

@@ -141,6 +141,7 @@ class Traffic:
         after = ""
         while True:
             told = await self._ask(get(f"/{PROJECT}/resources?limit=1000{after}"))
+            assert told.status == 200, told
             for each in json.loads(told.body):
                 names[each["name"]].append(each["id"])
             _, mark, rest = told.head.partition(b"cursor=")
