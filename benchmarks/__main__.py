@@ -1,4 +1,4 @@
-"""Measure the service as it ships against a bare program that runs the same SQL, in turns, and print what share it reaches.
+"""Measure the service as it ships, a bare program that runs the same SQL, and the style that people write first, in turns.
 
 A machine is rarely quiet: trust the ratios, which come from neighbouring runs, and not the absolute figures.
 """
@@ -11,20 +11,23 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import asyncpg
 
 from benchmarks.agreement import check_agreement
 from benchmarks.load import PATIENCE_SECONDS, Order, Result
-from benchmarks.report import Measured, machine, table
+from benchmarks.plot import plot_hot_paths
+from benchmarks.report import Measured, machine, markdown, plain_table, rows
 from benchmarks.stage import Server, Stage, StageError, stage
 from benchmarks.workloads import WORKLOADS, Target, Workload
 from domain.errors import DomainError
 from entrypoints.container import EmbeddedPostgresError, SchemaError
 from entrypoints.settings import SettingsError
 
+PROGRAMS = ("bare", "naive")
 WARM_UP_SECONDS = 1.0
 
 
@@ -49,33 +52,49 @@ def main() -> None:
     """The entry of `python -m benchmarks`. Exit status: 0 done, 1 failed, or a ratio was missed under `--check`, 2 bad use."""
     options = _options()
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that the servers end with this
+    sizes = {"resources": options.resources, "large": options.large, "responses": options.responses}
     try:
-        with stage(resources=options.resources) as here:
-            _say(f"PostgreSQL {here.postgres}, {options.resources} resources, {options.rounds} rounds of {options.seconds:g} s")
+        with stage(**sizes, programs=options.programs) as here:
+            say(f"PostgreSQL {here.postgres}, {options.rounds} rounds of {options.seconds:g} s")
             measured = [_measure(here, WORKLOADS[name], rounds=options.rounds, seconds=options.seconds) for name in options.only]
             described = machine(here.postgres)
     except _EXPECTED as error:
         _end(str(error) or repr(error))
     except KeyboardInterrupt:
         _end("interrupted")
-    print(table(measured))
+    document = {
+        "measured_at": datetime.now(UTC).date().isoformat(),
+        "machine": described,
+        "settings": sizes | {"rounds": options.rounds, "seconds": options.seconds, "connections": 32},
+        "workloads": [one.document() for one in measured],
+    }
+    print(plain_table(rows(document)))
     print(", ".join(f"{name} {value}" for name, value in described.items()))
-    if options.json:
-        settings = {"resources": options.resources, "rounds": options.rounds, "seconds": options.seconds}
-        document = {"machine": described, "settings": settings, "workloads": [one.document() for one in measured]}
-        options.json.write_text(json.dumps(document, indent=2) + "\n")
-    missed = [one.workload.title for one in measured if not one.is_enough]
+    if options.out:
+        _write(document, options.out)
+    missed = [line for one in measured for line in one.missed]
     if options.check and missed:
-        _end(f"too slow: {', '.join(missed)}")
+        _end("; ".join(missed))
+
+
+def _write(document: dict[str, Any], folder: Path) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "hot-paths.json").write_text(json.dumps(document, indent=1) + "\n")
+    (folder / "hot-paths.md").write_text(markdown(document))
+    plot_hot_paths(document, folder / "hot-paths.png")
+    say(f"written: {folder}/hot-paths.md, .json and .png")
 
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("--rounds", type=_positive, default=5, help="how often each workload is measured on both programs (default 5)")
-    parser.add_argument("--seconds", type=_positive, default=3, help="how long one run takes (default 3)")
-    parser.add_argument("--resources", type=_positive, default=10_000, help="how many resources the project has (default 10000)")
+    parser.add_argument("--rounds", type=_positive, default=5, help="how often each workload is measured on each program (default 5)")
+    parser.add_argument("--seconds", type=_positive, default=2, help="how long one run takes (default 2)")
+    parser.add_argument("--resources", type=_positive, default=10_000, help="how many resources the small project has (default 10000)")
+    parser.add_argument("--large", type=_positive, default=1_000_000, help="how many the large one has (default 1000000)")
+    parser.add_argument("--responses", type=_positive, default=10_000, help="how many respondents there are at first (default 10000)")
     parser.add_argument("--only", nargs="+", choices=WORKLOADS, default=list(WORKLOADS), metavar="NAME", help=", ".join(WORKLOADS))
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the measurements to a file as well")
+    parser.add_argument("--programs", nargs="*", choices=PROGRAMS, default=PROGRAMS, help=f"what to compare with: {', '.join(PROGRAMS)}")
+    parser.add_argument("--out", type=Path, metavar="FOLDER", help="write a page, a picture and the measurements there")
     parser.add_argument("--check", action="store_true", help="fail when a required ratio is missed")
     return parser.parse_args()
 
@@ -88,20 +107,34 @@ def _positive(text: str) -> int:
 
 
 def _measure(here: Stage, workload: Workload, *, rounds: int, seconds: float) -> Measured:
+    """Round by round, the service and then each rival that is there."""
     check_agreement(here, workload)
-    for server in (here.service, here.bare):
-        _run(server, workload, here.target, seconds=WARM_UP_SECONDS)
-    pairs: list[tuple[Result, Result]] = []
+    rivals = [rival for rival in workload.rivals if rival.program in here.servers]
+    runs = {"service": (here.servers["service"], workload)}
+    runs |= {rival.name: (here.servers[rival.program], WORKLOADS[rival.workload or workload.name]) for rival in rivals}
+    for server, asked in runs.values():
+        measured_once(server, asked, here.target, connections=workload.connections, seconds=WARM_UP_SECONDS)
+    found: dict[str, list[Result]] = {name: [] for name in runs}
     for number in range(1, rounds + 1):
-        service, bare = (_run(server, workload, here.target, seconds=seconds) for server in (here.service, here.bare))
-        ratio = service.per_second / bare.per_second
-        _say(f"{workload.title}, round {number}: {service.per_second:.0f} against {bare.per_second:.0f} requests/s, ratio {ratio:.2f}")
-        pairs.append((service, bare))
-    return Measured(workload=workload, service=tuple(pair[0] for pair in pairs), bare=tuple(pair[1] for pair in pairs))
+        for name, (server, asked) in runs.items():
+            found[name].append(measured_once(server, asked, here.target, connections=workload.connections, seconds=seconds))
+        told = ", ".join(f"{name} {results[-1].per_second:.0f}/s" for name, results in found.items())
+        say(f"{workload.title}, round {number}: {told}")
+    results = {name: tuple(each) for name, each in found.items()}
+    return Measured(workload=workload, service=results.pop("service"), rivals=results)
 
 
-def _run(server: Server, workload: Workload, target: Target, *, seconds: float) -> Result:
-    order = Order(port=server.port, pid=server.pid, workload=workload.name, target=target, seed=secrets.token_hex(8), seconds=seconds)
+def measured_once(server: Server, workload: Workload, target: Target, *, seconds: float, connections: int | None = None) -> Result:
+    """One run of a workload on a program. Raises `LoadError` when an answer is not as it must be."""
+    order = Order(
+        port=server.port,
+        pid=server.pid,
+        workload=workload.name,
+        target=target,
+        seed=secrets.token_hex(8),
+        seconds=seconds,
+        connections=connections or workload.connections,
+    )
     done = _in_a_process_of_its_own(order)
     if done.returncode != 0:
         lines = done.stderr.strip().splitlines()
@@ -126,7 +159,8 @@ def _in_a_process_of_its_own(order: Order) -> "subprocess.CompletedProcess[str]"
     )
 
 
-def _say(line: str) -> None:
+def say(line: str) -> None:
+    """Progress, for people."""
     print(line, file=sys.stderr, flush=True)
 
 

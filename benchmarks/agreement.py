@@ -2,6 +2,7 @@
 
 import json
 import socket
+from collections.abc import Callable
 from http.client import HTTPResponse
 from random import Random
 from typing import Any
@@ -15,20 +16,36 @@ _SECONDS = 10.0
 
 
 def check_agreement(here: Stage, workload: Workload) -> None:
-    """Ask both programs the same, and compare. Raises `StageError`.
+    """Ask the programs the same, and compare. Raises `StageError`.
 
-    Reads must be equal; of two saves, which are of two respondents, the keys.
+    What the bare program reads must be equal; of two changes, which are not of the same thing, the keys are; of what the naive program
+    reads, the ids. That a status is as expected is asked of all.
     """
-    ours = _answers(here.service, here, workload)
-    theirs = _answers(here.bare, here, workload)
-    if not workload.is_read:
-        ours, theirs = [sorted(answer) for answer in ours], [sorted(answer) for answer in theirs]
-    if ours != theirs:
-        raise StageError(f"{workload.title}: the service and the bare program answer differently.")
+    for program in {rival.program for rival in workload.rivals} - {"service"} & here.servers.keys():
+        told = _TOLD[program, workload.is_read]
+        ours, theirs = (list(map(told, _answers(here.servers[name], here, workload, rival=program))) for name in ("service", program))
+        if ours != theirs:
+            raise StageError(f"{workload.title}: the service and the {program} program answer differently.")
 
 
-def _answers(server: Server, here: Stage, workload: Workload) -> list[Any]:
-    requests = workload.requests(here.target, Random("reads" if workload.is_read else server.name))
+def _ids(answer: Any) -> list[Any]:
+    return [entry.get("id") for entry in (answer if isinstance(answer, list) else [answer])]
+
+
+def _nothing(_: Any) -> None:
+    """It has another way to say that it is done."""
+
+
+_TOLD: dict[tuple[str, bool], Callable[[Any], Any]] = {
+    ("bare", True): lambda answer: answer,
+    ("bare", False): sorted,
+    ("naive", True): _ids,
+    ("naive", False): _nothing,
+}
+
+
+def _answers(server: Server, here: Stage, workload: Workload, *, rival: str) -> list[Any]:
+    requests = workload.requests(here.target, Random("reads" if workload.is_read else f"{server.name} beside {rival}"))
     return [_ask(server, next(requests), workload) for _ in range(SAMPLE)]
 
 

@@ -3,10 +3,11 @@
 The statements are those that the service's adapters run: they are asked once, and what they would have run is kept.
 """
 
+import base64
 import json
 import os
 from collections.abc import Coroutine
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
@@ -15,12 +16,17 @@ import uvicorn
 import uvloop
 from starlette.types import Receive, Scope, Send
 
+from adapters.postgres.audit import ADD
 from adapters.postgres.database import Pool, Statement
-from adapters.postgres.resource import GET, PostgresResourceReader
+from adapters.postgres.resource import GET, LOCK, SAVE, PostgresResourceReader
 from adapters.postgres.response import PostgresResponses
+from adapters.postgres.session import USER_OF
 from adapters.postgres.survey import PostgresSurveys
 from adapters.security.respondents import HmacRespondents
+from adapters.security.tokens import JoseTokens
+from application.ports import After
 from domain.resource import Filter, Sort, Status
+from domain.session import IDLE_LIFETIME
 from domain.survey import Survey
 from domain.text import rfc3339
 from entrypoints.settings import load
@@ -50,6 +56,12 @@ class _Recorder(Pool):
         raise _Asked(statement, given)
 
 
+def after_id(cursor: str) -> int:
+    """The id that the cursor of a list by id names."""
+    last: int = json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))[2]
+    return last
+
+
 async def _asked_by(call: Coroutine[Any, Any, object]) -> _Asked:
     try:
         await call
@@ -59,9 +71,10 @@ async def _asked_by(call: Coroutine[Any, Any, object]) -> _Asked:
 
 
 class Bare:
-    """The program: read one, list, save, told apart by as little as possible."""
+    """The program: read one, list, edit, save, told apart by as little as possible."""
 
-    def __init__(self, survey: Survey, respondents: HmacRespondents) -> None:
+    def __init__(self, survey: Survey, respondents: HmacRespondents, tokens: JoseTokens) -> None:
+        self._tokens = tokens
         self._survey = survey
         self._slug = survey.project
         self._respondents = respondents
@@ -71,19 +84,29 @@ class Bare:
     async def open(self, dsn: str) -> None:
         """Connect, and find out the statements."""
         self._free = [await asyncpg.connect(dsn) for _ in range(CONNECTIONS)]
-        self._lists = {status.value: await self._list_statement(status) for status in Status}
+        everything = Filter(project=self._slug)
+        self._lists = {
+            frozenset[str](): await self._list_statement(everything),
+            frozenset({"cursor"}): await self._list_statement(everything, after=After(key=1, id=1)),
+            frozenset({"status"}): await self._list_statement(Filter(project=self._slug, status=Status.ACTIVE)),
+            frozenset({"search"}): await self._list_statement(Filter(project=self._slug, search="word")),
+        }
         consent = self._survey.definition.consent
         assert consent is not None  # the demo survey has one
         self._saves = {q.field: await self._save_statement(q.field) for q in self._survey.definition.questions if q.field != consent.field}
         self._saves[consent.field] = await self._save_statement(consent.field, consent.accept)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        status = 200
         if scope["method"] == "POST":
             status, body = await self._save(json.loads((await receive())["body"]))
+        elif scope["method"] == "PATCH":
+            resource_id = int(scope["path"].rpartition("/")[2])
+            body = await self._edit(resource_id, scope["headers"], json.loads((await receive())["body"])["description"])
         elif scope["query_string"]:
-            status, body = 200, await self._list(scope["query_string"].decode())
+            body = await self._list(scope["path"].split("/")[1], scope["query_string"].decode())
         else:
-            status, body = 200, await self._read_one(int(scope["path"].rpartition("/")[2]))
+            body = await self._read_one(int(scope["path"].rpartition("/")[2]))
         headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))]
         await send({"type": "http.response.start", "status": status, "headers": headers})
         await send({"type": "http.response.body", "body": body})
@@ -93,11 +116,48 @@ class Bare:
         json_text: str = row["json"]
         return json_text.encode()
 
-    async def _list(self, query: str) -> bytes:
+    async def _list(self, slug: str, query: str) -> bytes:
         given = dict(part.split("=") for part in query.split("&"))
-        sql, arguments = self._lists[given["status"]]
-        rows = await self._fetch(sql, arguments)
-        return b"[" + ",".join([row["json"] for row in rows[: int(given["limit"])]]).encode() + b"]"
+        asked = self._lists[frozenset(given.keys() - {"limit"})]
+        limit = int(given.get("limit", 100))
+        changed: dict[str, Any] = {"project": slug, "limit": limit + 1}
+        if "status" in given:
+            changed["status"] = given["status"]
+        if "search" in given:
+            changed["pattern"] = f"%{given['search']}%"
+        if "cursor" in given:
+            changed["after_id"] = after_id(given["cursor"])
+        rows = await self._fetch(asked.statement.sql, asked.statement.arguments(asked.given | changed))
+        return b"[" + ",".join([row["json"] for row in rows[:limit]]).encode() + b"]"
+
+    async def _edit(self, resource_id: int, headers: list[tuple[bytes, bytes]], description: str) -> bytes:
+        """Who asks, then the row, changed while it is locked, and the entry that tells of it."""
+        token = next(value for name, value in headers if name == b"authorization").partition(b" ")[2].decode()
+        now = datetime.now(UTC)
+        user_id, session_id = self._tokens.read_access(token, at=now)
+        asking = {"session_id": session_id, "user_id": user_id, "at": now, "idle_since": now - IDLE_LIFETIME}
+        (user,) = await self._fetch(USER_OF.sql, USER_OF.arguments(asking))
+        connection = self._free.pop()
+        try:
+            async with connection.transaction():
+                found = dict(await connection.fetchrow(LOCK.sql, *LOCK.arguments({"project": self._slug, "resource_id": resource_id})))
+                search_text = f"{found['name']}\x1f{description}".casefold()
+                found |= {
+                    "description": description,
+                    "search_text": search_text,
+                    "updated_at": now,
+                    "version": found["version"] + 1,
+                    "project": self._slug,
+                }
+                await connection.execute(SAVE.sql, *SAVE.arguments(found))
+                entry = {"at": rfc3339(now), "actor_id": user_id, "action": "resource.update", "project": self._slug}
+                entry |= {"target_type": "resource", "target_id": resource_id, "changes": [{"field": "description", "to": description}]}
+                await connection.execute(ADD.sql, *ADD.arguments({"entries": json.dumps([entry]), "request_id": None}))
+        finally:
+            self._free.append(connection)
+        told = {name: found[name] for name in ("id", "name", "description", "status", "version")}
+        told |= {"project": self._slug, "created_by": user["username"], "is_active": True, "attributes": json.loads(found["attributes"])}
+        return json.dumps(told | {"created_at": rfc3339(found["created_at"]), "updated_at": rfc3339(now)}).encode()
 
     async def _save(self, answer: dict[str, Any]) -> tuple[int, bytes]:
         field, value, fingerprint = answer["field"], answer["value"], answer["fingerprint"]
@@ -138,10 +198,8 @@ class Bare:
         finally:
             self._free.append(connection)
 
-    async def _list_statement(self, status: Status) -> tuple[str, list[Any]]:
-        where = Filter(project=self._slug, status=status)
-        asked = await _asked_by(PostgresResourceReader(_Recorder()).page(where, sort=Sort.ID, limit=100))
-        return asked.statement.sql, asked.statement.arguments(asked.given)
+    async def _list_statement(self, where: Filter, *, after: After | None = None) -> _Asked:
+        return await _asked_by(PostgresResourceReader(_Recorder()).page(where, sort=Sort.ID, limit=100, after=after))
 
     async def _save_statement(self, field: str, value: object = None) -> _Asked:
         """What saving this field runs; the caller replaces what differs from save to save. JSON goes as text: there is no codec."""
@@ -160,10 +218,10 @@ class Bare:
         return _Asked(asked.statement, asked.given | as_text)
 
 
-async def _serve(database_url: str, pepper: str, *, slug: str, port: int) -> None:
+async def _serve(database_url: str, pepper: str, tokens: JoseTokens, *, slug: str, port: int) -> None:
     async with Pool(database_url, size=1) as pool:
         survey = await PostgresSurveys(pool).get(slug)
-    bare = Bare(survey, HmacRespondents(pepper.encode()))
+    bare = Bare(survey, HmacRespondents(pepper.encode()), tokens)
     await bare.open(database_url.replace("+asyncpg", "", 1))
     config = uvicorn.Config(
         bare, host="127.0.0.1", port=port, http="httptools", lifespan="off", access_log=False, log_level="warning", proxy_headers=False
@@ -177,7 +235,9 @@ def main() -> None:
     assert settings.database_url is not None
     assert settings.pepper is not None
     slug, port = os.environ[SLUG_VARIABLE], int(os.environ[PORT_VARIABLE])
-    uvloop.run(_serve(settings.database_url, settings.pepper, slug=slug, port=port))
+    keys = [key.encode() for key in settings.secret_key]
+    tokens = JoseTokens(keys, access_lifetime=timedelta(minutes=settings.access_token_minutes))
+    uvloop.run(_serve(settings.database_url, settings.pepper, tokens, slug=slug, port=port))
 
 
 if __name__ == "__main__":

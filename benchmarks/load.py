@@ -18,7 +18,7 @@ from typing import Any
 
 import uvloop
 
-from benchmarks.workloads import WORKLOADS, Request, Target
+from benchmarks.workloads import WORKLOADS, Project, Request, Target
 
 LOOPBACK = "127.0.0.1"
 PATIENCE_SECONDS = 30.0  # for what is still on its way when the time is up
@@ -166,8 +166,18 @@ async def _carry_out(order: Order) -> Result:
     )
 
 
+def family(pid: int) -> list[int]:
+    """A process and all below it."""
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    return [pid, *(each for child in children for each in family(int(child)))]
+
+
 def _cpu_seconds(pid: int) -> float:
-    """User and system time of a process so far, all its threads."""
+    """User and system time so far of a process and all below it, all their threads."""
+    return sum(map(_own_cpu_seconds, family(pid)))
+
+
+def _own_cpu_seconds(pid: int) -> float:
     after_name = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(after_name[11]) + int(after_name[12])) / _TICKS
 
@@ -175,7 +185,9 @@ def _cpu_seconds(pid: int) -> float:
 def main() -> None:
     """Carry out the order that standard input holds."""
     given = json.load(sys.stdin)
-    order = Order(**given | {"target": Target(**given["target"])})
+    there = given["target"]
+    target = Target(**there | {name: Project(**there[name]) for name in ("small", "large")})
+    order = Order(**given | {"target": target})
     json.dump(asdict(uvloop.run(_carry_out(order))), sys.stdout)
 
 

@@ -1,20 +1,33 @@
 """What clients ask for: each workload is an endless row of requests, made anew for each connection."""
 
+import base64
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from hashlib import md5
 from random import Random
 
 from domain.resource import Status
 
+DEEP = 900_000  # of a million resources, those before page 9 000
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Target:
-    """The project that is asked, and the ids of its resources, without a gap."""
+class Project:
+    """A project that is asked, and the ids of its resources, without a gap."""
 
     slug: str
     first_id: int
     last_id: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """What there is: a project with a survey, a large one, and somebody who is signed in as an admin."""
+
+    small: Project
+    large: Project
+    access_token: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,53 +39,127 @@ class Request:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Rival:
+    """What a workload is compared with, and how many times its requests a second the service has to reach.
+
+    It is another program (`bare`, `naive`), or the service itself at an easier `workload`.
+    """
+
+    program: str
+    needs: float | None = None
+    workload: str | None = None
+
+    @property
+    def name(self) -> str:
+        return self.workload or self.program
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Workload:
-    """`needs` is the least share of the bare program's requests a second that the service has to reach."""
+    """Requests of one kind, over so many connections at once. A `read` is answered alike by the bare program."""
 
     name: str
     title: str
-    needs: float
+    rivals: tuple[Rival, ...]
     requests: Callable[[Target, Random], Iterator[Request]]
     is_read: bool = True
+    connections: int = 32
+
+
+def hidden_word(number: int) -> str:
+    """The rare word in the name of the resource of this number, as the seed makes it."""
+    return md5(str(number).encode()).hexdigest()[:8]
 
 
 def _read_one(target: Target, random: Random) -> Iterator[Request]:
     while True:
-        yield _get(f"/{target.slug}/resources/{random.randint(target.first_id, target.last_id)}")
+        yield _get(f"/{target.small.slug}/resources/{random.randint(target.small.first_id, target.small.last_id)}")
 
 
 def _list(target: Target, random: Random) -> Iterator[Request]:
-    requests = [_get(f"/{target.slug}/resources?status={status.value}&limit=100") for status in Status]
+    requests = [_get(f"/{target.small.slug}/resources?status={status.value}&limit=100") for status in Status]
     while True:
         yield random.choice(requests)
+
+
+def _first_page(target: Target, random: Random) -> Iterator[Request]:
+    while True:
+        yield _get(f"/{target.large.slug}/resources?limit=100")
+
+
+def _deep_page(target: Target, random: Random) -> Iterator[Request]:
+    """By the cursor for the service, by the number of rows to skip for who knows no cursor: each program reads its own."""
+    size = target.large.last_id - target.large.first_id
+    deep = min(DEEP, size * 9 // 10)
+    while True:
+        skip = deep + random.randint(-deep // 100, deep // 100)
+        last = target.large.first_id + skip - 1
+        cursor = base64.urlsafe_b64encode(json.dumps(["id", last, last], separators=(",", ":")).encode()).decode().rstrip("=")
+        yield _get(f"/{target.large.slug}/resources?limit=100&cursor={cursor}")
+
+
+def _search(target: Target, random: Random) -> Iterator[Request]:
+    while True:
+        number = random.randint(1, target.large.last_id - target.large.first_id + 1)
+        yield _get(f"/{target.large.slug}/resources?search={hidden_word(number)}")
+
+
+def _edit(target: Target, random: Random) -> Iterator[Request]:
+    authorization = f"Authorization: Bearer {target.access_token}\r\n"
+    while True:
+        path = f"/admin/{target.small.slug}/resources/{random.randint(target.small.first_id, target.small.last_id)}"
+        yield _send("PATCH", path, {"description": f"Described anew, {random.getrandbits(64):016x}."}, more=authorization)
 
 
 def _save(target: Target, random: Random) -> Iterator[Request]:
     """One in four saves makes a respondent, who consents; the others change answers of respondents made before."""
     readers: list[str] = []
+    path = f"/{target.small.slug}/survey/upsert"
+
+    def answer(fingerprint: str, field: str, value: object, *, expected: int = 200) -> Request:
+        return _send("POST", path, {"fingerprint": fingerprint, "field": field, "value": value}, expected=expected)
+
     while True:
         readers.append(f"reader-{random.getrandbits(128):032x}")
-        yield _answer(target, readers[-1], "consent", "accepted", expected=201)
-        yield _answer(target, random.choice(readers), "govPreferences", random.randint(1, 7))
-        yield _answer(target, random.choice(readers), "age", random.randint(18, 90))
-        yield _answer(target, random.choice(readers), "socialMediaPrivacy", random.choice(("private", "mixed", "public")))
+        yield answer(readers[-1], "consent", "accepted", expected=201)
+        yield answer(random.choice(readers), "govPreferences", random.randint(1, 7))
+        yield answer(random.choice(readers), "age", random.randint(18, 90))
+        yield answer(random.choice(readers), "socialMediaPrivacy", random.choice(("private", "mixed", "public")))
+
+
+def _results(target: Target, random: Random) -> Iterator[Request]:
+    while True:
+        yield _get(f"/{target.small.slug}/survey/results")
 
 
 def _get(path: str) -> Request:
     return Request(raw=f"GET {path} HTTP/1.1\r\nHost: bench\r\n\r\n".encode())
 
 
-def _answer(target: Target, fingerprint: str, field: str, value: object, *, expected: int = 200) -> Request:
-    body = json.dumps({"fingerprint": fingerprint, "field": field, "value": value})
-    head = f"POST /{target.slug}/survey/upsert HTTP/1.1\r\nHost: bench\r\nContent-Type: application/json\r\nContent-Length: {len(body)}"
+def _send(method: str, path: str, content: object, *, more: str = "", expected: int = 200) -> Request:
+    body = json.dumps(content)
+    head = f"{method} {path} HTTP/1.1\r\nHost: bench\r\n{more}Content-Type: application/json\r\nContent-Length: {len(body)}"
     return Request(raw=f"{head}\r\n\r\n{body}".encode(), expected=expected)
 
+
+NAIVE = Rival(program="naive", needs=5.0)
 
 WORKLOADS = {
     workload.name: workload
     for workload in (
-        Workload(name="read-one", title="one resource by id", needs=0.20, requests=_read_one),
-        Workload(name="list", title="100 resources by status", needs=0.60, requests=_list),
-        Workload(name="save", title="save an answer", needs=0.35, requests=_save, is_read=False),
+        Workload(name="read-one", title="one resource by id", rivals=(Rival(program="bare", needs=0.30), NAIVE), requests=_read_one),
+        Workload(name="list", title="100 resources by status", rivals=(Rival(program="bare", needs=0.90), NAIVE), requests=_list),
+        Workload(name="first-page", title="100 of a million", rivals=(Rival(program="bare"), NAIVE), requests=_first_page),
+        Workload(
+            name="deep-page",
+            title="page 9 000 of a million",
+            rivals=(Rival(program="service", workload="first-page", needs=0.80), Rival(program="bare"), NAIVE),
+            requests=_deep_page,
+            connections=4,
+        ),
+        Workload(name="search", title="a rare word in a million", rivals=(Rival(program="bare"), NAIVE), requests=_search, connections=4),
+        Workload(name="edit", title="edit, signed in", rivals=(Rival(program="bare", needs=0.25), NAIVE), requests=_edit, is_read=False),
+        Workload(name="save", title="save an answer", rivals=(Rival(program="bare", needs=0.55), NAIVE), requests=_save, is_read=False),
+        Workload(name="results", title="results of a survey", rivals=(NAIVE,), requests=_results, connections=4),
     )
 }

@@ -4,20 +4,22 @@
 a decision taken on it stands. What the store alone can decide between two writers, it decides while writing.
 """
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Protocol, Self, TypeVar
+from typing import Any, BinaryIO, Protocol, Self, TypeVar
 from uuid import UUID
 
 from domain.api_key import ApiKey
 from domain.audit import AuditFilter, Entry, Recorded, Told
 from domain.audit_chain import Head, Link
-from domain.export import Column, Format
+from domain.export import Column, Export, Format, Manifest
+from domain.file import File
 from domain.idempotency import Keyed
 from domain.project import Project
 from domain.resource import Filter, Resource, Sort
+from domain.resource_import import Effect, Judged, Piece, RowFault, TableKind
 from domain.response import Outcome, Response
 from domain.results import Tally
 from domain.session import Session
@@ -304,6 +306,35 @@ class ResourceReader(Protocol):
         """How many there are."""
 
 
+class ImportTables(Protocol):
+    """Files of resources."""
+
+    def pieces(self, kind: TableKind, file: BinaryIO) -> Iterator[Piece]:
+        """The rows of a file, some at a time; reading blocks. Raises `Unreadable`, and `InvalidRows` for a bad header."""
+
+
+class ResourceImports(Protocol):
+    """A table of resources on its way into a project: once begun, the unit of work may take its time."""
+
+    async def begin(self, project: str) -> None:
+        """Raises `NotFound`, and `Unavailable` while another import of the project is under way."""
+
+    async def stage(self, judged: Iterator[Judged]) -> None:
+        """Put rows aside. They are taken from the iterator, which may block, without holding up anything else."""
+
+    async def faults(self, *, taken: bool) -> tuple[list[RowFault], int]:
+        """The first 1 000 names that an earlier row has or, where `taken`, a live resource; and how many good rows have one."""
+
+    async def effect(self, *, deleting: bool) -> Effect:
+        """What the rows would do to the resources as they are now; where `deleting`, those that they do not name are put away."""
+
+    async def apply(self, *, by: User, at: datetime) -> bool:
+        """Bring about exactly the effect told last, with an audit entry for each change.
+
+        False when it would be another by now: then nothing was done.
+        """
+
+
 class Surveys(Protocol):
     """The survey of each project."""
 
@@ -385,7 +416,42 @@ class Archive(Protocol):
     async def purge(self, *, before: datetime) -> dict[str, int]:
         """Remove what was put away before this time; how many of each kind.
 
-        Kinds: `projects` (with all that is in them), `resources`, `responses` (of closed surveys), `sessions`.
+        Kinds: `projects` (with all that is in them), `resources`, `responses` (of closed surveys), `exports` (made before this time, not
+        the bytes of their contents), `sessions`.
+        """
+
+
+class Files(Protocol):
+    """What is known of uploaded files; their contents are in the `FileStore`."""
+
+    async def add(self, file: File, *, quota: int) -> None:
+        """Raises `QuotaExceeded` when all files of its user would come to more bytes than that, and `NotFound` without such a project.
+
+        Of two added at once the second sees the first; both hold until the unit of work ends.
+        """
+
+    async def get(self, *, project: str, file_id: UUID) -> File:
+        """A file of a project that is not deleted."""
+
+    async def page(self, project: str, *, after: UUID, limit: int) -> list[File]:
+        """Up to `limit` files by id, from after this id on. Raises `NotFound` without such a project."""
+
+    async def remove(self, *, project: str, file_id: UUID) -> None:
+        """Raises `NotFound` when there is none of this id: of two that remove it, one is told so."""
+
+    async def every(self, *, after: UUID, limit: int) -> list[File]:
+        """Up to `limit` files of all projects, deleted ones too, by id, from after this id on."""
+
+    async def strangers(self, ids: Collection[UUID]) -> set[UUID]:
+        """Those ids that no file has."""
+
+    async def wait(self) -> None:
+        """Return when all that was being added is added or undone; nothing more is added before the unit of work ends."""
+
+    async def take_unverified(self, *, before: datetime, at: datetime) -> File | None:
+        """A file that was last verified, or else added, before this time, the longest ago; from now on it counts as verified `at`.
+
+        Of two that take at once, each gets another.
         """
 
 
@@ -399,6 +465,9 @@ class ResponseSnapshot(Protocol):
     async def page(self, where: ResponseFilter, *, after: int, limit: int) -> list[ResponseRow]:
         """Up to `limit` responses by id, from after this id on."""
 
+    async def count(self, where: ResponseFilter) -> int:
+        """How many there are."""
+
     def batches(self, where: ResponseFilter) -> AsyncIterator[list[ResponseRow]]:
         """All responses by id, some at a time; never more of them in memory than that."""
 
@@ -407,7 +476,38 @@ class ResponseReader(Protocol):
     """Responses for researchers."""
 
     def snapshot(self, project: str) -> AbstractAsyncContextManager[ResponseSnapshot]:
-        """What is stored now, unmoved by later changes. Raises `NotFound`, and `Unavailable` while too many are open."""
+        """What is stored now, unmoved by later changes. Raises `NotFound`, and `TooManyTables` while too many are open."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Part:
+    """A piece of a file, and how many rows of the table it brings."""
+
+    content: bytes
+    rows: int
+
+
+class ResourceSnapshot(Protocol):
+    """The live resources of a project that match a filter, by id and all of one moment, in texts that the store writes by itself.
+
+    Each part is of whole rows, and never much more than a hundred KiB, or one row; of what was not asked for yet, not much more is made.
+    """
+
+    async def count(self) -> int:
+        """How many there are."""
+
+    def records(self, *, guarded: bool) -> AsyncGenerator[Part, None]:
+        """Their records in CSV, with the `COLUMNS` of resources and as a `TableWriter` writes them, but for the header."""
+
+    def lines(self) -> AsyncGenerator[Part, None]:
+        """Each as JSON, on a line of its own, as a `TableWriter` writes it, but for blanks between its parts."""
+
+
+class ResourceTables(Protocol):
+    """Resources as whole tables."""
+
+    def snapshot(self, where: Filter) -> AbstractAsyncContextManager[ResourceSnapshot]:
+        """What is stored now, unmoved by later changes. Raises `NotFound`, and `TooManyTables` while too many are open."""
 
 
 class TableWriter(Protocol):
@@ -421,11 +521,69 @@ class TableWriter(Protocol):
     def end(self) -> bytes: ...
 
 
+class TableConverter(Protocol):
+    """Makes a Parquet file of CSV: `begin`, any number of `records`, `end`; the bytes of all together are the file."""
+
+    def begin(self) -> bytes: ...
+
+    def records(self, csv: bytes) -> bytes:
+        """Take whole records, without a guard; what can be written by now. Holds back rows, and of those a bounded number of bytes."""
+
+    def end(self) -> bytes: ...
+
+
 class Tables(Protocol):
     """The formats of tables."""
 
     def writer(self, kind: Format, columns: Sequence[Column], *, guarded: bool, codebook: Mapping[str, Any]) -> TableWriter:
         """A writer of one table. `guarded` keeps a spreadsheet from running the texts of a CSV file."""
+
+    def converter(self, columns: Sequence[Column], *, codebook: Mapping[str, Any]) -> TableConverter:
+        """What makes Parquet of CSV. No column is a list."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claim:
+    """An export that somebody makes: the `attempts` at it, this one counted, the name for its bytes, and whose it is."""
+
+    export: Export
+    attempts: int
+    content: UUID
+    title: str
+    description: str | None
+
+
+class Exports(Protocol):
+    """Stored exports, and the making of them, which one alone does at a time."""
+
+    async def add(self, export: Export) -> None:
+        """Raises `NotFound` when the project is gone."""
+
+    async def get(self, *, project: str, export_id: UUID) -> Export: ...
+
+    async def page(self, project: str, *, after: UUID, limit: int) -> list[Export]:
+        """Up to `limit` exports by id, from after this id on. Raises `NotFound`."""
+
+    async def claim(self, *, at: datetime, until: datetime) -> Claim | None:
+        """The oldest export that is queued, or whose claim was to `until` a time before `at`: from now on only this claim holds.
+
+        Its content has a new name. Of those who claim at the same time, each gets another export.
+        """
+
+    async def renew(self, claim: Claim, *, percent: int, until: datetime) -> bool:
+        """Tell how far it is, and hold the claim for longer. Whether it still holds; if not, nothing changes."""
+
+    async def finish(self, claim: Claim, manifest: Manifest) -> bool:
+        """Done. Whether the claim still held; if not, nothing changes."""
+
+    async def fail(self, claim: Claim) -> None:
+        """It cannot be made. A claim that holds no longer changes nothing."""
+
+    async def release(self, claim: Claim) -> None:
+        """Leave it to others, as though it had not been tried. A claim that holds no longer changes nothing."""
+
+    async def unknown(self, contents: Sequence[UUID]) -> set[UUID]:
+        """Those of these names that neither an export nor a claim has."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -471,6 +629,69 @@ class Shared(Protocol):
 
     def forget(self, project: str) -> None:
         """Work everything of a project out anew from now on."""
+
+
+# --- contents of files -------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredContent:
+    """A content in the store, by its name: how many bytes it has, and since when it is there."""
+
+    name: str
+    size: int
+    at: datetime
+
+
+class NameKept(Exception):
+    """A content of this name is kept already; it stays as it is."""
+
+
+class Incoming(Protocol):
+    """A content on its way into the store, where nobody sees it before it is whole."""
+
+    async def write(self, part: bytes) -> None:
+        """Take in the next part. Raises `Full`, `Unavailable`."""
+
+    async def keep(self, name: str) -> None:
+        """Make the whole durable under this name, at once. Raises `NameKept`, `Full`, `Unavailable`."""
+
+
+class FileStore(Protocol):
+    """Contents under names of our own, `<kind>/<uuid>` with the kinds `files` and `exports`: whole or not there, never changed."""
+
+    def incoming(self) -> AbstractAsyncContextManager[Incoming]:
+        """A new content; leaving without `keep` leaves nothing behind. It is settled once this is left. Raises `Full`, `Unavailable`."""
+
+    async def size(self, name: str) -> int:
+        """How many bytes a content has. Raises `NotFound`, `Unavailable`."""
+
+    async def mark(self, name: str) -> str:
+        """A text that changes when somebody else than this store touched the content. Raises `NotFound`, `Unavailable`."""
+
+    def read(self, name: str, *, start: int = 0, end: int | None = None) -> AsyncGenerator[bytes, None]:
+        """The bytes from `start` to before `end`, or to the last, in pieces of bounded size; both lie within the content.
+
+        Raises `NotFound`, `Unavailable`.
+        """
+
+    async def remove(self, name: str) -> None:
+        """Remove a content, if it is there. Raises `Unavailable`."""
+
+    def stored(self, kind: str) -> AsyncIterator[StoredContent]:
+        """Every content of a kind, in no order. Raises `Unavailable`."""
+
+    async def is_settled(self, name: str) -> bool:
+        """Whether nobody is in the middle of keeping this: `incoming` was left, or its process is gone.
+
+        False while that cannot be told. Raises `Unavailable`.
+        """
+
+    async def clear(self) -> int:
+        """Remove what processes that are gone had not kept yet; how many contents that was. Raises `Unavailable`."""
+
+    async def check(self) -> None:
+        """Raises `Unavailable` when it does not answer."""
 
 
 class AuditTrail(Protocol):
@@ -593,9 +814,12 @@ class UnitOfWork(Protocol):
     api_keys: ApiKeys
     projects: Projects
     resources: Resources
+    imports: ResourceImports
     surveys: Surveys
     archive: Archive
+    files: Files
     audit: AuditTrail
+    exports: Exports
     replays: Replays
 
     async def commit(self) -> None:

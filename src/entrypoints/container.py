@@ -2,6 +2,8 @@
 
 from datetime import timedelta
 from functools import partial
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
 
 from dependency_injector import containers, providers
 
@@ -12,12 +14,16 @@ from adapters.postgres.audit import PostgresAuditReader
 from adapters.postgres.audit_chain import PostgresAuditChain
 from adapters.postgres.database import Pool
 from adapters.postgres.embedded import EmbeddedPostgres, EmbeddedPostgresError
+from adapters.postgres.export import PostgresExports
+from adapters.postgres.file import PostgresFiles
 from adapters.postgres.project import PostgresProjects
 from adapters.postgres.resource import PostgresResourceReader, PostgresResources
+from adapters.postgres.resource_table import PostgresResourceTables
 from adapters.postgres.response import PostgresResponseReader, PostgresResponses
 from adapters.postgres.results import PostgresResults
 from adapters.postgres.schema import SchemaError, migrate, pending
 from adapters.postgres.session import PostgresSessions, PostgresSignInFailures
+from adapters.postgres.snapshots import Snapshots
 from adapters.postgres.survey import PostgresSurveys
 from adapters.postgres.unit_of_work import PostgresUnitOfWork
 from adapters.postgres.user import PostgresUsers
@@ -27,14 +33,19 @@ from adapters.security.respondents import HmacRespondents
 from adapters.security.seal import HmacSealer
 from adapters.security.tokens import JoseTokens
 from adapters.shared import SharedInProcess
+from adapters.storage.local import LocalFileStore
+from adapters.storage.s3 import S3FileStore
 from adapters.system import SystemClock, SystemRandom
+from adapters.tabular.import_tables import TabularImportTables
 from adapters.tabular.tables import TabularTables
 from application import (
     api_key,
     audit,
+    file,
     idempotency,
     project,
     resource,
+    resource_import,
     response,
     results,
     retention,
@@ -44,7 +55,9 @@ from application import (
     user,
     user_import,
 )
-from application.ports import Windows
+from application.export import making, stored
+from application.export.resources import ExportResources
+from application.ports import FileStore, Windows
 from entrypoints.readiness import Readiness
 from entrypoints.request_id import REQUEST_ID
 
@@ -58,11 +71,18 @@ def windows_of(redis_url: str | None, *, key: bytes) -> Windows:
     return MemoryWindows() if redis_url is None else RedisWindows(redis_url, key=key)
 
 
+def file_store(url: str) -> FileStore:
+    """The store of a folder's or a bucket's address; nothing is connected yet."""
+    address = urlsplit(url)
+    return S3FileStore(url) if address.scheme == "s3" else LocalFileStore(Path(unquote(address.path)))
+
+
 class Container(containers.DeclarativeContainer):
     """Use cases are singletons without state; they are resolved once, when the application is made.
 
     `config`: database_url, secret_keys (bytes, the first signs), pepper (bytes), access_token_minutes, limits_on,
     redis_url (None: hits are counted in this process), counting_key (bytes).
+    storage_url (`file:///…` or `s3://…`), upload_quota_bytes, max_import_bytes.
     """
 
     config = providers.Configuration(strict=True)
@@ -72,6 +92,7 @@ class Container(containers.DeclarativeContainer):
     clock = providers.Singleton(SystemClock)
     random = providers.Singleton(SystemRandom)
     shared = providers.Singleton(SharedInProcess)
+    file_store = providers.Singleton(file_store, config.storage_url)
     hasher = providers.Singleton(PasslibHasher)
     common_passwords = providers.Singleton(CommonPasswordList)
     respondents = providers.Singleton(HmacRespondents, config.pepper)
@@ -89,10 +110,22 @@ class Container(containers.DeclarativeContainer):
     projects = providers.Singleton(PostgresProjects, pool)
     resources = providers.Singleton(PostgresResources, pool)
     resource_reader = providers.Singleton(PostgresResourceReader, pool)
+    files = providers.Singleton(PostgresFiles, pool)
     surveys = providers.Singleton(PostgresSurveys, pool)
     responses = providers.Singleton(PostgresResponses, pool)
-    response_reader = providers.Singleton(PostgresResponseReader, pool)
+    snapshots = providers.Singleton(Snapshots, pool)
+    response_reader = providers.Singleton(PostgresResponseReader, snapshots)
+    resource_tables = providers.Singleton(PostgresResourceTables, snapshots)
+    import_tables = providers.Singleton(TabularImportTables, at_most=config.max_import_bytes)
     tables = providers.Singleton(TabularTables)
+    exports = providers.Singleton(PostgresExports, pool)
+    own_snapshots = providers.Singleton(Snapshots, pool, at_once=1)  # beside those of readers, who cannot keep exports from being made
+    sheets = providers.Singleton(
+        making.Sheets,
+        resources=providers.Singleton(PostgresResourceTables, own_snapshots),
+        responses=providers.Singleton(PostgresResponseReader, own_snapshots),
+        tables=tables,
+    )
     published_results = providers.Singleton(PostgresResults, pool)
     audit_reader = providers.Singleton(PostgresAuditReader, pool)
     audit_chain = providers.Singleton(PostgresAuditChain, pool)
@@ -152,10 +185,25 @@ class Container(containers.DeclarativeContainer):
     update_resource = providers.Singleton(resource.UpdateResource, unit_of_work=unit_of_work, clock=clock)
     delete_resource = providers.Singleton(resource.DeleteResource, unit_of_work=unit_of_work, clock=clock)
     restore_resource = providers.Singleton(resource.RestoreResource, unit_of_work=unit_of_work, clock=clock)
+    import_resources = providers.Singleton(resource_import.ImportResources, unit_of_work=unit_of_work, tables=import_tables, clock=clock)
     get_resource = providers.Singleton(resource.GetResource, resources=resource_reader)
     list_resources = providers.Singleton(resource.ListResources, resources=resource_reader)
     page_resources = providers.Singleton(resource.PageResources, resources=resource_reader)
     count_resources = providers.Singleton(resource.CountResources, resources=resource_reader)
+
+    receive_file = providers.Singleton(file.ReceiveFile, projects=projects, store=file_store)
+    upload_file = providers.Singleton(
+        file.UploadFile, unit_of_work=unit_of_work, random=random, clock=clock, quota=config.upload_quota_bytes
+    )
+    list_files = providers.Singleton(file.ListFiles, files=files)
+    get_file = providers.Singleton(file.GetFile, files=files)
+    delete_file = providers.Singleton(file.DeleteFile, unit_of_work=unit_of_work, store=file_store, clock=clock)
+    check_content = providers.Singleton(file.CheckContent, store=file_store)
+    read_content = providers.Singleton(file.ReadContent, store=file_store, check=check_content)
+    stranger_contents = providers.Singleton(file.Strangers, unit_of_work=unit_of_work, files=files, store=file_store)
+    sweep_files = providers.Singleton(file.SweepFiles, store=file_store, strangers=stranger_contents, clock=clock)
+    verify_files = providers.Singleton(file.VerifyFiles, files=files, store=file_store, check=check_content, strangers=stranger_contents)
+    verify_next_file = providers.Singleton(file.VerifyNextFile, files=files, check=check_content, clock=clock)
 
     publish_survey = providers.Singleton(survey.PublishSurvey, unit_of_work=unit_of_work, clock=clock, shared=shared)
     get_survey = providers.Singleton(survey.GetSurvey, surveys=surveys)
@@ -179,3 +227,10 @@ class Container(containers.DeclarativeContainer):
     list_history = providers.Singleton(audit.ListHistory, resources=resources, audit=audit_reader)
     chain_audit = providers.Singleton(audit.ChainAudit, chain=audit_chain, sealer=sealer)
     verify_audit = providers.Singleton(audit.VerifyAudit, chain=audit_chain, sealer=sealer)
+    export_resources = providers.Singleton(ExportResources, resources=resource_tables, tables=tables)
+    create_export = providers.Singleton(stored.CreateExport, unit_of_work=unit_of_work, random=random, clock=clock)
+    list_exports = providers.Singleton(stored.ListExports, exports=exports)
+    get_export = providers.Singleton(stored.GetExport, exports=exports)
+    read_export = providers.Singleton(stored.ReadExport, exports=exports, store=file_store)
+    sweep_exports = providers.Singleton(stored.SweepExports, exports=exports, store=file_store)
+    make_next_export = providers.Singleton(making.MakeNextExport, exports=exports, sheets=sheets, store=file_store, clock=clock)

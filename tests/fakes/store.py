@@ -7,17 +7,21 @@ from copy import copy
 from dataclasses import dataclass, field, fields
 from datetime import datetime
 from itertools import count
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 from uuid import UUID
 
 from domain.api_key import ApiKey
 from domain.audit import Entry
+from domain.file import File
 from domain.project import Project
 from domain.resource import Resource
 from domain.response import Response
 from domain.session import Session
 from domain.survey import FieldChange, Survey
 from domain.user import User
+
+if TYPE_CHECKING:
+    from tests.fakes.export import KeptExport
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,7 +52,8 @@ class Replay:
 
 @dataclass(slots=True, kw_only=True)
 class Tables:
-    """Rows by their key; the entities in them never change. `resources` are kept with the id of their project, links with their entry's."""
+    """Rows by their key; the entities in them never change. `resources` and `files` are kept with the id of their project, links with
+    their entry's."""
 
     users: dict[int, User] = field(default_factory=dict)
     setup_tokens: dict[str, SetupToken] = field(default_factory=dict)
@@ -61,10 +66,13 @@ class Tables:
     surveys: dict[int, Survey] = field(default_factory=dict)
     survey_versions: dict[tuple[int, int], PublishedVersion] = field(default_factory=dict)
     responses: dict[int, Response] = field(default_factory=dict)
+    files: dict[UUID, tuple[int, File]] = field(default_factory=dict)
+    files_verified: dict[UUID, datetime] = field(default_factory=dict)
     audit: dict[int, Entry] = field(default_factory=dict)
     audit_requests: dict[int, str | None] = field(default_factory=dict)
     audit_links: dict[int, tuple[int, bytes]] = field(default_factory=dict)
     replays: dict[tuple[int, str], Replay] = field(default_factory=dict)
+    exports: "dict[UUID, KeptExport]" = field(default_factory=dict)
 
     def copy(self) -> "Tables":
         return Tables(**{each.name: copy(getattr(self, each.name)) for each in fields(self)})
@@ -94,6 +102,7 @@ class Store(Access):
     def __init__(self) -> None:
         self.tables = Tables()
         self.lock = asyncio.Lock()
+        self.underway: set[str] = set()  # the projects into which somebody else imports
         self._ids = count(1)
 
     @property

@@ -19,7 +19,7 @@ async def port() -> AsyncIterator[int]:
     with pytest.MonkeyPatch.context() as patch, data_folder() as folder:
         for name in ("DATA_DIR", "ADMIN_PASSWORD", "RATE_LIMITS", "LOG_FORMAT"):
             patch.setenv(f"COMPLEX_STORIES_{name}", "")
-        for name in ("REQUEST_SECONDS", "UNREAD_SECONDS", "WRITE_SECONDS"):
+        for name in ("REQUEST_SECONDS", "UNREAD_SECONDS", "STALLED_SECONDS"):
             patch.setattr(server, name, 0.4)
         async with serving_here(folder) as (_, port):
             yield port

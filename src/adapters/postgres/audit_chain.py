@@ -86,14 +86,14 @@ class PostgresAuditChain(AuditChain):
         async with Transaction(self._pool) as work:
             if not (await work.one(TAKE_TURN))[0]:
                 return 0
-            records = [recorded(row) for row in await work.rows(WAITING, limit=limit)]
+            rows = await work.rows(WAITING, limit=limit)
             # On a thread: hashing a batch must not hold up anybody's answer.
-            heads = await asyncio.to_thread(_heads, await _head(work), records, link)
-            ids = [record.id for record in records]
+            heads = await asyncio.to_thread(_heads, await _head(work), rows, link)
+            ids = [row["id"] for row in rows]
             await work.row(LINK, positions=[head.position for head in heads], ids=ids, hashes=[head.hash for head in heads])
             await work.row(DONE, ids=ids)
             await work.commit()
-        return len(records)
+        return len(rows)
 
     @asynccontextmanager
     async def snapshot(self) -> AsyncIterator[ChainSnapshot]:
@@ -130,9 +130,9 @@ async def _head(work: Transaction) -> Head:
     return Head(position=row["position"], hash=row["hash"]) if row else BEGINNING
 
 
-def _heads(head: Head, records: Sequence[Recorded], link: Callable[[Head, Recorded], Head]) -> list[Head]:
+def _heads(head: Head, rows: Sequence[Record], link: Callable[[Head, Recorded], Head]) -> list[Head]:
     """The head after each of these entries."""
-    return list(accumulate(records, link, initial=head))[1:]
+    return list(accumulate(map(recorded, rows), link, initial=head))[1:]
 
 
 def _link(row: Record) -> Link:

@@ -6,8 +6,8 @@ Why not through SQLAlchemy's own engine: docs/decisions/0002-core-on-asyncpg.md.
 import asyncio
 import json
 import re
-from collections.abc import AsyncIterator, Iterable, Sequence
-from contextlib import suppress
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from contextlib import asynccontextmanager, suppress
 from random import uniform
 from types import TracebackType
 from typing import Any, Protocol, Self
@@ -30,6 +30,8 @@ ANSWER_SECONDS = 2.7  # then nothing more is expected of it: a request has its a
 PATIENT_SECONDS = 60.0  # what reads whole tables, and says so
 IDLE_SECONDS = 5.0  # what a transaction holds is let go when nothing more is heard of it
 ATTEMPTS = 3
+COPY_SECONDS = 24 * 3600.0  # a bound that asyncpg wants; who takes nothing is cut off long before
+COPY_PIECE = 64 * 1024
 
 
 class Statement:
@@ -189,7 +191,7 @@ class Transaction(Executor):
                 self._transaction = self._connection.transaction(**self._options)
                 await self._transaction.start()
             if self._is_snapshot:
-                await self._be_patient()
+                await self.be_patient()
         except BaseException:
             await self._pool.release(self._connection)
             raise
@@ -223,6 +225,26 @@ class Transaction(Executor):
             found: asyncpg.Record | None = await self._connection.fetchrow(statement.sql, *statement.arguments(given))
             return found
 
+    async def be_patient(self, *, seconds: float = PATIENT_SECONDS, memory: str | None = None) -> None:
+        """From here on statements may take so long, and use so much memory each, until the transaction ends."""
+        wanted = dict.fromkeys(("statement_timeout", "idle_in_transaction_session_timeout"), _milliseconds(seconds))
+        if memory is not None:
+            wanted |= dict.fromkeys(("work_mem", "maintenance_work_mem", "gin_pending_list_limit"), memory)
+        with domain_errors(), self._watch():
+            await self._connection.execute("; ".join(f"SET LOCAL {name} = '{value}'" for name, value in wanted.items()))
+        self._seconds = seconds
+
+    async def fill(self, source: AsyncIterator[bytes], *, table: str, columns: Sequence[str]) -> None:
+        """Fill a table from lines in the text format of COPY."""
+        with domain_errors():
+            await self._connection.copy_to_table(table, source=source, columns=columns, timeout=self._seconds)
+
+    @asynccontextmanager
+    async def attempt(self) -> AsyncIterator[None]:
+        """A part of the transaction that is undone by itself when it raises."""
+        async with self._connection.transaction():
+            yield
+
     async def batches(self, statement: Statement, *, size: int, **given: Any) -> AsyncIterator[list[asyncpg.Record]]:
         """The rows of a statement by a cursor, so many at a time."""
         await self._heed(statement)
@@ -239,30 +261,77 @@ class Transaction(Executor):
         return self._pool.watch(self._connection, self._seconds)
 
     async def _heed(self, statement: Statement) -> None:
-        if statement.patient:
-            await self._be_patient()
+        if statement.patient and self._seconds < PATIENT_SECONDS:
+            await self.be_patient()
 
-    async def _be_patient(self) -> None:
-        """Give every statement from here on a minute."""
-        if self._seconds < PATIENT_SECONDS:
-            with domain_errors(), self._watch():
-                await self._connection.fetch(_PATIENTLY)
-            self._seconds = PATIENT_SECONDS
+    async def copy(self, statement: Statement, *, quote: str = '"', delimiter: str = ",", **given: Any) -> AsyncGenerator[bytes, None]:
+        """The rows of a statement as the server writes them by `COPY` in its CSV format, in pieces of whole rows.
+
+        The server goes on only as pieces are taken. Leaving early closes the connection, which ends its work at once.
+        """
+        with domain_errors():
+            await self._connection.execute("SET LOCAL statement_timeout = 0; SET LOCAL jit = off")
+        pieces: asyncio.Queue[bytes | None] = asyncio.Queue()
+        room = asyncio.Semaphore(1)
+
+        async def put(piece: bytes) -> None:
+            await room.acquire()
+            pieces.put_nowait(piece)
+
+        copying = asyncio.create_task(self._copy_to(put, statement, given, quote=quote, delimiter=delimiter))
+        copying.add_done_callback(lambda _: pieces.put_nowait(None))
+        try:
+            while True:
+                with domain_errors():
+                    async with asyncio.timeout(PATIENT_SECONDS):  # it may take long in all, but not be silent for long
+                        piece = await pieces.get()
+                if piece is None:
+                    break
+                room.release()
+                yield piece
+            await copying
+        finally:
+            if not copying.done():
+                self._transaction = None  # ends with the connection
+                self._connection.terminate()
+                copying.cancel()
+                with suppress(Exception, asyncio.CancelledError):
+                    await copying
+
+    async def _copy_to(
+        self, put: Callable[[bytes], Awaitable[None]], statement: Statement, given: dict[str, Any], *, quote: str, delimiter: str
+    ) -> None:
+        held = bytearray()
+
+        async def take(data: bytes) -> None:
+            held.extend(data)
+            if len(held) >= COPY_PIECE:
+                piece = bytes(held)
+                held.clear()
+                await put(piece)
+
+        with domain_errors():
+            await self._connection.copy_from_query(
+                statement.sql,
+                *statement.arguments(given),
+                output=take,
+                format="csv",
+                quote=quote,
+                delimiter=delimiter,
+                encoding="utf-8",
+                timeout=COPY_SECONDS,
+            )
+        if held:
+            await put(bytes(held))
 
 
 def _milliseconds(seconds: float) -> str:
     return str(int(seconds * 1000))
 
 
-_PATIENTLY = (
-    f"SELECT set_config('statement_timeout', '{_milliseconds(PATIENT_SECONDS)}', true), "
-    f"set_config('idle_in_transaction_session_timeout', '{_milliseconds(PATIENT_SECONDS)}', true)"
-)
-
-
 async def _prepare(connection: Any) -> None:
     connection.made_at = asyncio.get_running_loop().time()
-    await connection.set_type_codec("jsonb", schema="pg_catalog", encoder=_json, decoder=json.loads, format="text")
+    await connection.set_type_codec("jsonb", schema="pg_catalog", encoder=as_json, decoder=json.loads, format="text")
 
 
 async def _leave_as_is(connection: Any) -> None:
@@ -272,7 +341,7 @@ async def _leave_as_is(connection: Any) -> None:
 _TEXT_OR_LARGE_DOUBLE = re.compile(r'"(?:[^"\\]|\\.)*"|-?[0-9.]+e\+[0-9]+')
 
 
-def _json(value: object) -> str:
+def as_json(value: object) -> str:
     """JSON from which PostgreSQL gives back the very same: it writes 1e16 without an exponent, so a point tells that from an integer."""
     text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
     return _TEXT_OR_LARGE_DOUBLE.sub(_spelled_out, text) if "e+" in text else text

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 
 import asyncpg
 
-from domain.errors import DomainError, OutcomeUnknown, Unavailable
+from domain.errors import DomainError, Full, OutcomeUnknown, Unavailable
 from domain.project import SlugTaken
 from domain.resource import NameTaken
 from domain.response import TokenTaken
@@ -22,6 +22,7 @@ _AWAY = (
     OSError,
     TimeoutError,
     asyncpg.InterfaceError,
+    asyncpg.InternalClientError,  # what asyncpg makes of a line that a server closed as it was lent out
     asyncpg.PostgresConnectionError,
     asyncpg.InsufficientResourcesError,
     asyncpg.OperatorInterventionError,
@@ -39,6 +40,7 @@ _LINE_LOST = (
     OSError,
     TimeoutError,
     asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
     asyncpg.PostgresConnectionError,
     asyncpg.AdminShutdownError,
     asyncpg.CrashShutdownError,
@@ -66,6 +68,8 @@ def domain_errors(*, changes: bool | None = None) -> Iterator[None]:
         raise meaning from None
     except _CROSSED as error:
         raise Again from error
+    except asyncpg.DiskFullError as error:
+        raise Full from error
     except _AWAY as error:
         if changes is not None and isinstance(error, _LINE_LOST):
             raise OutcomeUnknown if changes else Again from error

@@ -49,11 +49,16 @@ class Watch:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
         self._handle.cancel()
+        if isinstance(error, asyncpg.InternalClientError):
+            self._terminate()  # asyncpg is at odds with the server about what is going on
         if self._has_ended and isinstance(error, Exception):
             raise TimeoutError("no answer in time") from error  # whatever asyncpg makes of a connection that ends under its hands
 
     def _end(self) -> None:
         self._has_ended = True
         self._fell_silent()
+        self._terminate()
+
+    def _terminate(self) -> None:
         with suppress(asyncpg.InterfaceError):
             self._connection.terminate()

@@ -147,7 +147,7 @@ projects = Table(
 resources = Table(
     "resources",
     metadata,
-    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    Column("id", BigInteger, Identity(always=True), nullable=False),
     Column("project_id", ForeignKey("projects.id"), nullable=False),
     Column("name", Text(collation="C"), nullable=False),
     Column("name_key", Text(collation="C"), nullable=False),
@@ -160,6 +160,8 @@ resources = Table(
     Column("updated_at", TIME),
     Column("deleted_at", TIME),
     Column("version", Integer, nullable=False),
+    # Not by id alone: a walk along that index would read the rows of every other project on its way.
+    PrimaryKeyConstraint("project_id", "id"),
     CheckConstraint("status IN ('active', 'inactive', 'pending')", name="status"),
 )
 
@@ -265,6 +267,24 @@ survey_results = Table(
     Column("published_at", TIME, nullable=False),
 )
 
+files = Table(
+    "files",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("project_id", ForeignKey("projects.id"), nullable=False),
+    Column("filename", Text, nullable=False),
+    Column("size", BigInteger, nullable=False),
+    Column("content_type", Text, nullable=False),
+    Column("sha256", LargeBinary, nullable=False),
+    Column("created_by", ForeignKey("users.id"), nullable=False),
+    Column("created_at", TIME, nullable=False),
+    Column("verified_at", TIME, nullable=False),
+    CheckConstraint("octet_length(sha256) = 32", name="sha256"),
+    Index("ix_files_project", "project_id", "id"),
+    Index("ix_files_verified_at", "verified_at"),
+    Index("ix_files_quota", "created_by", postgresql_include=["size"]),
+)
+
 # Append-only: what happened stays, whoever the actor or the project was.
 audit_entries = Table(
     "audit_entries",
@@ -340,4 +360,32 @@ replays = Table(
     Column("expires_at", TIME, nullable=False),
     PrimaryKeyConstraint("user_id", "key"),
     Index("ix_replays_expires_at", "expires_at"),
+)
+
+# Exports to be kept. While one is made, `content` is the name for its bytes and tells whose claim holds.
+exports = Table(
+    "exports",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("project_id", ForeignKey("projects.id"), nullable=False),
+    Column("what", Text, nullable=False),
+    Column("format", Text, nullable=False),
+    Column("filters", JSONB, nullable=False),
+    Column("status", Text, nullable=False),
+    Column("percent", Integer, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("claimed_until", TIME),
+    Column("content", Uuid),
+    Column("rows", BigInteger),
+    Column("bytes", BigInteger),
+    Column("sha256", Text),
+    Column("columns", JSONB(none_as_null=True)),
+    Column("survey_version", Integer),
+    Column("package", Text),
+    Column("created_by", ForeignKey("users.id"), nullable=False),
+    Column("created_at", TIME, nullable=False),
+    UniqueConstraint("content"),
+    CheckConstraint("status IN ('queued', 'running', 'done', 'failed')", name="status"),
+    Index("ix_exports_project", "project_id", "id"),
+    Index("ix_exports_to_do", "id", postgresql_where=text("status IN ('queued', 'running')")),
 )

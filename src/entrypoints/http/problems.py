@@ -18,6 +18,7 @@ from domain.errors import (
     TooMany,
     Unauthenticated,
     Unavailable,
+    Unsupported,
 )
 from domain.idempotency import StillRunning
 
@@ -28,6 +29,7 @@ STATUS: dict[type[DomainError], int] = {
     NotFound: 404,
     Conflict: 409,
     Stale: 412,
+    Unsupported: 415,
     Invalid: 422,
     TooMany: 429,
     Unavailable: 503,
@@ -85,6 +87,12 @@ class UnsupportedMediaType(EdgeRefusal):
     """This address takes another media type, named in `detail`."""
 
     status, code, detail = 415, "unsupported-media-type", "Send application/json."
+
+
+class RangeNotSatisfiable(EdgeRefusal):
+    """The range begins beyond the end of the content, whose length `Content-Range` tells."""
+
+    status, code, detail = 416, "range-not-satisfiable", "The range begins beyond the end of the content."
 
 
 class HeadersTooLarge(EdgeRefusal):
@@ -184,10 +192,17 @@ SCHEMA: dict[str, Any] = {
             "description": "Each fault of a 422.",
             "items": {
                 "type": "object",
-                "required": ["pointer", "code", "detail"],
-                "properties": {"pointer": {"type": "string"}, "code": {"type": "string"}, "detail": {"type": "string"}},
+                "required": ["code", "detail"],
+                "properties": {
+                    "pointer": {"type": "string", "description": "Where it is: a JSON pointer."},
+                    "row": {"type": "integer", "description": "Of a table instead: the row, from 1."},
+                    "field": {"type": "string", "description": "Of a table: the field."},
+                    "code": {"type": "string"},
+                    "detail": {"type": "string"},
+                },
             },
         },
+        "rows_failed": {"type": "integer", "description": "How many rows of a table have a fault."},
     },
 }
 _PHRASES = {
@@ -195,12 +210,15 @@ _PHRASES = {
     401: "No valid credentials",
     403: "Not allowed",
     404: "Nothing here",
+    408: "Did not arrive in time",
     409: "Conflicts with the present state",
     412: "Changed since it was read",
     413: "Too large",
-    415: "Not application/json",
+    415: "Another media type",
+    416: "Not within the content",
     422: "Breaks a rule",
     429: "Too many requests",
+    507: "Storage full",
     503: "Not able to answer right now",
 }
 

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable
 from datetime import datetime
 from typing import Annotated, Any, TypeVar
-from urllib.parse import quote, unquote_to_bytes, urlencode
+from urllib.parse import quote, unquote_plus, unquote_to_bytes
 from uuid import UUID
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
@@ -23,6 +23,7 @@ LIMIT_DEFAULT, LIMIT_MAX = 100, 1000
 T = TypeVar("T")
 
 _NIL = UUID(int=0)
+_PLACES = ("cursor", "skip")  # the parameters that say where a page begins
 _RFC3339 = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt][0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]{1,6})?(?:[Zz]|[+-][0-9]{2}:[0-9]{2})")
 _WHOLE = re.compile(r"-?(?:0|[1-9][0-9]{0,18})")
 
@@ -93,7 +94,7 @@ def pairs(query_string: bytes) -> dict[str, str]:
 
 def _text(raw: bytes) -> str:
     try:
-        text = unquote_to_bytes(raw.replace(b"+", b" ")).decode()
+        text = (unquote_to_bytes(raw.replace(b"+", b" ")) if b"%" in raw or b"+" in raw else raw).decode()
     except UnicodeDecodeError:
         raise Malformed("The query is not UTF-8.") from None
     if not is_clean(text):
@@ -150,7 +151,6 @@ def page_of(request: Request, found: list[T], *, limit: int, place: Callable[[T]
 
 def next_page(request: Request, *place: str | int | None) -> dict[str, str]:
     """The `Link` to the page after this place: the same parameters, from the cursor on."""
-    given = pairs(request.scope["query_string"])
-    kept = {name: value for name, value in given.items() if name not in ("cursor", "skip")}
-    parameters = urlencode(kept | {"cursor": encode_cursor(*place)})
-    return {"link": f'<{quote(request.scope["path"])}?{parameters}>; rel="next"'}
+    parts = request.scope["query_string"].decode("latin-1").split("&")
+    kept = "".join([f"{part}&" for part in parts if part and unquote_plus(part.partition("=")[0]) not in _PLACES])
+    return {"link": f'<{quote(request.scope["path"])}?{quote(kept, safe="%&=+")}cursor={encode_cursor(*place)}>; rel="next"'}

@@ -1,15 +1,14 @@
 """Making answers: JSON, entity tags, and conditional requests (RFC 9110, section 13)."""
 
 import re
-from collections.abc import AsyncIterator, Mapping
-from contextlib import aclosing
+from collections.abc import Mapping
 from datetime import datetime
 from hashlib import sha256
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, PlainSerializer, TypeAdapter, WithJsonSchema
 from starlette.datastructures import Headers
-from starlette.responses import Response, StreamingResponse
+from starlette.responses import Response
 
 from domain.text import rfc3339
 
@@ -47,20 +46,6 @@ class Json(Response):
         super().__init__(raw, status, headers)
 
 
-async def streamed(content: AsyncIterator[bytes], *, media_type: str, filename: str) -> StreamingResponse:
-    """A file as it is made. What is wrong from the start is a problem; a failure midway breaks the connection."""
-    first = await anext(content)
-
-    async def whole() -> AsyncIterator[bytes]:
-        async with aclosing(content) as rest:  # type: ignore[type-var]
-            yield first
-            async for part in rest:
-                yield part
-
-    headers = {"content-disposition": f'attachment; filename="{filename}"', "cache-control": "no-store"}
-    return StreamingResponse(whole(), media_type=media_type, headers=headers)
-
-
 def json_list(kind: TypeAdapter[Any], items: list[Any], headers: Mapping[str, str] | None = None, *, status: int = 200) -> Json:
     """A JSON array of models."""
     return Json(kind.dump_json(items), status, headers)
@@ -71,11 +56,16 @@ def digest(content: bytes) -> str:
     return sha256(content).hexdigest()[:32]
 
 
+def knows(headers: Headers, tag: str) -> bool:
+    """Whether the client has what bears this tag, by `If-None-Match`."""
+    known = ", ".join(headers.getlist("if-none-match"))
+    return bool(known) and (known.strip() == "*" or any(value == tag for _, value in _ETAG.findall(known)))
+
+
 def entity(headers: Headers, content: BaseModel | bytes, *, tag: str, cache: str = "no-cache") -> Response:
     """A single entity under its strong tag; 304 without a body when the client has it already. `cache` says who may keep it."""
-    known = ", ".join(headers.getlist("if-none-match"))
     caching = {"etag": f'"{tag}"', "cache-control": cache}
-    if known and (known.strip() == "*" or any(value == tag for _, value in _ETAG.findall(known))):
+    if knows(headers, tag):
         return Response(status_code=304, headers=caching)
     return Json(content, headers=caching)
 

@@ -12,7 +12,7 @@ from entrypoints.http.problems import EdgeRefusal, HeadersTooLarge, Malformed, R
 HEADERS_MAX = 32 * 1024
 REQUEST_SECONDS = 30.0  # from the first byte of a request to the last
 UNREAD_SECONDS = 5.0  # for what still comes of a request that was answered already
-WRITE_SECONDS = 30.0  # for a client to take something of its answer
+STALLED_SECONDS = 30.0  # for a client to take something of its answer
 KEEP_ALIVE_SECONDS = 75
 GRACE_SECONDS = 20
 BACKLOG = 2048
@@ -25,6 +25,8 @@ class Protocol(HttpToolsProtocol):
 
     At any time either the application works on a request, or a timer runs that ends the connection.
 
+    A client that takes nothing of an answer for a while is cut off: what is made while it is sent holds a connection to the database.
+
     What cannot be read is refused only after the requests before it on the same connection were answered.
     """
 
@@ -32,17 +34,25 @@ class Protocol(HttpToolsProtocol):
         super().connection_made(transport)
         self._head_bytes = 0
         self._head_timer: asyncio.TimerHandle | None = None
+        self._stall_timer: asyncio.TimerHandle | None = None
         self._refusal: EdgeRefusal | None = None
         self._rest_timer: asyncio.TimerHandle | None = None
-        self._write_timer: asyncio.TimerHandle | None = None
         self._is_arriving = False
         self._await_head()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._head_arrived()
         self._rest_arrived()
-        self.resume_writing()
+        self._goes_on()
         super().connection_lost(exc)
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._watch()
+
+    def resume_writing(self) -> None:
+        self._goes_on()
+        super().resume_writing()
 
     def data_received(self, data: bytes) -> None:
         if self._refusal is not None:
@@ -97,16 +107,6 @@ class Protocol(HttpToolsProtocol):
         if self._refusal is not None and (self.cycle is None or self.cycle.response_complete):
             self._write(self._refusal)
 
-    def pause_writing(self) -> None:
-        super().pause_writing()
-        self._write_timer = self.loop.call_later(WRITE_SECONDS, self.transport.abort)
-
-    def resume_writing(self) -> None:
-        if self._write_timer is not None:
-            self._write_timer.cancel()
-            self._write_timer = None
-        super().resume_writing()
-
     def _start_asgi_task(self, cycle: Any, app: Any) -> None:
         if getattr(self.server_state, "is_stopping", False):
             cycle.keep_alive = False
@@ -118,6 +118,22 @@ class Protocol(HttpToolsProtocol):
 
     def send_400_response(self, msg: str) -> None:
         self._refuse(Malformed())
+
+    def _watch(self) -> None:
+        """Look after a while whether the client took anything."""
+        self._goes_on()
+        self._stall_timer = self.loop.call_later(STALLED_SECONDS, self._look, self.transport.get_write_buffer_size())
+
+    def _look(self, left_before: int) -> None:
+        if self.transport.get_write_buffer_size() < left_before:
+            self._watch()
+        else:
+            self.transport.abort()
+
+    def _goes_on(self) -> None:
+        if self._stall_timer is not None:
+            self._stall_timer.cancel()
+            self._stall_timer = None
 
     def _await_head(self) -> None:
         self._head_arrived()

@@ -1,0 +1,74 @@
+"""How many Python instructions the hot paths take: a count that a busy machine does not change, unlike a time.
+
+A slip is seen at once: `RECORDED` holds the counts, by the version of Python that they were taken under, and a test compares.
+"""
+
+import sys
+from collections.abc import Awaitable, Callable
+from random import Random
+from types import FrameType
+from typing import Any
+
+from starlette.types import ASGIApp, Message, Scope
+
+from benchmarks.workloads import WORKLOADS, Target
+
+PATHS = ("read-one", "list", "deep-page", "edit", "save")
+RECORDED = {
+    "3.11": {"read-one": 6322, "list": 8000, "deep-page": 8650, "edit": 31000, "save": 10100},
+}
+SLIP = 1.2
+WARM_UP, TAKEN = 30, 12
+
+
+async def instructions(app: ASGIApp, target: Target, path: str) -> int:
+    """The fewest instructions that one request of a hot path took, of a dozen: whatever came between made the others dearer."""
+    requests = WORKLOADS[path].requests(target, Random(path))
+    for _ in range(WARM_UP):
+        await _ask(app, *_parsed(next(requests).raw))
+    return min([await _counted(lambda: _ask(app, *_parsed(next(requests).raw))) for _ in range(TAKEN)])
+
+
+async def _counted(call: Callable[[], Awaitable[None]]) -> int:
+    count = 0
+
+    def trace(frame: FrameType, event: str, argument: Any) -> Any:
+        nonlocal count
+        if event == "opcode":
+            count += 1
+        else:
+            frame.f_trace_opcodes, frame.f_trace_lines = True, False
+        return trace
+
+    former = sys.gettrace()
+    sys.settrace(trace)
+    try:
+        await call()
+    finally:
+        sys.settrace(former)
+    return count
+
+
+def _parsed(raw: bytes) -> tuple[Scope, bytes]:
+    head, _, body = raw.partition(b"\r\n\r\n")
+    first, *lines = head.decode().split("\r\n")
+    method, url, _ = first.split()
+    path, _, query = url.partition("?")
+    headers = [(name.lower().encode(), value.strip().encode()) for name, _, value in (line.partition(":") for line in lines)]
+    scope = {"type": "http", "asgi": {"version": "3.0"}, "http_version": "1.1", "scheme": "http", "root_path": "", "method": method}
+    where = {"path": path, "raw_path": path.encode(), "query_string": query.encode(), "headers": headers}
+    return scope | where | {"client": ("127.0.0.1", 1), "server": ("127.0.0.1", 80)}, body
+
+
+async def _ask(app: ASGIApp, scope: Scope, body: bytes) -> None:
+    sent: list[Message] = []
+
+    async def receive() -> Message:
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    await app(scope, receive, send)
+    if sent[0]["status"] not in (200, 201):
+        raise AssertionError(f"{scope['method']} {scope['path']}: {sent[0]['status']} {sent[-1].get('body')!r}")

@@ -1,0 +1,54 @@
+"""What the service does by itself, beside answering, over the use cases of a container."""
+
+from application.file import NotOurs
+from entrypoints.background import Chore
+from entrypoints.container import Container
+from entrypoints.logs import logger
+
+CHAIN_SECONDS = 1.0
+EXPORT_SECONDS = 1.0
+SWEEP_SECONDS = 900.0
+VERIFY_SECONDS = 2.0
+
+
+def chores_of(use: Container) -> list[Chore]:
+    """All chores: the audit trail is chained, exports that wait are made, contents are swept and looked at."""
+    return [Chore(name="chain the audit trail", run=use.chain_audit(), every=CHAIN_SECONDS), _exports(use), *_files(use)]
+
+
+def _exports(use: Container) -> Chore:
+    make_next = use.make_next_export()
+
+    async def made() -> bool:
+        export = await make_next()
+        if export is not None and export.reason is not None:
+            logger.error("export failed", export=str(export.export_id), reason=export.reason)
+        return export is not None
+
+    return Chore(name="make exports", run=made, every=EXPORT_SECONDS)
+
+
+def _files(use: Container) -> list[Chore]:
+    """A sweep comes first, right at the start; verifying takes one file at a time, so that it is never felt."""
+    sweep, verify_next = use.sweep_files(), use.verify_next_file()
+
+    async def swept() -> bool:
+        try:
+            removed = await sweep()
+        except NotOurs as error:
+            logger.error("leftovers of uploads not removed", cause=error.detail)
+            return False
+        if removed:
+            logger.info("leftovers of uploads removed", contents=removed)
+        return False
+
+    async def verified() -> bool:
+        finding = await verify_next()
+        if finding is not None:
+            logger.error("content of a file is not what was uploaded", fault=finding.fault.value, content=finding.name)
+        return False
+
+    return [
+        Chore(name="sweep files", run=swept, every=SWEEP_SECONDS),
+        Chore(name="verify files", run=verified, every=VERIFY_SECONDS),
+    ]
