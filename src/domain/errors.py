@@ -122,16 +122,6 @@ class Unavailable(DomainError):
     retry_after: float = 1
 
 
-class OutcomeUnknown(Unavailable):
-    """The store broke off while it was saving: what you asked for is done whole or not at all, and nobody can tell yet which.
-
-    Send the same again: with `seq`, `If-Match` or an `Idempotency-Key` it cannot be done twice.
-    """
-
-    code = "outcome-unknown"
-    detail = "It is not known whether this was saved: send it again."
-
-
 class Full(DomainError):
     """The storage is full: an operator has to make room."""
 

@@ -19,7 +19,8 @@ from tests.drills.load import Told, Web, get, send
 from tests.e2e.client import ADMIN_PASSWORD, Service, data_folder
 
 SETTINGS = {"ADMIN_PASSWORD": ADMIN_PASSWORD, "RATE_LIMITS": "off", "LOG_FORMAT": "json"}
-CLIENTS = 24
+CLIENTS = 48
+WINDOWS = 5
 HEALTH_SECONDS = 0.2
 
 
@@ -101,8 +102,8 @@ def _at(quantile: float, times: list[float]) -> float:
 
 async def drill(port: int, *, seconds: float, times: float, calm: float = 10.0) -> Overloaded:
     web, apart = Web(port), Web(port)
-    await _capacity(web, seconds=2)
-    capacity = await _capacity(web, seconds=calm)
+    await _capacity(web, seconds=calm / 2)
+    capacity = max([await _capacity(web, seconds=calm / WINDOWS) for _ in range(WINDOWS)])
     quiet, _ = await _open_loop(web, rate=0.7 * capacity, seconds=calm)
     over = asyncio.Event()
     watching = asyncio.create_task(_health(apart, over))

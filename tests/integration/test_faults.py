@@ -15,7 +15,8 @@ from adapters.postgres.survey import PostgresSurveys
 from adapters.postgres.unit_of_work import PostgresUnitOfWork
 from adapters.security.respondents import HmacRespondents
 from application.response import SaveAnswers, UpsertAnswer
-from domain.errors import OutcomeUnknown, Unavailable
+from domain.errors import Unavailable
+from domain.outcome import OutcomeUnknown
 from domain.project import new_project
 from domain.response import Outcome
 from tests.contracts.stage import stage_in_postgres

@@ -8,7 +8,6 @@ import json
 import re
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager, suppress
-from random import uniform
 from types import TracebackType
 from typing import Any, Protocol, Self
 
@@ -151,11 +150,11 @@ class Pool(Executor, Database):
         """Run a statement that commits by itself, and once more where that is safe."""
         arguments = statement.arguments(given)
         until = asyncio.get_running_loop().time() + ANSWER_SECONDS
-        for _ in range(ATTEMPTS - 1):
+        for attempt in range(1, ATTEMPTS):
             try:
                 return await self._once(fetch, statement.sql, arguments, until=until, changes=statement.changes)
             except Again:
-                await asyncio.sleep(uniform(0.0, 0.02))  # noqa: S311 - so that the two do not meet again
+                await asyncio.sleep(0.01 * attempt)
         return await self._once(fetch, statement.sql, arguments, until=until, changes=statement.changes)
 
     async def _once(self, fetch: str, sql: str, arguments: Sequence[Any], *, until: float, changes: bool) -> Any:

@@ -5,7 +5,8 @@ from contextlib import contextmanager
 
 import asyncpg
 
-from domain.errors import DomainError, Full, OutcomeUnknown, Unavailable
+from domain.errors import DomainError, Full, Unavailable
+from domain.outcome import OutcomeUnknown
 from domain.project import SlugTaken
 from domain.resource import NameTaken
 from domain.response import TokenTaken

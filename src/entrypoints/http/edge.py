@@ -11,7 +11,8 @@ from urllib.parse import unquote_to_bytes
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from domain.errors import NotFound, OutcomeUnknown, Unavailable
+from domain.errors import NotFound, Unavailable
+from domain.outcome import OutcomeUnknown
 from domain.text import is_clean
 from entrypoints.http.admission import Admission, Overloaded, Turn, is_exempt
 from entrypoints.http.cross_origin import CrossOrigin
