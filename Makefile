@@ -69,6 +69,18 @@ bench-agreement: $(STAMP) ## Measure the agreement of 100 000 annotations, and w
 fuzz: $(STAMP) ## 10 000 generated requests from both OpenAPI documents, in four roles
 	$(BIN)/python -m tests.fuzz --requests 10000
 
+drill: $(STAMP) ## Every fault five times under load, then look for all that was acknowledged (10 minutes at most)
+	timeout 600 $(BIN)/python -m tests.drills.faults
+
+drill-overload: $(STAMP) ## Ask five times what the service can answer, for 30 s
+	$(BIN)/python -m tests.drills.overload
+
+drill-disconnects: $(STAMP) ## 10 000 clients that leave at any byte; count what is held before and after
+	$(BIN)/python -m tests.drills.disconnects
+
+soak: $(STAMP) ## 20 minutes under load with a fault a minute; the memory and all that was acknowledged
+	$(BIN)/python -m tests.drills.soak --minutes 20
+
 drill-survey: $(STAMP) ## Kill the service 50 times under load; check every acknowledged answer
 	$(BIN)/python -m tests.drills.survey
 

@@ -42,7 +42,8 @@ WITH people AS (
     WHERE project_id = (SELECT id FROM projects WHERE slug = $1) ORDER BY id LIMIT $3
 )
 INSERT INTO annotations (project_id, label_set_id, label_set_version, resource_id, annotator_id, value, created_at, version)
-SELECT label_sets.project_id, label_sets.id, 1, wanted.id, people.id, to_jsonb(1 + (wanted.place * 7919 + copy * (wanted.place % 3)) % 7), now(), 1
+SELECT label_sets.project_id, label_sets.id, 1, wanted.id, people.id,
+    to_jsonb(1 + (wanted.place * 7919 + copy * (wanted.place % 3)) % 7), now(), 1
 FROM wanted, generate_series(0, $4::integer - 1) AS copy, people, label_sets
 WHERE people.place = (wanted.place * 31 + copy) % $2
 """

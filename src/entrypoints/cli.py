@@ -16,8 +16,6 @@ from types import FrameType
 from typing import Annotated, NoReturn, TypeVar
 
 import typer
-import uvicorn
-from uvicorn.supervisors import Multiprocess
 
 from application.audit import Verdict
 from application.file import Finding
@@ -36,14 +34,16 @@ from entrypoints.container import Container, EmbeddedPostgresError, SchemaError,
 from entrypoints.data_folder import DataFolderError
 from entrypoints.doctor import examine
 from entrypoints.export_command import Written, whole_file, write_export
-from entrypoints.http.app import Application, make_app, routes_of
+from entrypoints.http.app import make_app, routes_of
 from entrypoints.http.docs import admin_document, public_document
 from entrypoints.http.rate_limit import Limits
-from entrypoints.http.server import BACKLOG, config_of
+from entrypoints.http.server import BACKLOG, GRACE_SECONDS, config_of
+from entrypoints.http.stopping import DRAIN_SECONDS, Server
 from entrypoints.importing import Bar, kind_of, show_counts, show_faults, table_of
 from entrypoints.runtime import FIRST_ADMIN, Deployment, Prepared, deployed, prepare, shared_metrics
-from entrypoints.settings import RATES, SettingsError, load, traces_wanted
+from entrypoints.settings import RATES, Settings, SettingsError, load, traces_wanted
 from entrypoints.story import story_from
+from entrypoints.supervisor import Supervisor, end_with_supervisor
 
 FAILED, BAD_USE, BAD_SCHEMA = 1, 2, 3
 
@@ -72,16 +72,18 @@ def serve(
         logs.configure(settings.log_format)
         listener = _listen(host, port)
         with listener, deployed(settings) as deployment:
-            prepared = asyncio.run(prepare(deployment, settings, demo=demo))
+            prepared = asyncio.run(prepare(deployment, settings, demo=demo, told=_tell_of_waiting))
             _greet(f"http://{host}:{port}", prepared, demo=demo)
             if workers == 1:
-                app = make_app(settings, deployment.container(settings))
-                uvicorn.Server(config_of(app)).run(sockets=[listener])
+                _serve(settings, deployment, listener)
             else:
                 deployment.export()
-                config = config_of("entrypoints.cli:worker_app", workers=workers, factory=True)
                 with shared_metrics():
-                    Multiprocess(config, sockets=[listener]).run()
+                    Supervisor(work, listener, workers=workers, grace=GRACE_SECONDS + DRAIN_SECONDS + 5).run()
+
+
+def _tell_of_waiting(seconds: float) -> None:
+    print(f"complex-stories: the database does not answer yet; waiting for up to {seconds:.0f} s more", file=sys.stderr, flush=True)
 
 
 def _leave(_number: int, _frame: FrameType | None) -> NoReturn:
@@ -97,12 +99,21 @@ def _listen(host: str, port: int) -> socket.socket:
         raise SettingsError(f"Cannot listen on {host}:{port}: {error.strerror or error}.") from None
 
 
-def worker_app() -> Application:
-    """The application of a worker process, whose environment says everything."""
+def work(listener: socket.socket) -> None:
+    """Be a worker process, whose environment says everything."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _leave)
+    end_with_supervisor()
     settings = load()
     logs.configure(settings.log_format)
     with deployed(settings) as deployment:
-        return make_app(settings, deployment.container(settings))
+        _serve(settings, deployment, listener, is_worker=True)
+
+
+def _serve(settings: Settings, deployment: Deployment, listener: socket.socket, *, is_worker: bool = False) -> None:
+    container = deployment.container(settings)
+    app = make_app(settings, container)
+    Server(config_of(app), container.readiness(), is_worker=is_worker).run(sockets=[listener])
 
 
 @cli.command("migrate")

@@ -69,6 +69,7 @@ from application import (
 from application.export import making, stored
 from application.export.resources import ExportResources
 from application.ports import FileStore, Windows
+from entrypoints.readiness import Readiness
 from entrypoints.request_id import REQUEST_ID
 
 __all__ = ["Container", "EmbeddedPostgres", "EmbeddedPostgresError", "SchemaError", "check_redis", "migrate", "pending", "trace_statements"]
@@ -97,6 +98,7 @@ class Container(containers.DeclarativeContainer):
 
     config = providers.Configuration(strict=True)
 
+    readiness = providers.Singleton(Readiness)
     pool = providers.Singleton(Pool, config.database_url, size=CONNECTIONS)
     clock = providers.Singleton(SystemClock)
     random = providers.Singleton(SystemRandom)

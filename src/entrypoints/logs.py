@@ -17,6 +17,9 @@ FLUSH_SECONDS = 0.1
 # When (seconds since the epoch), method, route template, status, milliseconds, user id, request id.
 _Line = tuple[float, str, str | None, int, float, int | None, str]
 
+# Without the values of variables: headers, and the tokens in them, are among them.
+_traces = structlog.processors.ExceptionRenderer(structlog.tracebacks.ExceptionDictTransformer(show_locals=False))
+
 logger = structlog.get_logger("complex_stories")
 
 
@@ -27,7 +30,7 @@ def configure(log_format: str) -> None:
         processors=[
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.dict_tracebacks if log_format == "json" else structlog.processors.format_exc_info,
+            _traces if log_format == "json" else structlog.processors.format_exc_info,
             renderer,
         ],
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),

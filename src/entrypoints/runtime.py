@@ -1,14 +1,18 @@
 """From settings to a running container: the data folder, the secrets, the database, the first admin, the demo."""
 
+import asyncio
 import hmac
 import os
 import secrets
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.resources import files
 from tempfile import TemporaryDirectory
+from time import monotonic
+from typing import TypeVar
 
+from domain.errors import Unavailable
 from domain.user import UsernameTaken
 from entrypoints.container import Container, EmbeddedPostgres, migrate
 from entrypoints.data_folder import DataFolder
@@ -18,6 +22,11 @@ from entrypoints.story import story_from
 FIRST_ADMIN = "admin"
 FIRST_ADMIN_EMAIL = "admin@localhost"
 DEMO = "dark-data"
+DATABASE_WAIT_SECONDS = 60.0
+DATABASE_RETRY_SECONDS = 0.5
+DATABASE_TOLD_SECONDS = 5.0
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,14 +105,34 @@ class Prepared:
     demo_loaded: bool
 
 
-async def prepare(deployment: Deployment, settings: Settings, *, demo: bool) -> Prepared:
-    """Migrate, see that an admin exists, and load the demo where it was never loaded. Raises `SchemaError`, `Invalid`."""
-    await migrate(deployment.database_url)
+async def prepare(deployment: Deployment, settings: Settings, *, demo: bool, told: Callable[[float], None] = lambda _: None) -> Prepared:
+    """Migrate, see that an admin exists, and load the demo where it was never loaded. Raises `SchemaError`, `Invalid`.
+
+    A database that does not answer is waited for, as long as `told` is told; then this raises `Unavailable`.
+    """
+    await when_there(lambda: migrate(deployment.database_url), told=told)
     container = deployment.container(settings)
     async with container.pool():
         drawn = await _first_admin(container, settings)
         loaded = await _load_demo(container) if demo else False
     return Prepared(admin_password=drawn, demo_loaded=loaded)
+
+
+async def when_there(do: Callable[[], Awaitable[T]], *, told: Callable[[float], None]) -> T:
+    """Do it as soon as the database answers. Raises `Unavailable` when it has not for a minute; until then tells how long it may take."""
+    until = monotonic() + DATABASE_WAIT_SECONDS
+    told_at = 0.0
+    while True:
+        try:
+            return await do()
+        except Unavailable:
+            now = monotonic()
+            if now >= until:
+                raise
+            if now - told_at >= DATABASE_TOLD_SECONDS:
+                told(until - now)
+                told_at = now
+            await asyncio.sleep(DATABASE_RETRY_SECONDS)
 
 
 async def _first_admin(container: Container, settings: Settings) -> str | None:

@@ -14,13 +14,20 @@ from typing import Any, Protocol, Self
 import asyncpg
 from sqlalchemy import BindParameter, ClauseElement, Table, bindparam, make_url
 from sqlalchemy.dialects.postgresql import asyncpg as asyncpg_dialect
+from sqlalchemy.sql.visitors import iterate
 
-from adapters.postgres.integrity import domain_errors
+from adapters.postgres.integrity import Again, domain_errors
+from adapters.postgres.line import Line, Watch, is_gone
+from domain.errors import Unavailable
 
 _DIALECT = asyncpg_dialect.dialect()  # type: ignore[no-untyped-call]
 
-ACQUIRE_SECONDS = 2.0
-STATEMENT_SECONDS = 10.0
+ACQUIRE_SECONDS = 1.5
+STATEMENT_SECONDS = 2.5  # then the server gives up
+ANSWER_SECONDS = 2.7  # then nothing more is expected of it: a request has its answer within 3 s
+PATIENT_SECONDS = 60.0  # what reads whole tables, and says so
+IDLE_SECONDS = 5.0  # what a transaction holds is let go when nothing more is heard of it
+ATTEMPTS = 3
 COPY_SECONDS = 24 * 3600.0  # a bound that asyncpg wants; who takes nothing is cut off long before
 COPY_PIECE = 64 * 1024
 
@@ -28,10 +35,13 @@ COPY_PIECE = 64 * 1024
 class Statement:
     """A Core statement as the text and the order of parameters that asyncpg takes.
 
-    Parameters are written as `bindparam(name)`; values that the statement was written with stay as they are.
+    Parameters are written as `bindparam(name)`; values that the statement was written with stay as they are. One that goes through
+    whole tables is `patient`: within a transaction it may take a minute.
     """
 
-    def __init__(self, statement: ClauseElement) -> None:
+    def __init__(self, statement: ClauseElement, *, patient: bool = False) -> None:
+        self.changes = any(getattr(part, "is_dml", False) for part in iterate(statement))
+        self.patient = patient
         compiled = statement.compile(dialect=_DIALECT)
         self.sql = str(compiled)
         names: Sequence[str] = getattr(compiled, "positiontup", None) or ()
@@ -72,6 +82,7 @@ class Pool(Executor):
         self._dsn = make_url(url).set(drivername="postgresql").render_as_string(hide_password=False)
         self._size = size
         self._pool: asyncpg.Pool[asyncpg.Record] | None = None
+        self._silent_at = 0.0
         self.failures = 0  # how often the database could not do what it was asked to, so far
 
     @property
@@ -93,16 +104,17 @@ class Pool(Executor):
         with self.domain_errors():
             self._pool = await asyncpg.create_pool(
                 self._dsn,
-                min_size=1,
+                min_size=0,
                 max_size=self._size,
-                command_timeout=STATEMENT_SECONDS,
+                connection_class=Line,
+                command_timeout=PATIENT_SECONDS,
                 init=_prepare,
                 reset=_leave_as_is,
                 server_settings={
                     "application_name": "complex-stories",
                     "timezone": "UTC",
-                    "statement_timeout": str(int(STATEMENT_SECONDS * 1000)),
-                    "idle_in_transaction_session_timeout": "30000",
+                    "statement_timeout": _milliseconds(STATEMENT_SECONDS),
+                    "idle_in_transaction_session_timeout": _milliseconds(IDLE_SECONDS),
                 },
             )
         return self
@@ -118,20 +130,65 @@ class Pool(Executor):
             raise RuntimeError("The pool is not open.")
         return self._pool
 
-    async def rows(self, statement: Statement, **given: Any) -> list[asyncpg.Record]:
+    async def acquire(self, *, until: float | None = None) -> Any:
+        """A connection to be released; those from before the database last fell silent are ended. Raises `Unavailable`."""
+        patience = asyncio.get_running_loop().time() + ACQUIRE_SECONDS
         with self.domain_errors():
-            async with self.connections.acquire(timeout=ACQUIRE_SECONDS) as connection:
-                found: list[asyncpg.Record] = await connection.fetch(statement.sql, *statement.arguments(given))
-                return found
+            async with asyncio.timeout_at(patience if until is None else min(patience, until)):
+                while True:
+                    connection: Any = await self.connections.acquire()
+                    if connection.made_at >= self._silent_at:
+                        return connection
+                    connection.terminate()
+
+    async def release(self, connection: Any) -> None:
+        """Give a connection back; what is wrong with it harms nobody, since it is ended then."""
+        with suppress(asyncpg.PostgresError, asyncpg.InterfaceError, OSError):
+            await self.connections.release(connection, timeout=ACQUIRE_SECONDS)
+
+    def watch(self, connection: Any, seconds: float) -> Watch:
+        """Ends the connection when what is awaited within has no answer after so many seconds."""
+        return Watch(connection, seconds, self._fell_silent)
+
+    async def rows(self, statement: Statement, **given: Any) -> list[asyncpg.Record]:
+        found: list[asyncpg.Record] = await self._alone("fetch", statement, given)
+        return found
 
     async def row(self, statement: Statement, **given: Any) -> asyncpg.Record | None:
-        with self.domain_errors():
-            async with self.connections.acquire(timeout=ACQUIRE_SECONDS) as connection:
-                return await connection.fetchrow(statement.sql, *statement.arguments(given))
+        found: asyncpg.Record | None = await self._alone("fetchrow", statement, given)
+        return found
 
-    def domain_errors(self) -> AbstractContextManager[None]:
+    async def now(self, statement: Statement) -> list[asyncpg.Record]:
+        """The rows of a statement that takes no parameters and changes nothing, asked once and without delay."""
+        until = asyncio.get_running_loop().time() + ACQUIRE_SECONDS
+        found: list[asyncpg.Record] = await self._once("fetch", statement.sql, (), until=until, changes=False)
+        return found
+
+    def domain_errors(self, *, changes: bool | None = None) -> AbstractContextManager[None]:
         """As `domain_errors`; what means that the database failed is counted."""
-        return domain_errors(self._note_failure)
+        return domain_errors(self._note_failure, changes=changes)
+
+    async def _alone(self, fetch: str, statement: Statement, given: dict[str, Any]) -> Any:
+        """Run a statement that commits by itself, and once more where that is safe."""
+        arguments = statement.arguments(given)
+        until = asyncio.get_running_loop().time() + ANSWER_SECONDS
+        for attempt in range(1, ATTEMPTS):
+            try:
+                return await self._once(fetch, statement.sql, arguments, until=until, changes=statement.changes)
+            except Again:
+                await asyncio.sleep(0.01 * attempt)
+        return await self._once(fetch, statement.sql, arguments, until=until, changes=statement.changes)
+
+    async def _once(self, fetch: str, sql: str, arguments: Sequence[Any], *, until: float, changes: bool) -> Any:
+        connection = await self.acquire(until=until)
+        try:
+            with self.domain_errors(changes=changes), self.watch(connection, until - asyncio.get_running_loop().time()):
+                return await getattr(connection, fetch)(sql, *arguments)
+        finally:
+            await self.release(connection)
+
+    def _fell_silent(self) -> None:
+        self._silent_at = asyncio.get_running_loop().time()
 
     def _note_failure(self) -> None:
         self.failures += 1
@@ -146,62 +203,65 @@ class Transaction(Executor):
     def __init__(self, pool: Pool, *, snapshot: bool = False) -> None:
         self._pool = pool
         self._options = {"isolation": "repeatable_read", "readonly": True} if snapshot else {}
+        self._is_snapshot = snapshot
+        self._seconds = ANSWER_SECONDS
         self._connection: Any = None
         self._transaction: Any = None
-        self._patience: float | None = None
 
     async def __aenter__(self) -> Self:
-        pool = self._pool.connections
-        with self._pool.domain_errors():
-            self._connection = await pool.acquire(timeout=ACQUIRE_SECONDS)
-            try:
+        self._connection = await self._pool.acquire()
+        try:
+            with self._pool.domain_errors(), self._watch():
                 self._transaction = self._connection.transaction(**self._options)
                 await self._transaction.start()
-            except BaseException:
-                await pool.release(self._connection)
-                raise
+            if self._is_snapshot:
+                await self.be_patient()
+        except BaseException:
+            await self._pool.release(self._connection)
+            raise
         return self
 
     async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
         try:
-            if self._transaction is not None and not self._connection.is_closed():
-                with self._pool.domain_errors():
+            if self._transaction is not None and not is_gone(self._connection):
+                with self._pool.domain_errors(), self._watch():
                     await self._transaction.rollback()
         finally:
-            await self._pool.connections.release(self._connection)
+            await self._pool.release(self._connection)
 
     async def commit(self) -> None:
-        with self._pool.domain_errors():
+        """Raises `OutcomeUnknown` when the line is lost before the database said that it is stored."""
+        if is_gone(self._connection):
+            raise Unavailable  # nothing was sent, so nothing is stored
+        with self._pool.domain_errors(changes=True), self._watch():
             await self._transaction.commit()
         self._transaction = None
 
     async def rows(self, statement: Statement, **given: Any) -> list[asyncpg.Record]:
-        with self._pool.domain_errors():
-            found: list[asyncpg.Record] = await self._connection.fetch(statement.sql, *statement.arguments(given), timeout=self._patience)
+        await self._heed(statement)
+        with self._pool.domain_errors(), self._watch():
+            found: list[asyncpg.Record] = await self._connection.fetch(statement.sql, *statement.arguments(given))
             return found
 
     async def row(self, statement: Statement, **given: Any) -> asyncpg.Record | None:
-        with self._pool.domain_errors():
-            found: asyncpg.Record | None = await self._connection.fetchrow(
-                statement.sql, *statement.arguments(given), timeout=self._patience
-            )
+        await self._heed(statement)
+        with self._pool.domain_errors(), self._watch():
+            found: asyncpg.Record | None = await self._connection.fetchrow(statement.sql, *statement.arguments(given))
             return found
 
-    async def be_patient(self, *, seconds: float, memory: str) -> None:
+    async def be_patient(self, *, seconds: float = PATIENT_SECONDS, memory: str | None = None) -> None:
         """From here on statements may take so long, and use so much memory each, until the transaction ends."""
-        self._patience = seconds
-        milliseconds = int(seconds * 1000)
-        with self._pool.domain_errors():
-            await self._connection.execute(
-                f"SET LOCAL statement_timeout = {milliseconds}; SET LOCAL idle_in_transaction_session_timeout = {milliseconds};"
-                f"SET LOCAL work_mem = '{memory}'; SET LOCAL maintenance_work_mem = '{memory}'; "
-                f"SET LOCAL gin_pending_list_limit = '{memory}'"
-            )
+        wanted = dict.fromkeys(("statement_timeout", "idle_in_transaction_session_timeout"), _milliseconds(seconds))
+        if memory is not None:
+            wanted |= dict.fromkeys(("work_mem", "maintenance_work_mem", "gin_pending_list_limit"), memory)
+        with self._pool.domain_errors(), self._watch():
+            await self._connection.execute("; ".join(f"SET LOCAL {name} = '{value}'" for name, value in wanted.items()))
+        self._seconds = seconds
 
     async def fill(self, source: AsyncIterator[bytes], *, table: str, columns: Sequence[str]) -> None:
         """Fill a table from lines in the text format of COPY."""
         with self._pool.domain_errors():
-            await self._connection.copy_to_table(table, source=source, columns=columns, timeout=self._patience)
+            await self._connection.copy_to_table(table, source=source, columns=columns, timeout=self._seconds)
 
     @asynccontextmanager
     async def attempt(self) -> AsyncIterator[None]:
@@ -211,10 +271,22 @@ class Transaction(Executor):
 
     async def batches(self, statement: Statement, *, size: int, **given: Any) -> AsyncIterator[list[asyncpg.Record]]:
         """The rows of a statement by a cursor, so many at a time."""
-        with self._pool.domain_errors():
+        await self._heed(statement)
+        with self._pool.domain_errors(), self._watch():
             cursor = await self._connection.cursor(statement.sql, *statement.arguments(given))
-            while rows := await cursor.fetch(size):
-                yield rows
+        while True:
+            with self._pool.domain_errors(), self._watch():
+                rows = await cursor.fetch(size)
+            if not rows:
+                return
+            yield rows
+
+    def _watch(self) -> Watch:
+        return self._pool.watch(self._connection, self._seconds)
+
+    async def _heed(self, statement: Statement) -> None:
+        if statement.patient and self._seconds < PATIENT_SECONDS:
+            await self.be_patient()
 
     async def copy(self, statement: Statement, *, quote: str = '"', delimiter: str = ",", **given: Any) -> AsyncGenerator[bytes, None]:
         """The rows of a statement as the server writes them by `COPY` in its CSV format, in pieces of whole rows.
@@ -233,7 +305,12 @@ class Transaction(Executor):
         copying = asyncio.create_task(self._copy_to(put, statement, given, quote=quote, delimiter=delimiter))
         copying.add_done_callback(lambda _: pieces.put_nowait(None))
         try:
-            while (piece := await pieces.get()) is not None:
+            while True:
+                with self._pool.domain_errors():
+                    async with asyncio.timeout(PATIENT_SECONDS):  # it may take long in all, but not be silent for long
+                        piece = await pieces.get()
+                if piece is None:
+                    break
                 room.release()
                 yield piece
             await copying
@@ -272,7 +349,12 @@ class Transaction(Executor):
             await put(bytes(held))
 
 
+def _milliseconds(seconds: float) -> str:
+    return str(int(seconds * 1000))
+
+
 async def _prepare(connection: Any) -> None:
+    connection.made_at = asyncio.get_running_loop().time()
     await connection.set_type_codec("jsonb", schema="pg_catalog", encoder=as_json, decoder=json.loads, format="text")
 
 

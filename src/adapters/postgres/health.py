@@ -3,11 +3,14 @@
 from functools import cached_property
 
 import asyncpg
+from sqlalchemy import text
 
-from adapters.postgres.database import ACQUIRE_SECONDS, Pool
+from adapters.postgres.database import Pool, Statement
 from adapters.postgres.schema import SchemaError, head
 from application.ports import Database
 from domain.errors import Unavailable
+
+REVISIONS = Statement(text("SELECT version_num FROM alembic_version"))
 
 
 class PostgresDatabase(Database):
@@ -17,12 +20,10 @@ class PostgresDatabase(Database):
         self._pool = pool
 
     async def check(self) -> None:
-        with self._pool.domain_errors():
-            async with self._pool.connections.acquire(timeout=ACQUIRE_SECONDS) as connection:
-                try:
-                    rows = await connection.fetch("SELECT version_num FROM alembic_version", timeout=ACQUIRE_SECONDS)
-                except asyncpg.UndefinedTableError:
-                    rows = []
+        try:
+            rows = await self._pool.now(REVISIONS)
+        except asyncpg.UndefinedTableError:
+            rows = []
         if [row["version_num"] for row in rows] != [self._head]:
             raise Unavailable from SchemaError("The database has another schema than this program.")
 

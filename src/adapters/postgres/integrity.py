@@ -6,6 +6,7 @@ from contextlib import contextmanager
 import asyncpg
 
 from domain.errors import DomainError, Full, Unavailable
+from domain.outcome import OutcomeUnknown
 from domain.project import SlugTaken
 from domain.resource import NameTaken
 from domain.response import TokenTaken
@@ -22,6 +23,7 @@ _AWAY = (
     OSError,
     TimeoutError,
     asyncpg.InterfaceError,
+    asyncpg.InternalClientError,  # what asyncpg makes of a line that a server closed as it was lent out
     asyncpg.PostgresConnectionError,
     asyncpg.InsufficientResourcesError,
     asyncpg.OperatorInterventionError,
@@ -32,10 +34,31 @@ _AWAY = (
 )
 
 
+_CROSSED = (asyncpg.SerializationError, asyncpg.DeadlockDetectedError)
+
+# After these the server may have carried out what it was sent; any other error it sent itself, having undone it.
+_LINE_LOST = (
+    OSError,
+    TimeoutError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.AdminShutdownError,
+    asyncpg.CrashShutdownError,
+    asyncpg.StatementCompletionUnknownError,
+)
+
+
+class Again(Unavailable):
+    """Nothing was changed, and the very same may be tried again at once."""
+
+
 @contextmanager
-def domain_errors(note_failure: Callable[[], None] = lambda: None) -> Iterator[None]:
+def domain_errors(note_failure: Callable[[], None] = lambda: None, *, changes: bool | None = None) -> Iterator[None]:
     """Raise what the database says as the domain's own errors: a broken constraint by its name, absence as `Unavailable`.
 
+    `changes`: whether all that was sent is one statement, or a commit, that changes something. If it does, and the line is lost before
+    the answer, nobody knows what became of it: `OutcomeUnknown`. If not, it may be tried `Again`, as may what met a deadlock.
     `note_failure` is told of absence.
     """
     try:
@@ -45,8 +68,12 @@ def domain_errors(note_failure: Callable[[], None] = lambda: None) -> Iterator[N
         if meaning is None:
             raise
         raise meaning from None
+    except _CROSSED as error:
+        raise Again from error
     except asyncpg.DiskFullError as error:
         raise Full from error
     except _AWAY as error:
         note_failure()
+        if changes is not None and isinstance(error, _LINE_LOST):
+            raise OutcomeUnknown if changes else Again from error
         raise Unavailable from error

@@ -31,11 +31,11 @@ _changed_at = func.coalesce(responses.c.updated_at, responses.c.created_at)
 
 def _counting(doomed: Delete) -> Statement:
     gone = doomed.returning(doomed.table.c[0].label("gone")).cte("gone")
-    return Statement(select(func.count().label("n")).select_from(gone))
+    return Statement(select(func.count().label("n")).select_from(gone), patient=True)
 
 
 def _of_old_projects(table: Table) -> Statement:
-    return Statement(delete(table).where(table.c.project_id.in_(_old_projects)))
+    return Statement(delete(table).where(table.c.project_id.in_(_old_projects)), patient=True)
 
 
 # Children first; what is counted is what a person put there.
@@ -51,7 +51,7 @@ _expired = (
     .cte("expired")
 )
 _trace = insert(erasures).from_select(["project_id"], select(_expired.c.project_id)).cte("trace")
-RESPONSES = Statement(select(func.count().label("n")).select_from(_expired).add_cte(_trace))
+RESPONSES = Statement(select(func.count().label("n")).select_from(_expired).add_cte(_trace), patient=True)
 RESOURCES = _counting(delete(resources).where(or_(resources.c.deleted_at < _before, resources.c.project_id.in_(_old_projects))))
 _ended = or_(exports.c.status == "done", exports.c.status == "failed")
 EXPORTS = _counting(delete(exports).where(or_(_ended & (exports.c.created_at < _before), exports.c.project_id.in_(_old_projects))))

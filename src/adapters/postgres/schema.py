@@ -16,6 +16,7 @@ from adapters.postgres.integrity import domain_errors
 
 MINIMUM_SERVER = 150000
 _MIGRATIONS = Path(__file__).parent / "migrations"
+CONNECT_SECONDS = 5
 _LOCK = 0x436F6D70  # any constant: two starters migrate one after the other
 
 
@@ -82,7 +83,7 @@ def _config(connection: Connection) -> Config:
 
 
 async def _on(url: str, work: Callable[[Connection], None]) -> None:
-    engine = create_async_engine(url, poolclass=NullPool)
+    engine = create_async_engine(url, poolclass=NullPool, connect_args={"timeout": CONNECT_SECONDS})
     try:
         with domain_errors():
             async with engine.begin() as connection:

@@ -14,6 +14,7 @@ from domain.access import Action
 from entrypoints.background import Chore, doing
 from entrypoints.chores import chores_of
 from entrypoints.container import Container, trace_statements
+from entrypoints.http.admission import Admission
 from entrypoints.http.agreement import agreement_routes
 from entrypoints.http.annotation import annotation_routes
 from entrypoints.http.api_key import api_key_routes
@@ -40,7 +41,6 @@ from entrypoints.http.user import account_routes, admin_user_routes
 from entrypoints.http.user_import import user_import_routes
 from entrypoints.logs import AccessLog
 from entrypoints.metrics import Metrics, Readings
-from entrypoints.readiness import Readiness
 from entrypoints.settings import MAX_UPLOAD_BYTES, RATES, Settings, metrics_folder, traces_wanted
 
 if TYPE_CHECKING:
@@ -58,12 +58,10 @@ class Application(FastAPI):
         access_log: AccessLog,
         cross_origin: CrossOrigin | None,
         use: Container,
-        readiness: Readiness,
         metrics: Metrics | None = None,
         tracing: "Tracing | None" = None,
         chores: Sequence[Chore] = (),
     ) -> None:
-        self.readiness = readiness
 
         @asynccontextmanager
         async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -88,6 +86,7 @@ class Application(FastAPI):
             self.router,
             networks=networks,
             access_log=access_log,
+            admission=Admission(),
             methods_of=methods_by_path(self.router.routes),
             cross_origin=cross_origin,
             metrics=metrics,
@@ -123,7 +122,6 @@ def routes_of(
     with_registration: bool = True,
     metrics_for: Literal["admin", "open", "off"] = "admin",
     metrics: Metrics | None = None,
-    readiness: Readiness | None = None,
     max_upload_bytes: int = MAX_UPLOAD_BYTES,
 ) -> Routes:
     """Every route, over the use cases of a container."""
@@ -143,7 +141,7 @@ def routes_of(
         public_results(use, limits),
         public_files(use, limits),
         projects,
-        service_routes(use, limits, with_docs=with_docs, readiness=readiness or Readiness()),
+        service_routes(use, limits, with_docs=with_docs),
         *([open_metrics(metrics, limits)] if metrics_for == "open" else []),
         *([admin_metrics(metrics, limits, guard)] if metrics_for == "admin" else []),
     ]
@@ -195,7 +193,6 @@ def make_app(settings: Settings, use: Container) -> Application:
     tracing = _tracing() if traces_wanted() else None
     folder = metrics_folder()
     metrics = Metrics(readings_of(use), folder=folder) if settings.metrics != "off" else None
-    readiness = Readiness()
     windows = use.windows() if settings.rate_limits is not None else None
     limits = Limits(settings.rate_limits or RATES, windows=windows, key=use.config.counting_key())
     routes = routes_of(
@@ -206,7 +203,6 @@ def make_app(settings: Settings, use: Container) -> Application:
         max_upload_bytes=settings.max_upload_bytes,
         metrics_for=settings.metrics,
         metrics=metrics,
-        readiness=readiness,
     )
     router = APIRouter()
     router.routes.extend(routes.in_order)
@@ -216,7 +212,6 @@ def make_app(settings: Settings, use: Container) -> Application:
         access_log=AccessLog(settings.log_format),
         cross_origin=CrossOrigin(settings.allowed_origins) if settings.allowed_origins else None,
         use=use,
-        readiness=readiness,
         metrics=metrics,
         tracing=tracing,
         chores=[*chores_of(use), *([_tell_other_workers(metrics)] if metrics and folder else [])],

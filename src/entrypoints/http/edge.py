@@ -1,5 +1,6 @@
 """The one middleware: what every answer has, and what no request may do. Pure ASGI, and lean: every request pays for it."""
 
+import asyncio
 import re
 from collections.abc import Callable, Iterable
 from random import getrandbits
@@ -10,8 +11,10 @@ from urllib.parse import unquote_to_bytes
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from domain.errors import NotFound
+from domain.errors import NotFound, Unavailable
+from domain.outcome import OutcomeUnknown
 from domain.text import is_clean
+from entrypoints.http.admission import Admission, Overloaded, Turn, is_exempt
 from entrypoints.http.cross_origin import CrossOrigin
 from entrypoints.http.json_body import ClientLeft
 from entrypoints.http.network import Networks
@@ -40,6 +43,7 @@ class Edge:
         networks: Networks,
         access_log: AccessLog,
         methods_of: Callable[[str], Iterable[str]],
+        admission: Admission,
         cross_origin: CrossOrigin | None = None,
         metrics: Metrics | None = None,
         tracing: "Tracing | None" = None,
@@ -48,6 +52,7 @@ class Edge:
         self._metrics = metrics
         self._tracing = tracing
         self._cross_origin = cross_origin
+        self._admission = admission
         self._networks = networks
         self._access_log = access_log
         self._methods_of = methods_of
@@ -73,9 +78,11 @@ class Edge:
             if cross_origin and cross_origin.is_preflight(scope):
                 await self._allow(scope, cross_origin, answer)
             else:
-                await self._app(scope, receive, answer.send)
+                await self._in_turn(scope, receive, answer)
         except ClientLeft:
             answer.status = 499
+        except asyncio.CancelledError:  # the process ends, and has waited long enough
+            await self._refuse(Unavailable() if method in ("GET", "HEAD") else OutcomeUnknown(), answer)
         except Exception as error:  # noqa: BLE001 - whatever it is, the client gets a problem and the log the trace
             await self._refuse(self._meant(error, scope), answer)
         finally:
@@ -85,6 +92,18 @@ class Edge:
             if self._tracing is not None:
                 self._tracing.finish(scope, method=method, status=status, request_id=answer.request_id)
             self._access_log.write(scope, method=method, status=status, request_id=answer.request_id, seconds=seconds)
+
+    async def _in_turn(self, scope: Scope, receive: Receive, answer: "_Answer") -> None:
+        """Ask the application when it is this request's turn. Raises `Overloaded`."""
+        if is_exempt(scope["path"]):
+            await self._app(scope, receive, answer.send)
+            return
+        await self._admission.enter()
+        turn = Turn(self._admission, scope, receive, answer.send)
+        try:
+            await self._app(scope, turn.receive, turn.send)
+        finally:
+            turn.end()
 
     def _meant(self, error: Exception, scope: Scope) -> Exception:
         """What the router means by its own exceptions."""
@@ -109,7 +128,7 @@ class Edge:
         problem = render(error, request_id=answer.request_id)
         if problem.status == 500:
             logger.error("unexpected error", request_id=answer.request_id, exc_info=error)
-        elif problem.status == 503:
+        elif problem.status == 503 and not isinstance(error, Overloaded):  # those are many, and each has its line
             logger.warning("unavailable", request_id=answer.request_id, cause=repr(error.__cause__))
         if answer.status:
             raise error  # the answer has begun: breaking the connection is all that is left

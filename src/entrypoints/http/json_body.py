@@ -25,25 +25,25 @@ class ClientLeft(Exception):
     """The client went away before its request was whole: there is nobody to answer."""
 
 
-async def read_json(receive: Receive, headers: Mapping[str, str]) -> tuple[bytes, Any]:
-    """The body of a request, and the JSON value that it is.
+async def read_json(receive: Receive, headers: Mapping[str, str], *, by: float | None = None) -> tuple[bytes, Any]:
+    """The body of a request, and the JSON value that it is. `by` is when it must be whole, by the clock of the event loop.
 
     Raises `UnsupportedMediaType`, `TooLarge`, `RequestTimeout`, `Malformed`, `Invalid`.
     """
-    body = await read_body(receive, headers, at_most=BODY_MAX)
+    body = await read_body(receive, headers, at_most=BODY_MAX, by=by)
     media_type, _, parameters = headers.get("content-type", "").partition(";")
     if media_type.strip().lower() != "application/json" or parameters.strip().lower() not in ("", "charset=utf-8", 'charset="utf-8"'):
         raise UnsupportedMediaType
     return body, parse_json(body)
 
 
-async def read_body(receive: Receive, headers: Mapping[str, str], *, at_most: int) -> bytes:
+async def read_body(receive: Receive, headers: Mapping[str, str], *, at_most: int, by: float | None = None) -> bytes:
     """A whole body of at most so many bytes. A larger one is read on for a while, so that the client hears the refusal."""
     declared = headers.get("content-length", "")
     parts: list[bytes] = []
     size = 0
     try:
-        async with asyncio.timeout(RECEIVE_SECONDS):
+        async with asyncio.timeout_at(asyncio.get_running_loop().time() + RECEIVE_SECONDS if by is None else by):
             more = True
             while more:
                 message = await receive()

@@ -174,7 +174,7 @@ class Route(APIRoute):
         plan, scope = self._plan, request.scope
         content = None
         if plan.body:
-            scope["body"], content = await read_json(request.receive, request.headers)
+            scope["body"], content = await read_json(request.receive, request.headers, by=scope.get("received_by"))
         query = pairs(scope["query_string"])
         if plan.query:
             given[plan.query[0]] = validated(plan.query[1], query)

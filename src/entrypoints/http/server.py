@@ -10,8 +10,9 @@ from entrypoints.http.edge import ALWAYS, CONTENT_SECURITY_POLICY, new_request_i
 from entrypoints.http.problems import EdgeRefusal, HeadersTooLarge, Malformed, RequestTimeout, render
 
 HEADERS_MAX = 32 * 1024
-HEADERS_SECONDS = 30.0
-STALLED_SECONDS = 60.0
+REQUEST_SECONDS = 30.0  # from the first byte of a request to the last
+UNREAD_SECONDS = 5.0  # for what still comes of a request that was answered already
+STALLED_SECONDS = 30.0  # for a client to take something of its answer
 KEEP_ALIVE_SECONDS = 75
 GRACE_SECONDS = 20
 WORKER_SECONDS = 30  # for a worker to be there: uvicorn's 5 s, on a busy machine, end workers again and again while they start
@@ -21,7 +22,9 @@ _REASONS = {400: b"Bad Request", 408: b"Request Timeout", 431: b"Request Header 
 
 
 class Protocol(HttpToolsProtocol):
-    """uvicorn's HTTP/1.1, bounded in what a client may send before its headers are whole, and in how long it may take.
+    """uvicorn's HTTP/1.1, bounded in what a client may send before its headers are whole, and in how long it may take for anything.
+
+    At any time either the application works on a request, or a timer runs that ends the connection.
 
     A client that takes nothing of an answer for a while is cut off: what is made while it is sent holds a connection to the database.
 
@@ -34,10 +37,13 @@ class Protocol(HttpToolsProtocol):
         self._head_timer: asyncio.TimerHandle | None = None
         self._stall_timer: asyncio.TimerHandle | None = None
         self._refusal: EdgeRefusal | None = None
+        self._rest_timer: asyncio.TimerHandle | None = None
+        self._is_arriving = False
         self._await_head()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._head_arrived()
+        self._rest_arrived()
         self._goes_on()
         super().connection_lost(exc)
 
@@ -57,22 +63,59 @@ class Protocol(HttpToolsProtocol):
         super().data_received(data)
         if self._head_timer is not None and self._head_bytes > HEADERS_MAX:
             self._refuse(HeadersTooLarge())
+        elif not self._is_arriving and self._is_idle and self.timeout_keep_alive_task is None and self._head_timer is None:
+            self._await_head()  # what came was the end of a request, or nothing: the next one is waited for no longer than before
 
     def on_message_begin(self) -> None:
+        if self._refusal is not None:
+            return
+        self._is_arriving = True
         super().on_message_begin()
+        self.scope["received_by"] = self.loop.time() + REQUEST_SECONDS  # type: ignore[typeddict-unknown-key]
         self._await_head()
 
     def on_headers_complete(self) -> None:
-        self._head_arrived()
-        if sum(len(name) + len(value) for name, value in self.headers) > HEADERS_MAX:
-            self._refuse(HeadersTooLarge())
+        if self._refusal is not None:
             return
-        super().on_headers_complete()
+        self._head_arrived()
+        size, encodings = 0, []
+        for name, value in self.headers:
+            size += len(name) + len(value)
+            if name == b"transfer-encoding":
+                encodings.append(value.lower())
+        if size > HEADERS_MAX:
+            self._refuse(HeadersTooLarge())
+        elif encodings not in ([], [b"chunked"]):
+            self._refuse(Malformed("The only transfer encoding is chunked."))  # others leave in doubt where the body ends
+        else:
+            super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        if self._refusal is None:
+            super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        if self._refusal is not None:
+            return
+        self._is_arriving = False
+        self._rest_arrived()
+        super().on_message_complete()
 
     def on_response_complete(self) -> None:
         super().on_response_complete()
+        if self._is_arriving and self._head_timer is None and self.cycle.response_complete:
+            self._rest_timer = self.loop.call_later(UNREAD_SECONDS, self.transport.close)
         if self._refusal is not None and (self.cycle is None or self.cycle.response_complete):
             self._write(self._refusal)
+
+    def _start_asgi_task(self, cycle: Any, app: Any) -> None:
+        if getattr(self.server_state, "is_stopping", False):
+            cycle.keep_alive = False
+        super()._start_asgi_task(cycle, app)
+
+    @property
+    def _is_idle(self) -> bool:
+        return self._refusal is None and (self.cycle is None or self.cycle.response_complete)
 
     def send_400_response(self, msg: str) -> None:
         self._refuse(Malformed())
@@ -96,12 +139,17 @@ class Protocol(HttpToolsProtocol):
     def _await_head(self) -> None:
         self._head_arrived()
         self._head_bytes = 0
-        self._head_timer = self.loop.call_later(HEADERS_SECONDS, self._head_is_late)
+        self._head_timer = self.loop.call_later(REQUEST_SECONDS, self._head_is_late)
 
     def _head_arrived(self) -> None:
         if self._head_timer is not None:
             self._head_timer.cancel()
             self._head_timer = None
+
+    def _rest_arrived(self) -> None:
+        if self._rest_timer is not None:
+            self._rest_timer.cancel()
+            self._rest_timer = None
 
     def _head_is_late(self) -> None:
         if self._head_bytes:

@@ -8,13 +8,12 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
-from domain.errors import NotFound, Unavailable
+from domain.errors import NotFound
 from entrypoints.container import Container
 from entrypoints.http.problems import catalogue, problem_responses, status_of, title
 from entrypoints.http.rate_limit import Limits
 from entrypoints.http.reply import Json, Out
 from entrypoints.http.route import router_of
-from entrypoints.readiness import Readiness
 
 NAME = "Complex Stories API"
 VERSION = version("complex-stories")
@@ -41,8 +40,8 @@ _HEALTHY = Health(status="healthy")
 _NEVER_STORED = {"cache-control": "no-store"}
 
 
-def service_routes(use: Container, limits: Limits, *, with_docs: bool, readiness: Readiness) -> APIRouter:
-    check_health = use.check_health()
+def service_routes(use: Container, limits: Limits, *, with_docs: bool) -> APIRouter:
+    check_health, readiness = use.check_health(), use.readiness()
     problems = catalogue()
     links = {"projects": "/projects", "health": "/health"}
     if with_docs:
@@ -65,8 +64,7 @@ def service_routes(use: Container, limits: Limits, *, with_docs: bool, readiness
     @limits.unlimited
     async def get_ready(request: Request) -> Response:
         """Whether requests can be served: everything that they need is there, the database with the right schema, as of a second ago."""
-        if readiness.is_leaving:
-            raise Unavailable
+        readiness.check()
         await check_health()
         return Json(_HEALTHY, headers=_NEVER_STORED)
 

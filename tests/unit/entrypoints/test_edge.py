@@ -7,6 +7,7 @@ import httpx
 import pytest
 from starlette.types import Receive, Scope, Send
 
+from entrypoints.http.admission import Admission
 from entrypoints.http.edge import Edge
 from entrypoints.http.network import Networks
 from entrypoints.logs import AccessLog, configure
@@ -19,7 +20,7 @@ async def breaks(scope: Scope, receive: Receive, send: Send) -> None:
 async def test_an_unforeseen_error_tells_the_client_nothing_and_the_log_everything(capsys: pytest.CaptureFixture[str]) -> None:
     configure("json")
     log = AccessLog("json", io.StringIO())
-    edge = Edge(breaks, networks=Networks(), access_log=log, methods_of=lambda _: [])
+    edge = Edge(breaks, networks=Networks(), access_log=log, admission=Admission(), methods_of=lambda _: [])
     async with httpx.AsyncClient(transport=httpx.ASGITransport(edge), base_url="http://x") as client:
         answer = await client.get("/vault", headers={"x-request-id": "asked"})
     log.close()

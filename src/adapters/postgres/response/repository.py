@@ -1,5 +1,6 @@
 """Responses in PostgreSQL: a save of one answer is one statement; what takes more to decide is one transaction."""
 
+from contextlib import suppress
 from dataclasses import fields
 from datetime import datetime
 from hmac import compare_digest
@@ -8,7 +9,8 @@ from uuid import uuid4
 
 from asyncpg import Record
 
-from adapters.postgres.database import Pool, Transaction
+from adapters.postgres.database import ATTEMPTS, Pool, Transaction
+from adapters.postgres.integrity import Again
 from adapters.postgres.response.statements import (
     BEGIN,
     BY_TOKEN,
@@ -59,7 +61,7 @@ class PostgresResponses(Responses):
         }
         is_single = len(change.answers) == 1 and not change.withdraws_consent
         for _ in range(_ATTEMPTS):
-            saved = await (self._save_one(change, given) if is_single else self._save_together(change, given))
+            saved = await (self._save_one(change, given) if is_single else self._save_together_or_again(change, given))
             if saved is not None:
                 return saved
         raise Unavailable
@@ -109,6 +111,13 @@ class PostgresResponses(Responses):
         if change.gated and change.consent and row["answers"].get(change.consent.field) != change.consent.accept:
             raise ConsentRequired
         return None
+
+    async def _save_together_or_again(self, change: Change, given: dict[str, Any]) -> Saved | None:
+        """As `_save_together`, which is undone whole when it meets a deadlock, and then safe to run again."""
+        for _ in range(ATTEMPTS - 1):
+            with suppress(Again):
+                return await self._save_together(change, given)
+        return await self._save_together(change, given)
 
     async def _save_together(self, change: Change, given: dict[str, Any]) -> Saved | None:
         """Let the domain decide on the locked response. None: another made it at the same time, so try again."""

@@ -1,0 +1,60 @@
+"""Ending well: readiness fails first, then no more connections are taken, and what was begun is finished."""
+
+import asyncio
+import signal
+import socket
+from contextlib import suppress
+from types import FrameType
+
+import uvicorn
+from uvicorn.server import ServerState
+
+from entrypoints.readiness import Readiness
+
+DRAIN_SECONDS = 3.0
+
+
+class State(ServerState):
+    """What the connections of a server share: from when on they are to end with the answer that they carry."""
+
+    is_stopping = False
+
+
+class Server(uvicorn.Server):
+    """Serves until a signal: then readiness fails, and each answer ends its connection; a moment later, where readiness is watched,
+    no more connections are taken and what was begun is finished, up to the grace. A second signal ends it at once.
+    """
+
+    def __init__(self, config: uvicorn.Config, readiness: Readiness, *, is_worker: bool = False) -> None:
+        """A worker leaves SIGINT, which a terminal sends to all, to its supervisor."""
+        super().__init__(config)
+        self.server_state: State = State()
+        self._readiness = readiness
+        self._is_worker = is_worker
+        self._hurry = asyncio.Event()
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        if self._is_worker and sig == signal.SIGINT:
+            return
+        self._captured_signals.append(sig)
+        self._readiness.stop()
+        self.server_state.is_stopping = True
+        if self.should_exit:
+            self.force_exit = True
+            self._hurry.set()  # the loop looks again at once: a signal wakes it
+        self.should_exit = True
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        if self._readiness.is_watched:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._hurry.wait(), DRAIN_SECONDS)
+        hurrying = asyncio.create_task(self._cut_off_in_a_hurry())
+        try:
+            await super().shutdown(sockets)
+        finally:
+            hurrying.cancel()
+
+    async def _cut_off_in_a_hurry(self) -> None:
+        await self._hurry.wait()
+        for connection in list(self.server_state.connections):
+            connection.transport.abort()

@@ -1,0 +1,110 @@
+"""A soak: `python -m tests.drills.soak` serves mixed load for 20 minutes, does one fault a minute, and watches the memory.
+
+The slope is that of a line through the resident memory of the workers, measured every few seconds once they are warm; a worker that was
+killed starts anew and would hide it, so that fault is left out.
+"""
+
+import argparse
+import asyncio
+import json
+import sys
+from collections import Counter
+from dataclasses import asdict, dataclass
+from itertools import cycle
+from statistics import linear_regression
+from time import monotonic
+
+from tests.drills.faults.faults import FAULTS
+from tests.drills.faults.stage import descriptors, end, memory, publish, set_stage, workers
+from tests.drills.faults.traffic import Traffic
+from tests.drills.load import Web
+
+SAMPLE_SECONDS = 2.0
+WARM = 0.25  # of the time; what is filled then (caches, pools) is no leak
+SLOPE_MOST = 1.0  # MiB a minute, of all workers: what cannot be told from zero in so short a time
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Soaked:
+    """What the soak came to; memory in MiB."""
+
+    minutes: float
+    faults: int
+    statuses: dict[int, int]
+    lost: list[str]
+    first: float
+    last: float
+    slope: float
+    descriptors: tuple[int, int]
+    exit_status: int
+
+    @property
+    def is_good(self) -> bool:
+        return not self.lost and not self.exit_status and 500 not in self.statuses and self.slope <= SLOPE_MOST
+
+
+async def soak(*, minutes: float, every: float) -> Soaked:
+    faults = cycle([fault for fault in FAULTS if "worker" not in fault.name])
+    samples: list[tuple[float, float]] = []
+    async with set_stage() as stage:
+        service = await stage.serve("--workers", "2")
+        try:
+            web = Web(service.port)
+            traffic = Traffic(web.ask, await asyncio.to_thread(publish, service))
+            load = asyncio.create_task(traffic.run())
+            began, done = monotonic(), 0
+            due = began + every
+            first = 0
+            while (now := monotonic()) < began + 60 * minutes:
+                samples.append(((now - began) / 60, memory(workers(service)) / 2**20))
+                first = first or descriptors(workers(service))
+                if now >= due:
+                    fault = next(faults)
+                    print(f"\r{(now - began) / 60:.1f} min: {fault.name:40}", end="", file=sys.stderr, flush=True)
+                    await fault.begin(stage, service)
+                    await asyncio.sleep(fault.seconds)
+                    await fault.mend(stage, service)
+                    due, done = due + every, done + 1
+                await asyncio.sleep(SAMPLE_SECONDS)
+            print(file=sys.stderr)
+            traffic.end()
+            await load
+            lost = await traffic.lost()
+            last = descriptors(workers(service))
+        finally:
+            status = await asyncio.to_thread(end, service)
+    warm = [(at, size) for at, size in samples if at >= WARM * minutes]
+    return Soaked(
+        minutes=minutes,
+        faults=done,
+        statuses=dict(sorted(Counter(answer.status for answer in traffic.ledger.answers).items())),
+        lost=lost,
+        first=warm[0][1],
+        last=warm[-1][1],
+        slope=linear_regression([at for at, _ in warm], [size for _, size in warm]).slope,
+        descriptors=(first, last),
+        exit_status=status,
+    )
+
+
+def main() -> int:
+    """Run the soak; 1 when something was lost, was answered 500, or the memory grows."""
+    parser = argparse.ArgumentParser(prog="python -m tests.drills.soak", description=__doc__)
+    parser.add_argument("--minutes", type=float, default=20)
+    parser.add_argument("--every", type=float, default=60, help="seconds from one fault to the next")
+    parser.add_argument("--json", action="store_true")
+    options = parser.parse_args()
+    done = asyncio.run(soak(minutes=options.minutes, every=options.every))
+    if options.json:
+        print(json.dumps(asdict(done)))
+    else:
+        print(f"minutes {done.minutes:.0f}, faults {done.faults}, exit status {done.exit_status}")
+        print("answers " + ", ".join(f"{number} x {status}" for status, number in done.statuses.items()) + " (0: cut off)")
+        print(f"acknowledged and lost: {len(done.lost)}")
+        print(f"memory of the workers: {done.first:.1f} MiB once warm, {done.last:.1f} MiB at last, slope {done.slope:+.2f} MiB a minute")
+        print(f"descriptors: {done.descriptors[0]} at first, {done.descriptors[1]} at the end")
+    return 0 if done.is_good else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,75 @@
+"""Clients that are slow at anything are cut off; the deadlines are made short here, not the waiting long."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+
+from entrypoints.http import server
+from tests.drills.disconnects import serving_here
+from tests.drills.load import get, send
+from tests.e2e.client import answers, data_folder
+
+ENOUGH = 20.0
+BODY = b'{"fingerprint": "reader-0001", "field": "consent", "value": "accepted"}'
+
+
+@pytest.fixture
+async def port() -> AsyncIterator[int]:
+    with pytest.MonkeyPatch.context() as patch, data_folder() as folder:
+        for name in ("DATA_DIR", "ADMIN_PASSWORD", "RATE_LIMITS", "LOG_FORMAT"):
+            patch.setenv(f"COMPLEX_STORIES_{name}", "")
+        for name in ("REQUEST_SECONDS", "UNREAD_SECONDS", "STALLED_SECONDS"):
+            patch.setattr(server, name, 0.4)
+        async with serving_here(folder) as (_, port):
+            yield port
+
+
+async def trickle(port: int, *parts: bytes, then: bytes) -> list[int]:
+    """The statuses of all answers until the service closes, while the last part is sent again and again."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+
+    async def keep_sending() -> None:
+        for part in parts:
+            writer.write(part)
+        while not writer.is_closing():
+            writer.write(then)
+            await asyncio.sleep(0.05)
+
+    sending = asyncio.create_task(keep_sending())
+    try:
+        async with asyncio.timeout(ENOUGH):
+            received = b""
+            try:
+                while more := await reader.read(65536):
+                    received += more
+            except ConnectionResetError:
+                pass
+    finally:
+        sending.cancel()
+        writer.transport.abort()
+    return [answer.status for answer in answers(received)]
+
+
+async def test_slow_clients_are_cut_off(port: int) -> None:
+    head, body = send("POST", "/dark-data/survey/upsert", BODY).split(b"\r\n\r\n")
+    assert body
+    assert await trickle(port, b"GET /projects HTTP/1.1\r\nHost: x\r\n", then=b"X: y\r\n") == [408]
+    assert await trickle(port, head, b"\r\n\r\n", then=b" ") == [408]
+    assert await trickle(port, b"POST /no/such HTTP/1.1\r\nHost: x\r\nContent-Length: 100000\r\n\r\n", then=b"x") == [404]
+    assert await trickle(port, get("/projects"), then=b"\r\n") in ([200], [200, 408])
+    assert await trickle(port, then=b"\r\n") in ([], [408])
+
+
+async def test_a_client_that_takes_nothing_of_its_answers_is_cut_off(port: int) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", port, limit=1)
+    writer.write(get("/openapi.json") * 3000)
+    async with asyncio.timeout(ENOUGH):
+        try:
+            while True:
+                writer.write(b"\r\n")
+                await writer.drain()
+                await asyncio.sleep(0.05)
+        except OSError:
+            pass
+    assert not reader.at_eof() or writer.is_closing()
