@@ -221,7 +221,7 @@ EXAMPLES: dict[tuple[str, str], Example] = {
     ("PUT", "/admin/{project}/resources/{resource_id}/annotations/{label_set}"): Example(json={"value": True}),
     ("DELETE", "/admin/{project}/resources/{resource_id}/annotations/{label_set}"): Example(before=_own_annotation),
     ("GET", "/admin/{project}/annotations"): Example(),
-    ("GET", "/admin/{project}/annotations/agreement"): Example(before=_label_set_there, query={"label_set": "sound"}),
+    ("GET", "/admin/{project}/annotations/agreement"): Example(before=_label_set, query={"label_set": "sound"}),
     ("GET", "/admin/{project}/annotations/next"): Example(before=_a_queue, query={"label_set": "sound"}),
     ("GET", "/admin/{project}/annotations/export"): Example(query={"format": "csv"}),
     # one's own account

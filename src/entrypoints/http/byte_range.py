@@ -38,11 +38,17 @@ def wanted_range(headers: Headers, *, size: int, tag: str) -> ByteRange:
         start, end = max(0, size - _number(suffix)), size
     else:
         start, end = _number(first), min(size, _number(last) + 1) if last else size
-        if last and _number(last) < _number(first):
+        if last and _order(last) < _order(first):
             return whole  # no range at all
     if start >= size:
         raise RangeNotSatisfiable(headers={"content-range": f"bytes */{size}"})
     return ByteRange(start=start, end=end, size=size, is_part=True)
+
+
+def _order(digits: str) -> tuple[int, str]:
+    """What digits are compared by, however many they are."""
+    digits = digits.lstrip("0")
+    return len(digits), digits
 
 
 def _number(digits: str) -> int:
