@@ -74,6 +74,9 @@ drill-tokens: $(STAMP) ## More than 2 000 forged tokens: each 401, none over 50 
 drill-access: $(STAMP) ## 1 000 rounds each of races for access, and the time of a failed sign-in
 	$(BIN)/python -m tests.drills.access --rounds 1000
 
+drill-files: $(STAMP) ## Kill the service 30 times during uploads; 200 hostile names, types, ranges and bodies
+	$(BIN)/python -m tests.drills.files
+
 lock: $(STAMP) ## Write the requirements anew from pyproject.toml (needs the package index)
 	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-header --no-annotate pyproject.toml -o requirements.txt
 	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-header --no-annotate --extra dev -c requirements.txt pyproject.toml -o requirements-dev.txt

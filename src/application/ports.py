@@ -4,7 +4,7 @@
 a decision taken on it stands. What the store alone can decide between two writers, it decides while writing.
 """
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import datetime
@@ -15,6 +15,7 @@ from domain.api_key import ApiKey
 from domain.audit import AuditFilter, Entry, Recorded, Told
 from domain.audit_chain import Head, Link
 from domain.export import Column, Format
+from domain.file import File
 from domain.idempotency import Keyed
 from domain.project import Project
 from domain.resource import Filter, Resource, Sort
@@ -389,6 +390,40 @@ class Archive(Protocol):
         """
 
 
+class Files(Protocol):
+    """What is known of uploaded files; their contents are in the `FileStore`."""
+
+    async def add(self, file: File, *, quota: int) -> None:
+        """Raises `QuotaExceeded` when all files of its user would come to more bytes than that, and `NotFound` without such a project.
+
+        Of two added at once the second sees the first; both hold until the unit of work ends.
+        """
+
+    async def get(self, *, project: str, file_id: UUID) -> File:
+        """A file of a project that is not deleted."""
+
+    async def page(self, project: str, *, after: UUID, limit: int) -> list[File]:
+        """Up to `limit` files by id, from after this id on. Raises `NotFound` without such a project."""
+
+    async def remove(self, *, project: str, file_id: UUID) -> None:
+        """Raises `NotFound` when there is none of this id: of two that remove it, one is told so."""
+
+    async def every(self, *, after: UUID, limit: int) -> list[File]:
+        """Up to `limit` files of all projects, deleted ones too, by id, from after this id on."""
+
+    async def strangers(self, ids: Collection[UUID]) -> set[UUID]:
+        """Those ids that no file has."""
+
+    async def wait(self) -> None:
+        """Return when all that was being added is added or undone; nothing more is added before the unit of work ends."""
+
+    async def take_unverified(self, *, before: datetime, at: datetime) -> File | None:
+        """A file that was last verified, or else added, before this time, the longest ago; from now on it counts as verified `at`.
+
+        Of two that take at once, each gets another.
+        """
+
+
 class ResponseSnapshot(Protocol):
     """A survey's versions and responses, all of one moment."""
 
@@ -471,6 +506,69 @@ class Shared(Protocol):
 
     def forget(self, project: str) -> None:
         """Work everything of a project out anew from now on."""
+
+
+# --- contents of files -------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredContent:
+    """A content in the store, by its name: how many bytes it has, and since when it is there."""
+
+    name: str
+    size: int
+    at: datetime
+
+
+class NameKept(Exception):
+    """A content of this name is kept already; it stays as it is."""
+
+
+class Incoming(Protocol):
+    """A content on its way into the store, where nobody sees it before it is whole."""
+
+    async def write(self, part: bytes) -> None:
+        """Take in the next part. Raises `Full`, `Unavailable`."""
+
+    async def keep(self, name: str) -> None:
+        """Make the whole durable under this name, at once. Raises `NameKept`, `Full`, `Unavailable`."""
+
+
+class FileStore(Protocol):
+    """Contents under names of our own, `<kind>/<uuid>` with the kinds `files` and `exports`: whole or not there, never changed."""
+
+    def incoming(self) -> AbstractAsyncContextManager[Incoming]:
+        """A new content; leaving without `keep` leaves nothing behind. It is settled once this is left. Raises `Full`, `Unavailable`."""
+
+    async def size(self, name: str) -> int:
+        """How many bytes a content has. Raises `NotFound`, `Unavailable`."""
+
+    async def mark(self, name: str) -> str:
+        """A text that changes when somebody else than this store touched the content. Raises `NotFound`, `Unavailable`."""
+
+    def read(self, name: str, *, start: int = 0, end: int | None = None) -> AsyncIterator[bytes]:
+        """The bytes from `start` to before `end`, or to the last, in pieces of bounded size; both lie within the content.
+
+        Raises `NotFound`, `Unavailable`.
+        """
+
+    async def remove(self, name: str) -> None:
+        """Remove a content, if it is there. Raises `Unavailable`."""
+
+    def stored(self, kind: str) -> AsyncIterator[StoredContent]:
+        """Every content of a kind, in no order. Raises `Unavailable`."""
+
+    async def is_settled(self, name: str) -> bool:
+        """Whether nobody is in the middle of keeping this: `incoming` was left, or its process is gone.
+
+        False while that cannot be told. Raises `Unavailable`.
+        """
+
+    async def clear(self) -> int:
+        """Remove what processes that are gone had not kept yet; how many contents that was. Raises `Unavailable`."""
+
+    async def check(self) -> None:
+        """Raises `Unavailable` when it does not answer."""
 
 
 class AuditTrail(Protocol):
@@ -595,6 +693,7 @@ class UnitOfWork(Protocol):
     resources: Resources
     surveys: Surveys
     archive: Archive
+    files: Files
     audit: AuditTrail
     replays: Replays
 

@@ -52,6 +52,8 @@ class Action(StrEnum):
     SURVEY_SWITCH = "survey.switch"
     SURVEY_VERSIONS = "survey.versions"
     RESPONSE_READ = "response.read"
+    FILE_UPLOAD = "file.upload"
+    FILE_DELETE = "file.delete"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,6 +102,8 @@ PERMISSIONS: Mapping[Action, Permission] = {
     Action.SURVEY_SWITCH: _from(Role.ADMIN),
     Action.SURVEY_VERSIONS: _from(Role.ADMIN),
     Action.RESPONSE_READ: _from(Role.ANNOTATOR),
+    Action.FILE_UPLOAD: _from(Role.ADMIN),
+    Action.FILE_DELETE: _from(Role.ADMIN),
 }
 
 

@@ -110,6 +110,10 @@ class TooMany(DomainError):
         super().__init__()
 
 
+class Unsupported(DomainError):
+    """The content is not of a type that is taken here."""
+
+
 class Unavailable(DomainError):
     """Something the service depends on is away or overloaded: try again after `Retry-After` seconds."""
 

@@ -5,6 +5,7 @@ import json
 import signal
 import socket
 import sys
+from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -17,9 +18,11 @@ import uvicorn
 from uvicorn.supervisors import Multiprocess
 
 from application.audit import Verdict
+from application.file import Finding
 from application.story import Applied
 from domain.audit_chain import ChainFault, FaultKind, Head, head_from
 from domain.errors import DomainError, Invalid
+from domain.file import File
 from domain.survey import BreakingChange, FieldChange
 from entrypoints import logs
 from entrypoints.container import Container, EmbeddedPostgresError, SchemaError, migrate, pending
@@ -235,6 +238,51 @@ def _progress(done: int, of: int) -> None:
     """Tell whoever looks on how far it is."""
     if sys.stderr.isatty():
         print(f"\r{done} of {of}", end="" if done < of else "\n", file=sys.stderr, flush=True)
+
+
+@cli.command("verify-files")
+def verify_files_command(
+    sweep: Annotated[bool, typer.Option("--sweep", help="Then remove the contents that are no file's, for good.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
+) -> None:
+    """Compare every content with the hash of its file, and the store with the files. Exit status 1 when something is wrong."""
+    looked_at = Counter[str]()
+
+    def show(file: File) -> None:
+        looked_at.update(files=1, bytes=file.size)
+        if sys.stderr.isatty():
+            print(f"\r{looked_at['files']} files, {looked_at['bytes']} bytes", end="", file=sys.stderr, flush=True)
+
+    async def run(container: Container) -> list[Finding]:
+        findings = [finding async for finding in container.verify_files()(looked_at=show)]
+        if sweep:
+            await container.sweep_files()(everything=True)
+            return [finding for finding in findings if finding.file is not None]
+        return findings
+
+    with _one_line_errors():
+        findings = _with_container(run)
+    if sys.stderr.isatty() and looked_at:
+        print(file=sys.stderr)
+    told = [_finding_document(finding) for finding in findings]
+    if as_json:
+        typer.echo(json.dumps({"files": looked_at["files"], "bytes": looked_at["bytes"], "findings": told}))
+    else:
+        for row in told:
+            typer.echo(f"{row['fault']:9} {row['content']}  {row['project'] or ''}  {row['filename'] or ''}".rstrip())
+        typer.echo(f"{looked_at['files']} files, {looked_at['bytes']} bytes: {len(findings) or 'nothing'} wrong.")
+    if findings:
+        raise typer.Exit(FAILED)
+
+
+def _finding_document(finding: Finding) -> dict[str, str | None]:
+    file = finding.file
+    return {
+        "fault": finding.fault.value,
+        "content": finding.name,
+        "project": file.project if file else None,
+        "filename": file.filename if file else None,
+    }
 
 
 def _with_container(run: Callable[[Container], Awaitable[T]]) -> T:

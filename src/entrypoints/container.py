@@ -2,6 +2,8 @@
 
 from datetime import timedelta
 from functools import partial
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
 
 from dependency_injector import containers, providers
 
@@ -12,6 +14,7 @@ from adapters.postgres.audit import PostgresAuditReader
 from adapters.postgres.audit_chain import PostgresAuditChain
 from adapters.postgres.database import Pool
 from adapters.postgres.embedded import EmbeddedPostgres, EmbeddedPostgresError
+from adapters.postgres.file import PostgresFiles
 from adapters.postgres.project import PostgresProjects
 from adapters.postgres.resource import PostgresResourceReader, PostgresResources
 from adapters.postgres.response import PostgresResponseReader, PostgresResponses
@@ -27,11 +30,14 @@ from adapters.security.respondents import HmacRespondents
 from adapters.security.seal import HmacSealer
 from adapters.security.tokens import JoseTokens
 from adapters.shared import SharedInProcess
+from adapters.storage.local import LocalFileStore
+from adapters.storage.s3 import S3FileStore
 from adapters.system import SystemClock, SystemRandom
 from adapters.tabular.tables import TabularTables
 from application import (
     api_key,
     audit,
+    file,
     idempotency,
     project,
     resource,
@@ -44,7 +50,7 @@ from application import (
     user,
     user_import,
 )
-from application.ports import Windows
+from application.ports import FileStore, Windows
 from entrypoints.request_id import REQUEST_ID
 
 __all__ = ["Container", "EmbeddedPostgres", "EmbeddedPostgresError", "SchemaError", "check_redis", "migrate", "pending"]
@@ -57,11 +63,18 @@ def windows_of(redis_url: str | None, *, key: bytes) -> Windows:
     return MemoryWindows() if redis_url is None else RedisWindows(redis_url, key=key)
 
 
+def file_store(url: str) -> FileStore:
+    """The store of a folder's or a bucket's address; nothing is connected yet."""
+    address = urlsplit(url)
+    return S3FileStore(url) if address.scheme == "s3" else LocalFileStore(Path(unquote(address.path)))
+
+
 class Container(containers.DeclarativeContainer):
     """Use cases are singletons without state; they are resolved once, when the application is made.
 
     `config`: database_url, secret_keys (bytes, the first signs), pepper (bytes), access_token_minutes, limits_on,
-    redis_url (None: hits are counted in this process), counting_key (bytes).
+    redis_url (None: hits are counted in this process), counting_key (bytes),
+    storage_url (`file:///…` or `s3://…`), upload_quota_bytes.
     """
 
     config = providers.Configuration(strict=True)
@@ -70,6 +83,7 @@ class Container(containers.DeclarativeContainer):
     clock = providers.Singleton(SystemClock)
     random = providers.Singleton(SystemRandom)
     shared = providers.Singleton(SharedInProcess)
+    file_store = providers.Singleton(file_store, config.storage_url)
     hasher = providers.Singleton(PasslibHasher)
     common_passwords = providers.Singleton(CommonPasswordList)
     respondents = providers.Singleton(HmacRespondents, config.pepper)
@@ -87,6 +101,7 @@ class Container(containers.DeclarativeContainer):
     projects = providers.Singleton(PostgresProjects, pool)
     resources = providers.Singleton(PostgresResources, pool)
     resource_reader = providers.Singleton(PostgresResourceReader, pool)
+    files = providers.Singleton(PostgresFiles, pool)
     surveys = providers.Singleton(PostgresSurveys, pool)
     responses = providers.Singleton(PostgresResponses, pool)
     response_reader = providers.Singleton(PostgresResponseReader, pool)
@@ -154,6 +169,20 @@ class Container(containers.DeclarativeContainer):
     list_resources = providers.Singleton(resource.ListResources, resources=resource_reader)
     page_resources = providers.Singleton(resource.PageResources, resources=resource_reader)
     count_resources = providers.Singleton(resource.CountResources, resources=resource_reader)
+
+    receive_file = providers.Singleton(file.ReceiveFile, projects=projects, store=file_store)
+    upload_file = providers.Singleton(
+        file.UploadFile, unit_of_work=unit_of_work, random=random, clock=clock, quota=config.upload_quota_bytes
+    )
+    list_files = providers.Singleton(file.ListFiles, files=files)
+    get_file = providers.Singleton(file.GetFile, files=files)
+    delete_file = providers.Singleton(file.DeleteFile, unit_of_work=unit_of_work, store=file_store, clock=clock)
+    check_content = providers.Singleton(file.CheckContent, store=file_store)
+    read_content = providers.Singleton(file.ReadContent, store=file_store, check=check_content)
+    stranger_contents = providers.Singleton(file.Strangers, unit_of_work=unit_of_work, files=files, store=file_store)
+    sweep_files = providers.Singleton(file.SweepFiles, store=file_store, strangers=stranger_contents, clock=clock)
+    verify_files = providers.Singleton(file.VerifyFiles, files=files, store=file_store, check=check_content, strangers=stranger_contents)
+    verify_next_file = providers.Singleton(file.VerifyNextFile, files=files, check=check_content, clock=clock)
 
     publish_survey = providers.Singleton(survey.PublishSurvey, unit_of_work=unit_of_work, clock=clock, shared=shared)
     get_survey = providers.Singleton(survey.GetSurvey, surveys=surveys)

@@ -3,9 +3,10 @@
 import sys
 from dataclasses import asdict, dataclass
 from typing import Any
+from urllib.parse import unquote, urlsplit
 
-from domain.errors import Unavailable
-from entrypoints.container import SchemaError, check_redis, pending
+from domain.errors import Full, Unavailable
+from entrypoints.container import Container, SchemaError, check_redis, pending
 from entrypoints.runtime import Deployment
 from entrypoints.settings import Settings
 
@@ -23,7 +24,7 @@ class Finding:
 
 
 async def examine(deployment: Deployment, settings: Settings) -> list[Finding]:
-    """Look at the interpreter, the database and its schema, and the settings that matter."""
+    """Look at the interpreter, the database and its schema, the store of files, and the settings that matter."""
     findings = [
         Finding(what="python", is_good=sys.version_info >= (3, 11), detail=sys.version.split()[0]),
         Finding(what="data folder", is_good=True, detail=str(settings.data_dir.resolve())),
@@ -40,7 +41,7 @@ async def examine(deployment: Deployment, settings: Settings) -> list[Finding]:
     findings.append(Finding(what="database", is_good=True, detail="embedded" if settings.database_url is None else "given, and answers"))
     schema = f"lacks {', '.join(missing)}: run complex-stories migrate" if missing else "up to date"
     findings.append(Finding(what="schema", is_good=not missing, detail=schema))
-    return findings
+    return [*findings, await _storage(deployment.container(settings))]
 
 
 async def _redis(url: str) -> Finding:
@@ -49,3 +50,16 @@ async def _redis(url: str) -> Finding:
     except Unavailable as error:
         return Finding(what="redis", is_good=False, detail=f"does not answer: {error.__cause__}")
     return Finding(what="redis", is_good=True, detail="given, answers and counts")
+
+
+async def _storage(container: Container) -> Finding:
+    """Whether contents can be kept: by keeping one, and leaving it."""
+    store, where = container.file_store(), urlsplit(container.config.storage_url())
+    detail = f"{where.scheme}://{where.netloc}{unquote(where.path)}"
+    try:
+        await store.check()
+        async with store.incoming() as content:
+            await content.write(b"doctor")
+    except (Unavailable, Full) as error:
+        return Finding(what="storage", is_good=False, detail=f"{detail}: {error.detail} ({error.__cause__})".partition("\n")[0])
+    return Finding(what="storage", is_good=True, detail=detail)

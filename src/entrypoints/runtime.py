@@ -39,6 +39,8 @@ class Deployment:
                 "limits_on": settings.rate_limits is not None,
                 "redis_url": settings.redis_url if settings.rate_limits is not None else None,
                 "counting_key": hmac.digest(self.pepper.encode(), b"what hits are counted by", "sha256"),
+                "storage_url": settings.storage_url or (settings.data_dir.resolve() / "files").as_uri(),
+                "upload_quota_bytes": settings.upload_quota_bytes,
             }
         )
         return container

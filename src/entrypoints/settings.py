@@ -20,12 +20,15 @@ RATES = {
     "export": "10/minute",
 }
 NETWORK_SHARE = 10
+MAX_UPLOAD_BYTES = 10 * 1024 * 1024
 
 _WEAK = ("change", "secret", "password", "example")
 _ORIGIN = re.compile(
     r"(?P<scheme>https?)://(?:[a-z0-9](?:[a-z0-9-]*[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]*[a-z0-9])?)*|\[[0-9a-f:.]+\])(?::(?P<port>[1-9][0-9]{0,4}))?"
 )
 _DATABASE_NUMBER = re.compile(r"(?:/[0-9]{0,4})?")
+_FOLDER = re.compile(r"file:///[^?#]+")
+_BUCKET = re.compile(r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](?:/[A-Za-z0-9!_.*'()/-]*)?")
 _DEFAULT_PORTS = {"http": "80", "https": "443"}
 _UNITS = {"s": "second", "second": "second", "min": "minute", "minute": "minute", "h": "hour", "hour": "hour", "day": "day"}
 
@@ -64,6 +67,11 @@ class Settings(BaseSettings):
     rate_limits: Annotated[dict[str, str] | None, NoDecode] = Field(
         default_factory=lambda: dict(RATES), description="`on`, `off`, or changes such as `survey-write=60/min,login=5/min`"
     )
+    storage_url: str | None = Field(
+        None, description="where the contents of files are kept: `file:///…` or `s3://bucket/prefix`; absent: `files` in the data folder"
+    )
+    max_upload_bytes: int = Field(MAX_UPLOAD_BYTES, ge=1024, le=2**40, description="how large an uploaded file may be")
+    upload_quota_bytes: int = Field(2**30, ge=1024, le=2**60, description="how much the files that one person uploaded may come to")
     access_token_minutes: int = Field(15, ge=1, le=24 * 60, description="how long an access token is good for")
     docs: Literal["on", "off"] = Field("on", description="whether `/docs` and the OpenAPI documents are served")
     log_format: Literal["console", "json"] = Field("console", description="how log lines are written")
@@ -82,6 +90,13 @@ class Settings(BaseSettings):
     def _is_redis(cls, url: str | None) -> str | None:
         if url is not None:
             _check_redis_address(url)
+        return url
+
+    @field_validator("storage_url")
+    @classmethod
+    def _is_store(cls, url: str | None) -> str | None:
+        if url is not None and not (_FOLDER.fullmatch(url) or _BUCKET.fullmatch(url)):
+            raise ValueError("must be a folder such as file:///srv/stories or a bucket such as s3://stories/files, without credentials")
         return url
 
     @field_validator("secret_key", mode="before")

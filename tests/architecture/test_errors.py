@@ -31,7 +31,7 @@ by_name = pytest.mark.parametrize("kind", WITH_CODE, ids=lambda kind: kind.__nam
 
 
 def test_every_kind_has_a_status() -> None:
-    assert len(KINDS) == 10
+    assert len(KINDS) == 11
     assert set(STATUS) == set(KINDS)
     assert len(set(STATUS.values())) == len(STATUS)
 

@@ -16,6 +16,7 @@ BROKEN = {
     "container": ("entrypoints/doctor.py", "from adapters.system import SystemClock"),
     "sql": ("entrypoints/doctor.py", "import asyncpg"),
     "redis": ("entrypoints/doctor.py", "import redis.asyncio"),
+    "storage": ("entrypoints/doctor.py", "import obstore"),
     "adapters": ("adapters/security/respondents.py", "from adapters.system import SystemRandom"),
 }
 

@@ -11,6 +11,7 @@ from adapters.postgres.api_key import PostgresApiKeys
 from adapters.postgres.audit import PostgresAuditReader
 from adapters.postgres.audit_chain import PostgresAuditChain
 from adapters.postgres.database import Pool
+from adapters.postgres.file import PostgresFiles
 from adapters.postgres.project import PostgresProjects
 from adapters.postgres.resource import PostgresResourceReader, PostgresResources
 from adapters.postgres.response import PostgresResponseReader, PostgresResponses
@@ -22,6 +23,7 @@ from application.ports import (
     ApiKeys,
     AuditChain,
     AuditReader,
+    Files,
     Projects,
     ResourceReader,
     Resources,
@@ -41,6 +43,7 @@ from domain.user import User
 from tests import examples
 from tests.fakes.api_key import FakeApiKeys
 from tests.fakes.audit import FakeAuditChain, FakeAuditReader
+from tests.fakes.file import FakeFiles
 from tests.fakes.project import FakeProjects
 from tests.fakes.resource import FakeResourceReader, FakeResources
 from tests.fakes.response import FakeResponses
@@ -69,6 +72,7 @@ class Stage:
     response_reader: ResponseReader
     audit: AuditReader
     chain: AuditChain
+    files: Files
     unit_of_work: UnitOfWorkFactory
     another_surveys: Callable[[], Surveys]
 
@@ -133,6 +137,7 @@ def stage_in_memory() -> Stage:
         audit=FakeAuditReader(store),
         chain=FakeAuditChain(store),
         unit_of_work=partial(FakeUnitOfWork, store, request_id=lambda: REQUEST),
+        files=FakeFiles(store),
         another_surveys=partial(FakeSurveys, store),
     )
 
@@ -153,6 +158,7 @@ def stage_in_postgres(pool: Pool) -> Stage:
         audit=PostgresAuditReader(pool),
         chain=PostgresAuditChain(pool),
         unit_of_work=partial(PostgresUnitOfWork, pool, request_id=lambda: REQUEST),
+        files=PostgresFiles(pool),
         another_surveys=partial(PostgresSurveys, pool),
     )
 

@@ -45,4 +45,5 @@ class FakeProjects(Projects):
         tables = self._access.read
         survey = tables.surveys.get(project.id)
         resources = sum(owner == project.id and resource.is_active for owner, resource in tables.resources.values())
-        return project, Counts(resources=resources, files=0, survey_open=survey is not None and survey.is_open)
+        files = sum(owner == project.id for owner, _ in tables.files.values())
+        return project, Counts(resources=resources, files=files, survey_open=survey is not None and survey.is_open)

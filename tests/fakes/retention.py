@@ -31,6 +31,7 @@ class FakeArchive(Archive):
             tables.sessions = _without(tables.sessions, sessions)
             tables.survey_versions = _without(tables.survey_versions, versions)
             tables.surveys = _without(tables.surveys, projects)
+            tables.files = {id: (owner, each) for id, (owner, each) in tables.files.items() if owner not in projects}
             tables.projects = _without(tables.projects, projects)
             tables.replays = {key: each for key, each in tables.replays.items() if each.expires_at > before}
         return {"projects": len(projects), "resources": len(resources), "responses": len(responses), "sessions": len(sessions)}

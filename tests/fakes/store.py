@@ -12,6 +12,7 @@ from uuid import UUID
 
 from domain.api_key import ApiKey
 from domain.audit import Entry
+from domain.file import File
 from domain.project import Project
 from domain.resource import Resource
 from domain.response import Response
@@ -48,7 +49,9 @@ class Replay:
 
 @dataclass(slots=True, kw_only=True)
 class Tables:
-    """Rows by their key; the entities in them never change. `resources` are kept with the id of their project, links with their entry's."""
+    """Rows by their key; the entities in them never change. `resources` and `files` are kept with the id of their project, links with
+    their entry's.
+    """
 
     users: dict[int, User] = field(default_factory=dict)
     setup_tokens: dict[str, SetupToken] = field(default_factory=dict)
@@ -61,6 +64,8 @@ class Tables:
     surveys: dict[int, Survey] = field(default_factory=dict)
     survey_versions: dict[tuple[int, int], PublishedVersion] = field(default_factory=dict)
     responses: dict[int, Response] = field(default_factory=dict)
+    files: dict[UUID, tuple[int, File]] = field(default_factory=dict)
+    files_verified: dict[UUID, datetime] = field(default_factory=dict)
     audit: dict[int, Entry] = field(default_factory=dict)
     audit_requests: dict[int, str | None] = field(default_factory=dict)
     audit_links: dict[int, tuple[int, bytes]] = field(default_factory=dict)

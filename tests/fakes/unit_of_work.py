@@ -9,6 +9,7 @@ from application.ports import (
     Archive,
     AuditTrail,
     Database,
+    Files,
     Projects,
     Replays,
     Resources,
@@ -21,6 +22,7 @@ from application.ports import (
 from domain.errors import Unavailable
 from tests.fakes.api_key import FakeApiKeys
 from tests.fakes.audit import FakeAuditTrail
+from tests.fakes.file import FakeFiles
 from tests.fakes.idempotency import FakeReplays
 from tests.fakes.project import FakeProjects
 from tests.fakes.resource import FakeResources
@@ -44,6 +46,7 @@ class FakeUnitOfWork(UnitOfWork):
         self.surveys: Surveys = FakeSurveys(self._draft)
         self.archive: Archive = FakeArchive(self._draft)
         self.audit: AuditTrail = FakeAuditTrail(self._draft, request_id=request_id)
+        self.files: Files = FakeFiles(self._draft)
         self.replays: Replays = FakeReplays(self._draft)
 
     async def __aenter__(self) -> Self:

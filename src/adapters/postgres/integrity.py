@@ -5,7 +5,7 @@ from contextlib import contextmanager
 
 import asyncpg
 
-from domain.errors import DomainError, Unavailable
+from domain.errors import DomainError, Full, Unavailable
 from domain.project import SlugTaken
 from domain.resource import NameTaken
 from domain.response import TokenTaken
@@ -42,5 +42,7 @@ def domain_errors() -> Iterator[None]:
         if meaning is None:
             raise
         raise meaning from None
+    except asyncpg.DiskFullError as error:
+        raise Full from error
     except _AWAY as error:
         raise Unavailable from error

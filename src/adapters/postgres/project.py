@@ -7,7 +7,7 @@ from asyncpg import Record
 from sqlalchemy import bindparam, func, insert, literal_column, select, update
 
 from adapters.postgres.database import Executor, Statement, parameters
-from adapters.postgres.tables import projects, resources, surveys
+from adapters.postgres.tables import files, projects, resources, surveys
 from application.ports import Counts, Projects
 from domain.errors import NotFound
 from domain.project import Project
@@ -33,6 +33,7 @@ OVERVIEW = Statement(
         .where(resources.c.project_id == projects.c.id, resources.c.deleted_at.is_(None))
         .scalar_subquery()
         .label("resources"),
+        select(func.count()).select_from(files).where(files.c.project_id == projects.c.id).scalar_subquery().label("files"),
         func.coalesce(_survey_open.scalar_subquery(), literal_column("false")).label("survey_open"),
     )
 )
@@ -70,7 +71,7 @@ class PostgresProjects(Projects):
 
     async def overview(self, slug: str) -> tuple[Project, Counts]:
         row = await self._found(OVERVIEW, slug)
-        return _entity(row), Counts(resources=row["resources"], files=0, survey_open=row["survey_open"])
+        return _entity(row), Counts(resources=row["resources"], files=row["files"], survey_open=row["survey_open"])
 
     async def _found(self, statement: Statement, slug: str) -> Record:
         row = await self._run.row(statement, slug=slug)

@@ -9,6 +9,7 @@ from adapters.postgres.idempotency import SWEEP_ALL
 from adapters.postgres.tables import (
     TIME,
     erasures,
+    files,
     projects,
     resources,
     responses,
@@ -50,7 +51,7 @@ _expired = (
 _trace = insert(erasures).from_select(["project_id"], select(_expired.c.project_id)).cte("trace")
 RESPONSES = Statement(select(func.count().label("n")).select_from(_expired).add_cte(_trace))
 RESOURCES = _counting(delete(resources).where(or_(resources.c.deleted_at < _before, resources.c.project_id.in_(_old_projects))))
-REST_OF_PROJECTS = [_of_old_projects(table) for table in (erasures, survey_results, survey_versions, surveys)]
+REST_OF_PROJECTS = [_of_old_projects(table) for table in (files, erasures, survey_results, survey_versions, surveys)]
 PROJECTS = _counting(delete(projects).where(projects.c.deleted_at < _before))
 TOKENS = Statement(delete(setup_tokens).where(setup_tokens.c.expires_at < _before))
 SESSIONS = _counting(delete(sessions).where(or_(sessions.c.ended_at < _before, sessions.c.expires_at < _before)))

@@ -267,6 +267,24 @@ survey_results = Table(
     Column("published_at", TIME, nullable=False),
 )
 
+files = Table(
+    "files",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("project_id", ForeignKey("projects.id"), nullable=False),
+    Column("filename", Text, nullable=False),
+    Column("size", BigInteger, nullable=False),
+    Column("content_type", Text, nullable=False),
+    Column("sha256", LargeBinary, nullable=False),
+    Column("created_by", ForeignKey("users.id"), nullable=False),
+    Column("created_at", TIME, nullable=False),
+    Column("verified_at", TIME, nullable=False),
+    CheckConstraint("octet_length(sha256) = 32", name="sha256"),
+    Index("ix_files_project", "project_id", "id"),
+    Index("ix_files_verified_at", "verified_at"),
+    Index("ix_files_quota", "created_by", postgresql_include=["size"]),
+)
+
 # Append-only: what happened stays, whoever the actor or the project was.
 audit_entries = Table(
     "audit_entries",

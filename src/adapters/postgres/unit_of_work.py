@@ -7,6 +7,7 @@ from typing import Self
 from adapters.postgres.api_key import PostgresApiKeys
 from adapters.postgres.audit import PostgresAuditTrail
 from adapters.postgres.database import Pool, Transaction
+from adapters.postgres.file import PostgresFiles
 from adapters.postgres.idempotency import PostgresReplays
 from adapters.postgres.project import PostgresProjects
 from adapters.postgres.resource import PostgresResources
@@ -14,7 +15,20 @@ from adapters.postgres.retention import PostgresArchive
 from adapters.postgres.session import PostgresSessions
 from adapters.postgres.survey import PostgresSurveys
 from adapters.postgres.user import PostgresSetupTokens, PostgresUsers
-from application.ports import ApiKeys, Archive, AuditTrail, Projects, Replays, Resources, Sessions, SetupTokens, Surveys, UnitOfWork, Users
+from application.ports import (
+    ApiKeys,
+    Archive,
+    AuditTrail,
+    Files,
+    Projects,
+    Replays,
+    Resources,
+    Sessions,
+    SetupTokens,
+    Surveys,
+    UnitOfWork,
+    Users,
+)
 
 
 class PostgresUnitOfWork(UnitOfWork):
@@ -33,6 +47,7 @@ class PostgresUnitOfWork(UnitOfWork):
         self.resources: Resources = PostgresResources(self._transaction)
         self.surveys: Surveys = PostgresSurveys(self._transaction)
         self.archive: Archive = PostgresArchive(self._transaction)
+        self.files: Files = PostgresFiles(self._transaction)
         self.audit: AuditTrail = PostgresAuditTrail(self._transaction, request_id=request_id)
         self.replays: Replays = PostgresReplays(self._transaction)
 

@@ -12,11 +12,13 @@ from starlette.types import Receive, Scope, Send
 from domain.access import Action
 from entrypoints.background import Chore, doing
 from entrypoints.container import Container
+from entrypoints.file_chores import file_chores
 from entrypoints.http.api_key import api_key_routes
 from entrypoints.http.audit import audit_routes
 from entrypoints.http.cross_origin import CrossOrigin
 from entrypoints.http.docs import admin_document, docs_routes, public_document
 from entrypoints.http.edge import Edge, methods_by_path
+from entrypoints.http.file import public_files, signed_in_files
 from entrypoints.http.network import Networks
 from entrypoints.http.project import public_projects, signed_in_projects
 from entrypoints.http.rate_limit import Limits
@@ -30,7 +32,7 @@ from entrypoints.http.survey import public_survey, signed_in_survey
 from entrypoints.http.user import account_routes, admin_user_routes
 from entrypoints.http.user_import import user_import_routes
 from entrypoints.logs import AccessLog
-from entrypoints.settings import RATES, Settings
+from entrypoints.settings import MAX_UPLOAD_BYTES, RATES, Settings
 
 
 class Application(FastAPI):
@@ -84,7 +86,9 @@ class Routes:
         return [*self.public, *self.signed_in, *self.pages, *self.last]
 
 
-def routes_of(use: Container, limits: Limits, *, with_docs: bool = True, with_registration: bool = True) -> Routes:
+def routes_of(
+    use: Container, limits: Limits, *, with_docs: bool = True, with_registration: bool = True, max_upload_bytes: int = MAX_UPLOAD_BYTES
+) -> Routes:
     """Every route, over the use cases of a container."""
     credentials = Credentials(use)
 
@@ -97,6 +101,7 @@ def routes_of(use: Container, limits: Limits, *, with_docs: bool = True, with_re
         public_responses(use, limits),
         public_survey(use, limits),
         public_results(use, limits),
+        public_files(use, limits),
         projects,
         service_routes(use, limits, with_docs=with_docs),
     ]
@@ -111,6 +116,7 @@ def routes_of(use: Container, limits: Limits, *, with_docs: bool = True, with_re
         signed_in_resources(use, limits, guard),
         signed_in_survey(use, limits, guard),
         signed_in_responses(use, limits, guard),
+        signed_in_files(use, limits, guard, at_most=max_upload_bytes),
         audit_routes(use, limits, guard),
     ]
     routes = Routes(public=_flat(public), signed_in=_flat(signed_in), last=project.routes, pages=[])
@@ -128,14 +134,20 @@ def routes_of(use: Container, limits: Limits, *, with_docs: bool = True, with_re
 
 def chores_of(use: Container) -> list[Chore]:
     """Everything that the service does by itself, over the use cases of a container."""
-    return [Chore(name="chain the audit trail", run=use.chain_audit(), every=1.0)]
+    return [Chore(name="chain the audit trail", run=use.chain_audit(), every=1.0), *file_chores(use)]
 
 
 def make_app(settings: Settings, use: Container) -> Application:
     """The application for these settings."""
     windows = use.windows() if settings.rate_limits is not None else None
     limits = Limits(settings.rate_limits or RATES, windows=windows, key=use.config.counting_key())
-    routes = routes_of(use, limits, with_docs=settings.docs == "on", with_registration=settings.registration == "open")
+    routes = routes_of(
+        use,
+        limits,
+        with_docs=settings.docs == "on",
+        with_registration=settings.registration == "open",
+        max_upload_bytes=settings.max_upload_bytes,
+    )
     router = APIRouter()
     router.routes.extend(routes.in_order)
     return Application(

@@ -51,7 +51,7 @@ class Edge:
         started = perf_counter()
         method = scope["method"]
         if method == "HEAD":
-            scope = {**scope, "method": "GET"}  # the server keeps its own, by which it sends no body
+            scope = {**scope, "method": "GET", "is_head": True}  # the server keeps its own, by which it sends no body
         scope["network"] = self._networks.of(scope)
         scope["limits"] = []
         cross_origin = self._cross_origin

@@ -60,11 +60,12 @@ async def read_body(receive: Receive, headers: Mapping[str, str], *, at_most: in
                 return b"".join(parts) if len(parts) > 1 else parts[0]
     except TimeoutError:
         raise RequestTimeout(headers={"connection": "close"}) from None
-    await _drain(receive, size, more=message.get("more_body", False))
+    await drain(receive, size, more=message.get("more_body", False))
     raise TooLarge(f"At most {at_most} bytes.", headers={"connection": "close"})
 
 
-async def _drain(receive: Receive, size: int, *, more: bool) -> None:
+async def drain(receive: Receive, size: int, *, more: bool) -> bool:
+    """Read a body of which `size` bytes have come on for a while, so that the client hears the answer; whether there is still more."""
     try:
         async with asyncio.timeout(DRAIN_SECONDS):
             while more and size <= DRAIN_MAX:
@@ -75,6 +76,7 @@ async def _drain(receive: Receive, size: int, *, more: bool) -> None:
                 more = message.get("more_body", False)
     except TimeoutError:
         pass
+    return more
 
 
 def parse_json(body: bytes) -> Any:

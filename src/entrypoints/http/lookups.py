@@ -9,7 +9,7 @@ from entrypoints.http.route import Lookup
 
 def lookups_of(use: Container) -> Mapping[str, Lookup]:
     """A lookup for each path parameter that names a thing; each raises `NotFound`."""
-    projects, get_resource, get_user = use.projects(), use.get_resource(), use.get_user()
+    projects, get_resource, get_user, get_file = use.projects(), use.get_resource(), use.get_user(), use.get_file()
 
     async def project(given: Mapping[str, Any]) -> None:
         await projects.get(given["project"])
@@ -20,4 +20,7 @@ def lookups_of(use: Container) -> Mapping[str, Lookup]:
     async def user(given: Mapping[str, Any]) -> None:
         await get_user(user_id=given["user_id"], by=given["by"])
 
-    return {"project": project, "resource_id": resource, "user_id": user}
+    async def file(given: Mapping[str, Any]) -> None:
+        await get_file(project=given["project"], file_id=given["file_id"])
+
+    return {"file_id": file, "project": project, "resource_id": resource, "user_id": user}

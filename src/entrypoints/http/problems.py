@@ -18,6 +18,7 @@ from domain.errors import (
     TooMany,
     Unauthenticated,
     Unavailable,
+    Unsupported,
 )
 from domain.idempotency import StillRunning
 
@@ -28,6 +29,7 @@ STATUS: dict[type[DomainError], int] = {
     NotFound: 404,
     Conflict: 409,
     Stale: 412,
+    Unsupported: 415,
     Invalid: 422,
     TooMany: 429,
     Unavailable: 503,
@@ -85,6 +87,12 @@ class UnsupportedMediaType(EdgeRefusal):
     """This address takes another media type, named in `detail`."""
 
     status, code, detail = 415, "unsupported-media-type", "Send application/json."
+
+
+class RangeNotSatisfiable(EdgeRefusal):
+    """The range begins beyond the end of the content, whose length `Content-Range` tells."""
+
+    status, code, detail = 416, "range-not-satisfiable", "The range begins beyond the end of the content."
 
 
 class HeadersTooLarge(EdgeRefusal):
@@ -198,9 +206,11 @@ _PHRASES = {
     409: "Conflicts with the present state",
     412: "Changed since it was read",
     413: "Too large",
-    415: "Not application/json",
+    415: "Another media type",
+    416: "Not within the content",
     422: "Breaks a rule",
     429: "Too many requests",
+    507: "Storage full",
     503: "Not able to answer right now",
 }
 

@@ -71,11 +71,16 @@ def digest(content: bytes) -> str:
     return sha256(content).hexdigest()[:32]
 
 
+def knows(headers: Headers, tag: str) -> bool:
+    """Whether the client has what bears this tag, by `If-None-Match`."""
+    known = ", ".join(headers.getlist("if-none-match"))
+    return bool(known) and (known.strip() == "*" or any(value == tag for _, value in _ETAG.findall(known)))
+
+
 def entity(headers: Headers, content: BaseModel | bytes, *, tag: str, cache: str = "no-cache") -> Response:
     """A single entity under its strong tag; 304 without a body when the client has it already. `cache` says who may keep it."""
-    known = ", ".join(headers.getlist("if-none-match"))
     caching = {"etag": f'"{tag}"', "cache-control": cache}
-    if known and (known.strip() == "*" or any(value == tag for _, value in _ETAG.findall(known))):
+    if knows(headers, tag):
         return Response(status_code=304, headers=caching)
     return Json(content, headers=caching)
 

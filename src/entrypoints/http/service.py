@@ -41,7 +41,7 @@ _NEVER_STORED = {"cache-control": "no-store"}
 
 
 def service_routes(use: Container, limits: Limits, *, with_docs: bool) -> APIRouter:
-    database = use.pool()
+    database, file_store = use.pool(), use.file_store()
     problems = catalogue()
     links = {"projects": "/projects", "health": "/health"}
     if with_docs:
@@ -63,8 +63,9 @@ def service_routes(use: Container, limits: Limits, *, with_docs: bool) -> APIRou
     @router.get("/health/ready", response_model=Health)
     @limits.unlimited
     async def get_ready(request: Request) -> Response:
-        """Whether requests can be served: the database answers."""
+        """Whether requests can be served: the database and the store of files answer."""
         await database.check()
+        await file_store.check()
         return Json(_HEALTHY, headers=_NEVER_STORED)
 
     @router.get("/health", response_model=Health)

@@ -1,0 +1,78 @@
+"""Contents of files: those that were uploaded, or none."""
+
+import asyncio
+import hashlib
+from collections import OrderedDict
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from typing import Literal
+from uuid import UUID
+
+from application.ports import FileStore
+from domain.errors import NotFound, Unavailable
+from domain.file import File
+
+_REMEMBERED = 10_000
+
+
+class ContentDamaged(Unavailable):
+    """The stored content is missing or is not what was uploaded, and is therefore not sent: an operator has to restore it from a backup."""
+
+    code = "content-damaged"
+    detail = "The stored content is damaged and cannot be sent."
+    retry_after = 3600.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckContent:
+    """Whether a stored content is the one that was uploaded, by its hash."""
+
+    store: FileStore
+
+    async def __call__(self, file: File) -> bool:
+        """Raises `Unavailable`."""
+        return await self.fault(file) is None
+
+    async def fault(self, file: File) -> Literal["missing", "damaged"] | None:
+        """What is wrong with the content, if anything is. Raises `Unavailable`."""
+        try:
+            if await self.store.size(file.content_name) != file.size:
+                return "damaged"
+            digest = hashlib.sha256()
+            async for piece in self.store.read(file.content_name):
+                digest.update(piece)
+                await asyncio.sleep(0)  # others go on meanwhile
+        except NotFound:
+            return "missing"
+        return None if digest.hexdigest() == file.sha256 else "damaged"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReadContent:
+    """The bytes of a file, from `start` to before `end`: those that were uploaded, or none.
+
+    A content is hashed before its first byte is sent, once in each process unless it was touched since. Raises `ContentDamaged`.
+    """
+
+    store: FileStore
+    check: CheckContent
+    _found: "OrderedDict[UUID, tuple[str, asyncio.Task[bool]]]" = field(default_factory=OrderedDict)
+
+    async def __call__(self, file: File, *, start: int, end: int) -> AsyncIterator[bytes]:
+        await self.require_whole(file)
+        return self.store.read(file.content_name, start=start, end=end)
+
+    async def require_whole(self, file: File) -> None:
+        """Raises `ContentDamaged`, `Unavailable`."""
+        try:
+            mark = await self.store.mark(file.content_name)
+        except NotFound:
+            raise ContentDamaged from None
+        known = self._found.get(file.id)
+        if known is None or known[0] != mark or (known[1].done() and (known[1].cancelled() or known[1].exception())):
+            known = self._found[file.id] = mark, asyncio.create_task(self.check(file))
+            self._found.move_to_end(file.id)
+            while len(self._found) > _REMEMBERED:
+                self._found.popitem(last=False)
+        if not await asyncio.shield(known[1]):
+            raise ContentDamaged
