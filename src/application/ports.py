@@ -8,12 +8,14 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iter
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 from typing import Any, Protocol, Self, TypeVar
 from uuid import UUID
 
 from domain.api_key import ApiKey
 from domain.audit import AuditFilter, Entry, Recorded, Told
 from domain.audit_chain import Head, Link
+from domain.erasure import Erasure
 from domain.export import Column, Format
 from domain.file import File
 from domain.idempotency import Keyed
@@ -358,8 +360,15 @@ class SurveyMoved(Exception):
     """The survey is no longer open at the version that accepted the change."""
 
 
+Witness = Callable[[Erasure], Awaitable[None]]
+
+
 class Responses(Protocol):
-    """Responses."""
+    """Responses.
+
+    Whatever is erased, by `erase` or because consent was withdrawn, is told to a witness before it is committed. What the witness
+    raises is raised, and nothing was erased.
+    """
 
     async def save(
         self, change: Change, *, project_id: int, pseudonym: bytes, token_hash: bytes, identity: Identity, seq: int | None, at: datetime
@@ -535,7 +544,7 @@ class Incoming(Protocol):
 
 
 class FileStore(Protocol):
-    """Contents under names of our own, `<kind>/<uuid>` with the kinds `files` and `exports`: whole or not there, never changed."""
+    """Contents under names of our own, `<kind>/<uuid>`, whole or not there, never changed. Kinds: `files`, `exports`, `erasures`."""
 
     def incoming(self) -> AbstractAsyncContextManager[Incoming]:
         """A new content; leaving without `keep` leaves nothing behind. It is settled once this is left. Raises `Full`, `Unavailable`."""
@@ -569,6 +578,57 @@ class FileStore(Protocol):
 
     async def check(self) -> None:
         """Raises `Unavailable` when it does not answer."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Content:
+    """What a file's row says of its content."""
+
+    id: UUID
+    name: str
+    size: int
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settled:
+    """What was left out of a copy that was brought back."""
+
+    files_deleted: int
+    sessions_ended: int
+    responses_erased: int
+
+
+class DatabaseMoment(Protocol):
+    """The database at one moment."""
+
+    async def schema(self) -> str:
+        """The revision of its schema."""
+
+    async def contents(self) -> list[Content]:
+        """The contents that its files have."""
+
+    async def dump(self, target: Path) -> None:
+        """Write all of it into a file."""
+
+
+class DatabaseCopies(Protocol):
+    """Copies of the whole database."""
+
+    def moment(self) -> AbstractAsyncContextManager[DatabaseMoment]:
+        """What is stored now, unmoved by later changes, while this lasts."""
+
+    async def gone(self, ids: Iterable[UUID]) -> set[UUID]:
+        """Those ids that no file has any more."""
+
+    async def load(self, dump: Path, *, schema: str) -> None:
+        """Bring a dump of this schema back into an empty database, all or nothing; no service takes that for whole before `settle`."""
+
+    async def settle(self, *, schema: str, deleted: Collection[UUID], is_erased: Callable[[Erasure], bool]) -> Settled:
+        """Make a copy that was brought back one to go on with.
+
+        These files and the responses that were erased are not in it, nobody is signed in, and no token to set a password is good.
+        """
 
 
 class AuditTrail(Protocol):

@@ -37,6 +37,8 @@ from application.ports import (
     Users,
 )
 from domain.access import Role
+from domain.erasure import Erasure
+from domain.errors import DomainError
 from domain.project import Project, new_project
 from domain.survey import Definition, FieldChange, Survey, first_survey
 from domain.user import User
@@ -69,6 +71,8 @@ class Stage:
     reader: ResourceReader
     surveys: Surveys
     responses: Responses
+    witnessed: list[Erasure]
+    witness_refuses: list[DomainError]
     response_reader: ResponseReader
     audit: AuditReader
     chain: AuditChain
@@ -122,7 +126,18 @@ class Stage:
 
 def stage_in_memory() -> Stage:
     store = Store()
+    witnessed: list[Erasure] = []
+
+    refusals: list[DomainError] = []
+
+    async def told(erasure: Erasure) -> None:
+        for refusal in refusals:
+            raise refusal
+        witnessed.append(erasure)
+
     return Stage(
+        witnessed=witnessed,
+        witness_refuses=refusals,
         users=FakeUsers(store),
         setup_tokens=FakeSetupTokens(store),
         sessions=FakeSessions(store),
@@ -132,7 +147,7 @@ def stage_in_memory() -> Stage:
         resources=FakeResources(store),
         reader=FakeResourceReader(store),
         surveys=FakeSurveys(store),
-        responses=FakeResponses(store),
+        responses=FakeResponses(store, witness=told),
         response_reader=FakeResponseReader(store),
         audit=FakeAuditReader(store),
         chain=FakeAuditChain(store),
@@ -143,7 +158,18 @@ def stage_in_memory() -> Stage:
 
 
 def stage_in_postgres(pool: Pool) -> Stage:
+    witnessed: list[Erasure] = []
+
+    refusals: list[DomainError] = []
+
+    async def told(erasure: Erasure) -> None:
+        for refusal in refusals:
+            raise refusal
+        witnessed.append(erasure)
+
     return Stage(
+        witnessed=witnessed,
+        witness_refuses=refusals,
         users=PostgresUsers(pool),
         setup_tokens=PostgresSetupTokens(pool),
         sessions=PostgresSessions(pool),
@@ -153,7 +179,7 @@ def stage_in_postgres(pool: Pool) -> Stage:
         resources=PostgresResources(pool),
         reader=PostgresResourceReader(pool),
         surveys=PostgresSurveys(pool),
-        responses=PostgresResponses(pool),
+        responses=PostgresResponses(pool, witness=told),
         response_reader=PostgresResponseReader(pool),
         audit=PostgresAuditReader(pool),
         chain=PostgresAuditChain(pool),

@@ -58,7 +58,7 @@ class FilesContract:
         assert await stage.files.page("other", after=NIL, limit=9) == []
         for work in (stage.files.page("none", after=NIL, limit=9), stage.files.get(project="none", file_id=file.id)):
             with pytest.raises(NotFound):
-                await asked
+                await work
 
     async def test_nothing_is_added_to_what_is_not_there(self, stage: Stage) -> None:
         ada, _ = await stage.user(), await stage.project()
@@ -74,16 +74,14 @@ class FilesContract:
         file = file_of(ada)
         await added(stage, file)
         await stage.put_away()
-        for asked in (stage.files.get(project="story", file_id=file.id), stage.files.page("story", after=NIL, limit=9)):
+        for work in (stage.files.get(project="story", file_id=file.id), stage.files.page("story", after=NIL, limit=9)):
             with pytest.raises(NotFound):
                 await work
         with pytest.raises(NotFound):
             await stage.files.remove(project="story", file_id=file.id)
         assert await stage.files.every(after=NIL, limit=9) == [file]
         assert await stage.files.strangers([file.id]) == set()
-        async with stage.unit_of_work() as work:
-            await work.archive.purge(before=NOW + timedelta(1))
-            await work.commit()
+        await stage.purge(before=NOW + timedelta(1))
         assert await stage.files.every(after=NIL, limit=9) == []
 
     async def test_files_are_listed_by_id(self, stage: Stage) -> None:

@@ -10,9 +10,10 @@ from types import TracebackType
 from typing import Any, Protocol, Self
 
 import asyncpg
-from sqlalchemy import BindParameter, ClauseElement, Table, bindparam, make_url
+from sqlalchemy import BindParameter, ClauseElement, Table, bindparam
 from sqlalchemy.dialects.postgresql import asyncpg as asyncpg_dialect
 
+from adapters.postgres.hosts import addresses, connect_to_primary
 from adapters.postgres.integrity import domain_errors
 from application.ports import Database
 
@@ -64,29 +65,39 @@ class Executor(Protocol):
 class Pool(Executor, Database):
     """Connections to one database; each statement commits by itself."""
 
-    def __init__(self, url: str, *, size: int) -> None:
-        """`url` as in `postgresql+asyncpg://…`; nothing is connected before the first use."""
-        self._dsn = make_url(url).set(drivername="postgresql").render_as_string(hide_password=False)
+    def __init__(self, url: str, *, size: int, seconds: float = STATEMENT_SECONDS) -> None:
+        """`url` as in `postgresql+asyncpg://…`; nothing is connected before the first use.
+
+        Where it names several hosts, the one that is the primary is used. A statement has so many `seconds`.
+        """
+        self._dsns = addresses(url)
         self._size = size
+        self._seconds = seconds
         self._pool: asyncpg.Pool[asyncpg.Record] | None = None
 
     async def __aenter__(self) -> Self:
         with domain_errors():
             self._pool = await asyncpg.create_pool(
-                self._dsn,
+                *self._dsns[:1],
+                connect=self._connect,
                 min_size=1,
                 max_size=self._size,
-                command_timeout=STATEMENT_SECONDS,
+                command_timeout=self._seconds,
                 init=_prepare,
                 reset=_leave_as_is,
                 server_settings={
                     "application_name": "complex-stories",
                     "timezone": "UTC",
-                    "statement_timeout": str(int(STATEMENT_SECONDS * 1000)),
+                    "statement_timeout": str(int(self._seconds * 1000)),
                     "idle_in_transaction_session_timeout": "30000",
                 },
             )
         return self
+
+    async def _connect(self, *_: Any, **options: Any) -> Any:
+        if len(self._dsns) == 1:
+            return await asyncpg.connect(self._dsns[0], **options)
+        return await connect_to_primary(*self._dsns, **options)
 
     async def __aexit__(self, *_: object) -> None:
         pool, self._pool = self.connections, None

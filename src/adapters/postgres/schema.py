@@ -12,9 +12,11 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
+from adapters.postgres.hosts import addresses
 from adapters.postgres.integrity import domain_errors
 
 MINIMUM_SERVER = 150000
+_MIGRATIONS = Path(__file__).parent / "migrations"
 _LOCK = 0x436F6D70  # any constant: two starters migrate one after the other
 
 
@@ -51,6 +53,11 @@ async def unmigrate(url: str, *, to: str = "base") -> None:
     await _on(url, downgrade)
 
 
+def known_revisions() -> set[str]:
+    """The revisions that this program can start from."""
+    return {script.revision for script in ScriptDirectory(str(_MIGRATIONS)).walk_revisions()}
+
+
 def _upgrade(connection: Connection, to: str) -> None:
     connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
     version = int(connection.execute(text("SHOW server_version_num")).scalar_one())
@@ -61,22 +68,22 @@ def _upgrade(connection: Connection, to: str) -> None:
 
 
 def _present(connection: Connection) -> tuple[str, ...]:
-    known = {script.revision for script in ScriptDirectory.from_config(_config(connection)).walk_revisions()}
     present = MigrationContext.configure(connection).get_current_heads()
-    if not set(present) <= known:
+    if not set(present) <= known_revisions():
         raise SchemaError("The database has a newer schema than this program knows: install the newer program.")
     return present
 
 
 def _config(connection: Connection) -> Config:
     config = Config()
-    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    config.set_main_option("script_location", str(_MIGRATIONS))
     config.attributes["connection"] = connection
     return config
 
 
 async def _on(url: str, work: Callable[[Connection], None]) -> None:
-    engine = create_async_engine(url, poolclass=NullPool)
+    options = {"target_session_attrs": "primary"} if len(addresses(url)) > 1 else {}
+    engine = create_async_engine(url, poolclass=NullPool, connect_args=options)
     try:
         with domain_errors():
             async with engine.begin() as connection:

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from dataclasses import dataclass
 
 from fastapi import APIRouter, FastAPI
@@ -32,6 +32,7 @@ from entrypoints.http.survey import public_survey, signed_in_survey
 from entrypoints.http.user import account_routes, admin_user_routes
 from entrypoints.http.user_import import user_import_routes
 from entrypoints.logs import AccessLog
+from entrypoints.replica_chores import replica_chores
 from entrypoints.settings import MAX_UPLOAD_BYTES, RATES, Settings
 
 
@@ -50,7 +51,7 @@ class Application(FastAPI):
     ) -> None:
         @asynccontextmanager
         async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-            async with use.pool(), use.windows(), doing(chores):
+            async with use.pool(), use.windows(), use.replica() or nullcontext(), doing(chores):
                 yield
             access_log.close()
 
@@ -134,7 +135,7 @@ def routes_of(
 
 def chores_of(use: Container) -> list[Chore]:
     """Everything that the service does by itself, over the use cases of a container."""
-    return [Chore(name="chain the audit trail", run=use.chain_audit(), every=1.0), *file_chores(use)]
+    return [Chore(name="chain the audit trail", run=use.chain_audit(), every=1.0), *file_chores(use), *replica_chores(use)]
 
 
 def make_app(settings: Settings, use: Container) -> Application:
