@@ -28,9 +28,11 @@ class Server:
     def place(self) -> str:
         return f"127.0.0.1:{self.port}"
 
+    user_info = f"stories:{PASSWORD}"
+
     @property
     def url(self) -> str:
-        return f"postgresql+asyncpg://stories:{PASSWORD}@{self.place}/postgres"
+        return f"postgresql+asyncpg://{self.user_info}@{self.place}/postgres"
 
     def make(self) -> "Server":
         """A new, empty primary, which runs."""

@@ -1,7 +1,9 @@
 """Bringing a database to the schema that this program needs."""
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 from alembic import command
 from alembic.config import Config
@@ -12,7 +14,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
-from adapters.postgres.hosts import addresses
+from adapters.postgres.hosts import addresses, connect_to_primary
 from adapters.postgres.integrity import domain_errors
 
 MINIMUM_SERVER = 150000
@@ -82,8 +84,9 @@ def _config(connection: Connection) -> Config:
 
 
 async def _on(url: str, work: Callable[[Connection], None]) -> None:
-    options = {"target_session_attrs": "primary"} if len(addresses(url)) > 1 else {}
-    engine = create_async_engine(url, poolclass=NullPool, connect_args=options)
+    hosts = addresses(url)
+    finder: dict[str, Any] = {"async_creator": partial(connect_to_primary, *hosts)} if len(hosts) > 1 else {}
+    engine = create_async_engine(url, poolclass=NullPool, **finder)
     try:
         with domain_errors():
             async with engine.begin() as connection:
