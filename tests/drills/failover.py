@@ -24,8 +24,8 @@ from typing import Any
 import httpx
 
 from tests import object_store
-from tests.drills.survey import ADMIN_PASSWORD, PROJECT, Reader, _keep_answering, _lost, _publish
-from tests.e2e.client import Service, client, data_folder, free_port, log_in, token_of, until
+from tests.drills.survey import PROJECT, Reader, _keep_answering, _lost, _publish
+from tests.e2e.client import ADMIN_PASSWORD, Service, client, data_folder, free_port, log_in, token_of, until
 from tests.replication import Server, replicated
 from tests.valkey import redis_server
 
