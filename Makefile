@@ -47,14 +47,21 @@ format: $(STAMP) ## Put the code into its format
 docs: $(STAMP) ## Write docs/permissions.md from the code
 	$(BIN)/python -m tests.walk.table
 
-bench: $(STAMP) ## Measure the hot paths against a bare program and the naive style, in one interleaved run
+bench: $(STAMP) ## Measure the hot paths against a bare program and the naive style, in one interleaved run, then exports
 	$(BIN)/python -m benchmarks --check --out docs/benchmarks
+	$(BIN)/python -m benchmarks.export --check
 
 bench-compare: $(STAMP) ## Compare two measurements: make bench-compare BEFORE=… AFTER=…
 	@$(BIN)/python -m benchmarks.compare $(BEFORE) $(AFTER)
 
 bench-growth: $(STAMP) ## Measure the hot paths by how much is stored, a second worker, memory and start
 	$(BIN)/python -m benchmarks.growth --out docs/benchmarks
+
+bench-export: $(STAMP) ## Measure exports of 1 000 000 resources against a plain COPY
+	$(BIN)/python -m benchmarks.export --check
+
+bench-import: $(STAMP) ## Import a million rows over HTTP, page and search through them
+	$(BIN)/python -m benchmarks.imports --check
 
 fuzz: $(STAMP) ## 10 000 generated requests from both OpenAPI documents, in four roles
 	$(BIN)/python -m tests.fuzz --requests 10000
@@ -73,6 +80,7 @@ drill-tokens: $(STAMP) ## More than 2 000 forged tokens: each 401, none over 50 
 
 drill-access: $(STAMP) ## 1 000 rounds each of races for access, and the time of a failed sign-in
 	$(BIN)/python -m tests.drills.access --rounds 1000
+
 
 drill-files: $(STAMP) ## Kill the service 30 times during uploads; 200 hostile names, types, ranges and bodies
 	$(BIN)/python -m tests.drills.files

@@ -28,7 +28,7 @@ START_SECONDS = 60.0
 STOP_SECONDS = 30.0
 SEED_SECONDS = 600.0
 # Every request is counted, as in production, and no limit is reached.
-ROOMY = "public-read=100000000/min,survey-write=100000000/min,survey-write-network=100000000/min,user=100000000/min"
+ROOMY = "public-read=100000000/min,survey-write=100000000/min,survey-write-network=100000000/min,user=100000000/min,export=100000000/min"
 
 PASSWORD = "a bench needs no comfort"
 _TOKEN_MINUTES = "1440"
@@ -84,6 +84,7 @@ class Stage:
     servers: Mapping[str, Server]
     target: Target
     postgres: str
+    database_url: str
 
 
 @contextmanager
@@ -93,8 +94,8 @@ def stage(*, resources: int, large: int, responses: int, programs: Collection[st
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="complex-stories-bench-")))
         folder.chmod(0o711)  # the database's own user passes through
         settings = load().model_copy(update={"admin_password": PASSWORD, "access_token_minutes": int(_TOKEN_MINUTES)})
-        server_url = settings.database_url or stack.enter_context(_embedded(folder / "postgres"))
-        url = stack.enter_context(_database(server_url))
+        server_url = settings.database_url or stack.enter_context(embedded(folder / "postgres"))
+        url = stack.enter_context(database(server_url))
         deployment = Deployment(database_url=url, secret_keys=(secrets.token_hex(32),), pepper=secrets.token_hex(32))
         target, postgres = asyncio.run(fill(deployment, settings, resources=resources, large=large, responses=responses))
         environment = {
@@ -108,10 +109,10 @@ def stage(*, resources: int, large: int, responses: int, programs: Collection[st
         }
         servers = {}
         for name in ("service", *programs):
-            port = _free_port()
+            port = free_port()
             serving = {PORT_VARIABLE: str(port)} | ({f"{PREFIX}RATE_LIMITS": "off"} if name in WORKERS else {})
-            servers[name] = stack.enter_context(_running(name, _program(name, port), environment | serving, port=port, folder=folder))
-        yield Stage(servers=servers, target=target, postgres=postgres)
+            servers[name] = stack.enter_context(running(name, _program(name, port), environment | serving, port=port, folder=folder))
+        yield Stage(servers=servers, target=target, postgres=postgres, database_url=url)
 
 
 def _program(name: str, port: int) -> Sequence[str]:
@@ -122,7 +123,7 @@ def _program(name: str, port: int) -> Sequence[str]:
 
 
 @contextmanager
-def _embedded(folder: Path) -> Iterator[str]:
+def embedded(folder: Path) -> Iterator[str]:
     server = EmbeddedPostgres(folder, password=secrets.token_hex(16))
     server.start()
     try:
@@ -132,7 +133,7 @@ def _embedded(folder: Path) -> Iterator[str]:
 
 
 @contextmanager
-def _database(server_url: str) -> Iterator[str]:
+def database(server_url: str) -> Iterator[str]:
     """A database of our own on this server, gone afterwards: nothing that was there before is touched."""
     name = f"complex_stories_bench_{secrets.token_hex(6)}"
     asyncio.run(_execute(server_url, f"CREATE DATABASE {name}"))
@@ -142,12 +143,12 @@ def _database(server_url: str) -> Iterator[str]:
         asyncio.run(_execute(server_url, f"DROP DATABASE {name} WITH (FORCE)"))
 
 
-async def _connect(url: str) -> "asyncpg.Connection[asyncpg.Record]":
+async def connect(url: str) -> "asyncpg.Connection[asyncpg.Record]":
     return await asyncpg.connect(url.replace("+asyncpg", "", 1))
 
 
 async def _execute(url: str, sql: str) -> None:
-    connection = await _connect(url)
+    connection = await connect(url)
     try:
         await connection.execute(sql)
     finally:
@@ -161,7 +162,7 @@ async def fill(deployment: Deployment, settings: Settings, *, resources: int, la
     async with container.pool():
         signed_in = await container.log_in()(username=FIRST_ADMIN, password=PASSWORD, network="bench")
         await container.create_project()(slug=LARGE, title="A large project", by=signed_in.user)
-    connection = await _connect(deployment.database_url)
+    connection = await connect(deployment.database_url)
     try:
         await connection.execute("SET maintenance_work_mem = '256MB'; SET synchronous_commit = off")
         projects = [await _seed(connection, slug, size) for slug, size in ((DEMO, resources), (LARGE, large))]
@@ -180,7 +181,7 @@ async def _seed(connection: "asyncpg.Connection[asyncpg.Record]", slug: str, siz
 
 
 @contextmanager
-def _running(name: str, program: Sequence[str], environment: Mapping[str, str], *, port: int, folder: Path) -> Iterator[Server]:
+def running(name: str, program: Sequence[str], environment: Mapping[str, str], *, port: int, folder: Path) -> Iterator[Server]:
     """The program, answering; its output goes to a file."""
     log = folder / f"{name}.log"
     clean = {key: value for key, value in os.environ.items() if not key.startswith(PREFIX)}
@@ -221,7 +222,7 @@ def _answers(port: int) -> bool:
         return False
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.socket() as probe:
         probe.bind((LOOPBACK, 0))
         port: int = probe.getsockname()[1]

@@ -60,14 +60,14 @@ def _from_csv(column: Column, cell: str | None) -> Any:
         case ColumnType.BOOLEAN:
             return {"true": True, "false": False}[cell]
         case ColumnType.TIME:
-            return _time(cell)
+            return time_of(cell)
         case ColumnType.TEXTS:
             return cell.split("|") if cell else []
         case _:
             return cell
 
 
-def _time(text: str) -> datetime:
+def time_of(text: str) -> datetime:
     return datetime.strptime(text, "%Y-%m-%dT%H:%M:%S.%fZ").replace(tzinfo=UTC)
 
 
@@ -84,7 +84,7 @@ def read_ndjson(content: bytes, columns: Sequence[Column]) -> list[tuple[Any, ..
 def _from_object(pairs: list[tuple[str, Any]], columns: Sequence[Column]) -> tuple[Any, ...]:
     assert [name for name, _ in pairs] == [column.name for column in columns]
     times = [column.type is ColumnType.TIME for column in columns]
-    return tuple(_time(value) if is_time and value is not None else value for (_, value), is_time in zip(pairs, times, strict=True))
+    return tuple(time_of(value) if is_time and value is not None else value for (_, value), is_time in zip(pairs, times, strict=True))
 
 
 def read_parquet(content: bytes, columns: Sequence[Column]) -> list[tuple[Any, ...]]:

@@ -4,23 +4,24 @@
 a decision taken on it stands. What the store alone can decide between two writers, it decides while writing.
 """
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Protocol, Self, TypeVar
+from typing import Any, BinaryIO, Protocol, Self, TypeVar
 from uuid import UUID
 
 from domain.api_key import ApiKey
 from domain.audit import AuditFilter, Entry, Recorded, Told
 from domain.audit_chain import Head, Link
 from domain.erasure import Erasure
-from domain.export import Column, Format
+from domain.export import Column, Export, Format, Manifest
 from domain.file import File
 from domain.idempotency import Keyed
 from domain.project import Project
 from domain.resource import Filter, Resource, Sort
+from domain.resource_import import Effect, Judged, Piece, RowFault, TableKind
 from domain.response import Outcome, Response
 from domain.results import Tally
 from domain.session import Session
@@ -307,6 +308,35 @@ class ResourceReader(Protocol):
         """How many there are."""
 
 
+class ImportTables(Protocol):
+    """Files of resources."""
+
+    def pieces(self, kind: TableKind, file: BinaryIO) -> Iterator[Piece]:
+        """The rows of a file, some at a time; reading blocks. Raises `Unreadable`, and `InvalidRows` for a bad header."""
+
+
+class ResourceImports(Protocol):
+    """A table of resources on its way into a project: once begun, the unit of work may take its time."""
+
+    async def begin(self, project: str) -> None:
+        """Raises `NotFound`, and `Unavailable` while another import of the project is under way."""
+
+    async def stage(self, judged: Iterator[Judged]) -> None:
+        """Put rows aside. They are taken from the iterator, which may block, without holding up anything else."""
+
+    async def faults(self, *, taken: bool) -> tuple[list[RowFault], int]:
+        """The first 1 000 names that an earlier row has or, where `taken`, a live resource; and how many good rows have one."""
+
+    async def effect(self, *, deleting: bool) -> Effect:
+        """What the rows would do to the resources as they are now; where `deleting`, those that they do not name are put away."""
+
+    async def apply(self, *, by: User, at: datetime) -> bool:
+        """Bring about exactly the effect told last, with an audit entry for each change.
+
+        False when it would be another by now: then nothing was done.
+        """
+
+
 class Surveys(Protocol):
     """The survey of each project."""
 
@@ -395,7 +425,8 @@ class Archive(Protocol):
     async def purge(self, *, before: datetime) -> dict[str, int]:
         """Remove what was put away before this time; how many of each kind.
 
-        Kinds: `projects` (with all that is in them), `resources`, `responses` (of closed surveys), `sessions`.
+        Kinds: `projects` (with all that is in them), `resources`, `responses` (of closed surveys), `exports` (made before this time, not
+        the bytes of their contents), `sessions`.
         """
 
 
@@ -443,6 +474,9 @@ class ResponseSnapshot(Protocol):
     async def page(self, where: ResponseFilter, *, after: int, limit: int) -> list[ResponseRow]:
         """Up to `limit` responses by id, from after this id on."""
 
+    async def count(self, where: ResponseFilter) -> int:
+        """How many there are."""
+
     def batches(self, where: ResponseFilter) -> AsyncIterator[list[ResponseRow]]:
         """All responses by id, some at a time; never more of them in memory than that."""
 
@@ -451,7 +485,38 @@ class ResponseReader(Protocol):
     """Responses for researchers."""
 
     def snapshot(self, project: str) -> AbstractAsyncContextManager[ResponseSnapshot]:
-        """What is stored now, unmoved by later changes. Raises `NotFound`, and `Unavailable` while too many are open."""
+        """What is stored now, unmoved by later changes. Raises `NotFound`, and `TooManyTables` while too many are open."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Part:
+    """A piece of a file, and how many rows of the table it brings."""
+
+    content: bytes
+    rows: int
+
+
+class ResourceSnapshot(Protocol):
+    """The live resources of a project that match a filter, by id and all of one moment, in texts that the store writes by itself.
+
+    Each part is of whole rows, and never much more than a hundred KiB, or one row; of what was not asked for yet, not much more is made.
+    """
+
+    async def count(self) -> int:
+        """How many there are."""
+
+    def records(self, *, guarded: bool) -> AsyncGenerator[Part, None]:
+        """Their records in CSV, with the `COLUMNS` of resources and as a `TableWriter` writes them, but for the header."""
+
+    def lines(self) -> AsyncGenerator[Part, None]:
+        """Each as JSON, on a line of its own, as a `TableWriter` writes it, but for blanks between its parts."""
+
+
+class ResourceTables(Protocol):
+    """Resources as whole tables."""
+
+    def snapshot(self, where: Filter) -> AbstractAsyncContextManager[ResourceSnapshot]:
+        """What is stored now, unmoved by later changes. Raises `NotFound`, and `TooManyTables` while too many are open."""
 
 
 class TableWriter(Protocol):
@@ -465,11 +530,69 @@ class TableWriter(Protocol):
     def end(self) -> bytes: ...
 
 
+class TableConverter(Protocol):
+    """Makes a Parquet file of CSV: `begin`, any number of `records`, `end`; the bytes of all together are the file."""
+
+    def begin(self) -> bytes: ...
+
+    def records(self, csv: bytes) -> bytes:
+        """Take whole records, without a guard; what can be written by now. Holds back rows, and of those a bounded number of bytes."""
+
+    def end(self) -> bytes: ...
+
+
 class Tables(Protocol):
     """The formats of tables."""
 
     def writer(self, kind: Format, columns: Sequence[Column], *, guarded: bool, codebook: Mapping[str, Any]) -> TableWriter:
         """A writer of one table. `guarded` keeps a spreadsheet from running the texts of a CSV file."""
+
+    def converter(self, columns: Sequence[Column], *, codebook: Mapping[str, Any]) -> TableConverter:
+        """What makes Parquet of CSV. No column is a list."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claim:
+    """An export that somebody makes: the `attempts` at it, this one counted, the name for its bytes, and whose it is."""
+
+    export: Export
+    attempts: int
+    content: UUID
+    title: str
+    description: str | None
+
+
+class Exports(Protocol):
+    """Stored exports, and the making of them, which one alone does at a time."""
+
+    async def add(self, export: Export) -> None:
+        """Raises `NotFound` when the project is gone."""
+
+    async def get(self, *, project: str, export_id: UUID) -> Export: ...
+
+    async def page(self, project: str, *, after: UUID, limit: int) -> list[Export]:
+        """Up to `limit` exports by id, from after this id on. Raises `NotFound`."""
+
+    async def claim(self, *, at: datetime, until: datetime) -> Claim | None:
+        """The oldest export that is queued, or whose claim was to `until` a time before `at`: from now on only this claim holds.
+
+        Its content has a new name. Of those who claim at the same time, each gets another export.
+        """
+
+    async def renew(self, claim: Claim, *, percent: int, until: datetime) -> bool:
+        """Tell how far it is, and hold the claim for longer. Whether it still holds; if not, nothing changes."""
+
+    async def finish(self, claim: Claim, manifest: Manifest) -> bool:
+        """Done. Whether the claim still held; if not, nothing changes."""
+
+    async def fail(self, claim: Claim) -> None:
+        """It cannot be made. A claim that holds no longer changes nothing."""
+
+    async def release(self, claim: Claim) -> None:
+        """Leave it to others, as though it had not been tried. A claim that holds no longer changes nothing."""
+
+    async def unknown(self, contents: Sequence[UUID]) -> set[UUID]:
+        """Those of these names that neither an export nor a claim has."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -555,7 +678,7 @@ class FileStore(Protocol):
     async def mark(self, name: str) -> str:
         """A text that changes when somebody else than this store touched the content. Raises `NotFound`, `Unavailable`."""
 
-    def read(self, name: str, *, start: int = 0, end: int | None = None) -> AsyncIterator[bytes]:
+    def read(self, name: str, *, start: int = 0, end: int | None = None) -> AsyncGenerator[bytes, None]:
         """The bytes from `start` to before `end`, or to the last, in pieces of bounded size; both lie within the content.
 
         Raises `NotFound`, `Unavailable`.
@@ -582,7 +705,7 @@ class FileStore(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Content:
-    """What a file's row says of its content."""
+    """What the row of a file or of a stored export says of its content."""
 
     id: UUID
     name: str
@@ -606,7 +729,7 @@ class DatabaseMoment(Protocol):
         """The revision of its schema."""
 
     async def contents(self) -> list[Content]:
-        """The contents that its files have."""
+        """The contents that its files and stored exports have."""
 
     async def dump(self, target: Path) -> None:
         """Write all of it into a file."""
@@ -619,7 +742,7 @@ class DatabaseCopies(Protocol):
         """What is stored now, unmoved by later changes, while this lasts."""
 
     async def gone(self, ids: Iterable[UUID]) -> set[UUID]:
-        """Those ids that no file has any more."""
+        """Those ids of contents that no file and no stored export has any more."""
 
     async def load(self, dump: Path, *, schema: str) -> None:
         """Bring a dump of this schema back into an empty database, all or nothing; no service takes that for whole before `settle`."""
@@ -627,7 +750,7 @@ class DatabaseCopies(Protocol):
     async def settle(self, *, schema: str, deleted: Collection[UUID], is_erased: Callable[[Erasure], bool]) -> Settled:
         """Make a copy that was brought back one to go on with.
 
-        These files and the responses that were erased are not in it, nobody is signed in, and no token to set a password is good.
+        What has these contents and the responses that were erased are not in it, nobody is signed in, and no token to set a password is good.
         """
 
 
@@ -751,10 +874,12 @@ class UnitOfWork(Protocol):
     api_keys: ApiKeys
     projects: Projects
     resources: Resources
+    imports: ResourceImports
     surveys: Surveys
     archive: Archive
     files: Files
     audit: AuditTrail
+    exports: Exports
     replays: Replays
 
     async def commit(self) -> None:

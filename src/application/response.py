@@ -1,11 +1,11 @@
 """Responses: save answers, see and erase one's own; list and export them all."""
 
-import asyncio
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from application.export.sheets import response_sheet
 from application.ports import Clock, Respondents, ResponseReader, Responses, SurveyMoved, Surveys, Tables, UnitOfWorkFactory
 from domain.access import Action, require
 from domain.audit import Difference, Target, entry
@@ -207,16 +207,10 @@ class ExportResponses:
         self, *, project: str, kind: Format, version: int | None = None, guarded: bool = True, by: User
     ) -> AsyncIterator[bytes]:
         require(by, Action.RESPONSE_READ)
-        async with self.responses.snapshot(project) as snapshot:
-            where = response_filter(snapshot.definitions, version=version)
-            table = ResponseTable(snapshot.definitions, version=version, with_codes=kind is Format.PARQUET)
-            writer = self.tables.writer(kind, table.columns, guarded=guarded, codebook=codebook(snapshot.definitions))
+        async with response_sheet(self.responses, self.tables, project=project, kind=kind, version=version, guarded=guarded) as sheet:
             await self._record(project, by, {"format": kind.value, "version": version})
-            yield writer.begin()
-            async for rows in snapshot.batches(where):
-                # On a thread: encoding a batch must not hold up anybody's answer.
-                yield await asyncio.to_thread(writer.rows, [table.cells(row) for row in rows])
-            yield await asyncio.to_thread(writer.end)
+            async for part in sheet.parts:
+                yield part.content
 
     async def _record(self, project: str, by: User, asked: Mapping[str, Any]) -> None:
         """Put down that somebody is about to get this."""

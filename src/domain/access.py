@@ -48,12 +48,15 @@ class Action(StrEnum):
     RESOURCE_UPDATE = "resource.update"
     RESOURCE_DELETE = "resource.delete"
     RESOURCE_HISTORY = "resource.history"
+    RESOURCE_IMPORT = "resource.import"
     SURVEY_PUBLISH = "survey.publish"
     SURVEY_SWITCH = "survey.switch"
     SURVEY_VERSIONS = "survey.versions"
     RESPONSE_READ = "response.read"
     FILE_UPLOAD = "file.upload"
     FILE_DELETE = "file.delete"
+    EXPORT_CREATE = "export.create"
+    EXPORT_READ = "export.read"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,12 +101,15 @@ PERMISSIONS: Mapping[Action, Permission] = {
     Action.RESOURCE_UPDATE: Permission(anyones=Role.ADMIN, own=Role.MEMBER),
     Action.RESOURCE_DELETE: _from(Role.ADMIN),
     Action.RESOURCE_HISTORY: Permission(anyones=Role.ANNOTATOR, own=Role.MEMBER),
+    Action.RESOURCE_IMPORT: _from(Role.ADMIN),
     Action.SURVEY_PUBLISH: _from(Role.ADMIN),
     Action.SURVEY_SWITCH: _from(Role.ADMIN),
     Action.SURVEY_VERSIONS: _from(Role.ADMIN),
     Action.RESPONSE_READ: _from(Role.ANNOTATOR),
     Action.FILE_UPLOAD: _from(Role.ADMIN),
     Action.FILE_DELETE: _from(Role.ADMIN),
+    Action.EXPORT_CREATE: _from(Role.ANNOTATOR),
+    Action.EXPORT_READ: _from(Role.ANNOTATOR),
 }
 
 

@@ -9,7 +9,8 @@ from enum import StrEnum
 from typing import Any
 
 from domain.access import Action, require, require_on
-from domain.errors import Conflict, Fault, expect_version
+from domain.errors import Conflict, Fault, Invalid, expect_version
+from domain.export import Column, ColumnType, table_schema
 from domain.text import canonical, folded, is_clean, refuse, text_faults
 from domain.user import User
 
@@ -20,12 +21,52 @@ ATTRIBUTES_MAX_DEPTH = 16
 SEARCH_MAX = 200
 SKIP_MAX = 100_000
 
+COLUMNS = (
+    Column(name="id", type=ColumnType.INTEGER),
+    Column(name="project", type=ColumnType.TEXT),
+    Column(name="name", type=ColumnType.TEXT),
+    Column(name="description", type=ColumnType.TEXT),
+    Column(name="status", type=ColumnType.TEXT),
+    Column(name="attributes", type=ColumnType.TEXT),  # as JSON
+    Column(name="created_by", type=ColumnType.TEXT),
+    Column(name="created_at", type=ColumnType.TIME),
+    Column(name="updated_at", type=ColumnType.TIME),
+    Column(name="is_active", type=ColumnType.BOOLEAN),
+    Column(name="version", type=ColumnType.INTEGER),
+)
+CODEBOOK = table_schema(
+    COLUMNS,
+    {
+        "id": {"title": "Number of the resource", "constraints": {"required": True, "unique": True, "minimum": 1}},
+        "project": {"title": "Slug of the project", "constraints": {"required": True}},
+        "name": {"title": "Name", "constraints": {"required": True}},
+        "description": {"title": "Description"},
+        "status": {"title": "Label", "constraints": {"required": True, "enum": ["active", "inactive", "pending"]}},
+        "attributes": {"type": "object", "title": "Further facts, as a JSON object", "constraints": {"required": True}},
+        "created_by": {"title": "Username of who made it", "constraints": {"required": True}},
+        "created_at": {"title": "When it was made", "constraints": {"required": True}},
+        "updated_at": {"title": "When it last changed"},
+        "is_active": {"title": "Always true: only live resources are exported", "constraints": {"required": True}},
+        "version": {"title": "How often it was made or changed", "constraints": {"required": True, "minimum": 1}},
+    },
+)
+
 
 class NameTaken(Conflict):
     """A live resource of this project has this name (compared trimmed, NFC and case-folded): choose another."""
 
     code = "name-taken"
     detail = "Another resource of this project has this name."
+
+
+class SearchTooShort(Invalid):
+    """The project has too many resources to look for a text this short in all of them: search for three letters or digits in a row."""
+
+    code = "search-too-short"
+    detail = "Search for at least three letters or digits in a row."
+
+    def __init__(self) -> None:
+        super().__init__(Fault(pointer="/search", code=self.code, detail=self.detail))
 
 
 class Status(StrEnum):
@@ -153,13 +194,24 @@ def _same(one: Resource, other: Resource) -> bool:
 
 
 def _faults(resource: Resource) -> Iterator[Fault]:
-    yield from text_faults("/name", resource.name, shortest=1, longest=NAME_MAX)
+    yield from name_faults(resource.name)
     if resource.description is not None:
-        yield from text_faults("/description", resource.description, longest=DESCRIPTION_MAX)
-    yield from _attribute_faults(resource.attributes)
+        yield from description_faults(resource.description)
+    yield from attribute_faults(resource.attributes)
 
 
-def _attribute_faults(attributes: dict[str, Any]) -> Iterator[Fault]:
+def name_faults(name: str) -> Iterator[Fault]:
+    """What is wrong with a name."""
+    return text_faults("/name", name, shortest=1, longest=NAME_MAX)
+
+
+def description_faults(description: str) -> Iterator[Fault]:
+    """What is wrong with a description."""
+    return text_faults("/description", description, longest=DESCRIPTION_MAX)
+
+
+def attribute_faults(attributes: dict[str, Any]) -> Iterator[Fault]:
+    """What is wrong with attributes."""
     if _depth(attributes) > ATTRIBUTES_MAX_DEPTH:
         yield Fault(pointer="/attributes", code="too-deep", detail=f"Nested at most {ATTRIBUTES_MAX_DEPTH} deep.")
         return

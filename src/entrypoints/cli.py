@@ -2,12 +2,13 @@
 
 import asyncio
 import json
+import os
 import signal
 import socket
 import sys
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict
 from datetime import timedelta
 from pathlib import Path
@@ -20,19 +21,26 @@ from uvicorn.supervisors import Multiprocess
 
 from application.audit import Verdict
 from application.file import Finding
+from application.resource_import import Imported
 from application.story import Applied
 from domain.audit_chain import ChainFault, FaultKind, Head, head_from
 from domain.errors import DomainError, Invalid
+from domain.export import Format, Subject
 from domain.file import File
+from domain.resource import Status
+from domain.resource_import import InvalidRows, Mode, TableKind
 from domain.survey import BreakingChange, FieldChange
+from domain.user import User
 from entrypoints import backup, logs
 from entrypoints.container import Container, CopyError, EmbeddedPostgresError, SchemaError, migrate, pending
 from entrypoints.data_folder import DataFolderError
 from entrypoints.doctor import examine
+from entrypoints.export_command import Written, whole_file, write_export
 from entrypoints.http.app import Application, make_app, routes_of
 from entrypoints.http.docs import admin_document, public_document
 from entrypoints.http.rate_limit import Limits
 from entrypoints.http.server import BACKLOG, config_of
+from entrypoints.importing import Bar, kind_of, show_counts, show_faults, table_of
 from entrypoints.runtime import FIRST_ADMIN, Deployment, Prepared, deployed, prepare
 from entrypoints.settings import RATES, SettingsError, load
 from entrypoints.story import story_from
@@ -134,9 +142,7 @@ def apply(
     """Bring a project, its survey and its resources to what a file declares; a second time changes nothing."""
 
     async def run(container: Container) -> Applied:
-        actor = await container.users().by_username(as_user)
-        if actor is None:
-            raise SettingsError(f"There is no user {as_user}: start the service once, or name another with --as.")
+        actor = await _actor(container, as_user)
         return await container.apply_story()(story, accept_breaking=frozenset(accept_breaking or ()), dry_run=dry_run, by=actor)
 
     with _one_line_errors():
@@ -159,6 +165,54 @@ def apply(
         typer.echo("A dry run: nothing was changed.")
 
 
+@cli.command("import")
+def import_command(
+    project: Annotated[str, typer.Argument(help="The slug of the project.")],
+    file: Annotated[typer.FileBinaryRead, typer.Argument(help="A table in CSV, NDJSON or Parquet; - for standard input.")],
+    mode: Annotated[Mode, typer.Option(help="What happens to the resources that are there.")] = Mode.INSERT,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would happen, and do nothing.")] = False,
+    plan: Annotated[str | None, typer.Option(help="The plan of a dry run: do exactly that, or nothing.")] = None,
+    kind: Annotated[TableKind | None, typer.Option("--format", help="The format, where the file's name does not tell.")] = None,
+    as_user: Annotated[str, typer.Option("--as", metavar="USERNAME", help="The admin who does it.")] = FIRST_ADMIN,
+    as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
+) -> None:
+    """Import a table of resources into a project, all or nothing."""
+
+    async def run(container: Container) -> Imported:
+        actor = await _actor(container, as_user)
+        use = container.import_resources()
+        return await use(table=table, project=project, mode=mode, dry_run=dry_run, plan=plan, by=actor, told=bar.told)
+
+    with _one_line_errors():
+        chosen = kind or kind_of(file.name)
+        if chosen is None:
+            raise SettingsError("The name of the file does not tell its format: give --format csv, ndjson or parquet.")
+        with table_of(file, chosen) as table:
+            bar = Bar(table)
+            try:
+                done = _with_container(run)
+            except InvalidRows as error:
+                bar.close()
+                if as_json:
+                    typer.echo(json.dumps(error.members))
+                else:
+                    show_faults(error)
+                _end(f"Nothing was imported: {error.rows_failed} rows are faulty." if error.rows_failed else error.detail, FAILED)
+            finally:
+                bar.close()
+    if as_json:
+        typer.echo(json.dumps(asdict(done)))
+    else:
+        show_counts(done)
+
+
+async def _actor(container: Container, username: str) -> User:
+    actor = await container.users().by_username(username)
+    if actor is None:
+        raise SettingsError(f"There is no user {username}: start the service once, or name another with --as.")
+    return actor
+
+
 def _show_changes(changes: tuple[FieldChange, ...]) -> None:
     if not changes:
         return
@@ -174,10 +228,13 @@ def retention_command(
     apply_now: Annotated[bool, typer.Option("--apply", help="Remove it for good; without this it is only counted.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
 ) -> None:
-    """Remove what was deleted long ago, and old responses of closed surveys. Counts first; removes with --apply."""
+    """Remove what was deleted long ago, old stored exports, and old responses of closed surveys. Counts first; removes with --apply."""
 
     async def run(container: Container) -> dict[str, int]:
-        return await container.purge_old()(age=timedelta(days=days), dry_run=not apply_now)
+        counts = await container.purge_old()(age=timedelta(days=days), dry_run=not apply_now)
+        if apply_now:
+            await container.sweep_exports()()
+        return counts
 
     with _one_line_errors():
         counts = _with_container(run)
@@ -284,6 +341,46 @@ def _finding_document(finding: Finding) -> dict[str, str | None]:
         "project": file.project if file else None,
         "filename": file.filename if file else None,
     }
+
+
+@cli.command("export")
+def export_command(
+    project: Annotated[str, typer.Argument(help="The slug of the project.")],
+    what: Annotated[Subject, typer.Option(help="What to export.")] = Subject.RESOURCES,
+    kind: Annotated[Format, typer.Option("--format", help="The format of the file.")] = Format.CSV,
+    status: Annotated[Status | None, typer.Option(help="Only resources with this label.")] = None,
+    search: Annotated[str | None, typer.Option(help="Only resources with this in the name or the description.")] = None,
+    version: Annotated[int | None, typer.Option(min=1, help="Only responses under this version of the survey.")] = None,
+    raw: Annotated[bool, typer.Option("--raw", help="CSV without the guard against formulas.")] = False,
+    output: Annotated[str, typer.Option("--output", "-o", metavar="FILE", help="Where to; - for standard output.")] = "-",
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Tell rows, bytes and SHA-256 for programs: on standard error beside a pipe.")
+    ] = False,
+) -> None:
+    """Write resources or responses to a file or a pipe: the same bytes as over HTTP. A file is whole or stays as it was."""
+    is_pipe = output == "-"
+    given = {"status": status and status.value, "search": search, "version": version, "raw": raw}
+
+    async def run(container: Container) -> Written:
+        with nullcontext(sys.stdout.buffer) if is_pipe else whole_file(Path(output)) as target:
+            return await write_export(container, target, project=project, what=what, kind=kind, filters=given)
+
+    with _one_line_errors():
+        if what is Subject.RESPONSES and (status or search):
+            raise SettingsError("--status and --search are for resources.")
+        if what is Subject.RESOURCES and version:
+            raise SettingsError("--version is for responses.")
+        try:
+            written = _with_container(run)
+        except BrokenPipeError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # so that the interpreter has nothing left to fail on
+            raise SystemExit(FAILED) from None
+        except OSError as error:
+            _end(f"Cannot write {output}: {error.strerror or error}.", FAILED)
+    if as_json:
+        typer.echo(json.dumps(asdict(written)), err=is_pipe)
+    else:
+        typer.echo(f"{written.rows} rows, {written.bytes} bytes, sha256 {written.sha256}", err=True)
 
 
 @cli.command("backup")

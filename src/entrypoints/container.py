@@ -15,15 +15,18 @@ from adapters.postgres.audit_chain import PostgresAuditChain
 from adapters.postgres.copies import PostgresCopies
 from adapters.postgres.database import Executor, Pool
 from adapters.postgres.embedded import EmbeddedPostgres, EmbeddedPostgresError
+from adapters.postgres.export import PostgresExports
 from adapters.postgres.file import PostgresFiles
 from adapters.postgres.programs import CopyError
 from adapters.postgres.project import PostgresProjects
 from adapters.postgres.replica import Replica, ReplicaFirst
 from adapters.postgres.resource import PostgresResourceReader, PostgresResources
+from adapters.postgres.resource_table import PostgresResourceTables
 from adapters.postgres.response import PostgresResponseReader, PostgresResponses
 from adapters.postgres.results import PostgresResults
 from adapters.postgres.schema import SchemaError, migrate, pending
 from adapters.postgres.session import PostgresSessions, PostgresSignInFailures
+from adapters.postgres.snapshots import Snapshots
 from adapters.postgres.survey import PostgresSurveys
 from adapters.postgres.unit_of_work import PostgresUnitOfWork
 from adapters.postgres.user import PostgresUsers
@@ -36,6 +39,7 @@ from adapters.shared import SharedInProcess
 from adapters.storage.local import LocalFileStore
 from adapters.storage.s3 import S3FileStore
 from adapters.system import SystemClock, SystemRandom
+from adapters.tabular.import_tables import TabularImportTables
 from adapters.tabular.tables import TabularTables
 from application import (
     api_key,
@@ -46,6 +50,7 @@ from application import (
     idempotency,
     project,
     resource,
+    resource_import,
     response,
     results,
     retention,
@@ -55,6 +60,8 @@ from application import (
     user,
     user_import,
 )
+from application.export import making, stored
+from application.export.resources import ExportResources
 from application.ports import FileStore, Windows
 from entrypoints.freshness import MAY_LAG
 from entrypoints.request_id import REQUEST_ID
@@ -90,7 +97,7 @@ class Container(containers.DeclarativeContainer):
 
     `config`: database_url, database_replica_url (None: there is no replica), replica_lag_seconds, secret_keys (bytes, the first
     signs), pepper (bytes), access_token_minutes, limits_on, redis_url (None: hits are counted in this process), counting_key (bytes),
-    storage_url (`file:///…` or `s3://…`), upload_quota_bytes.
+    storage_url (`file:///…` or `s3://…`), upload_quota_bytes, max_import_bytes.
     """
 
     config = providers.Configuration(strict=True)
@@ -126,8 +133,19 @@ class Container(containers.DeclarativeContainer):
     note_erasure = providers.Singleton(erasure.NoteErasure, store=file_store, random=random, sealer=erasure_sealer)
     read_journal = providers.Singleton(erasure.ReadJournal, store=file_store, sealer=erasure_sealer)
     responses = providers.Singleton(PostgresResponses, pool, witness=note_erasure)
-    response_reader = providers.Singleton(PostgresResponseReader, pool)
+    snapshots = providers.Singleton(Snapshots, pool)
+    response_reader = providers.Singleton(PostgresResponseReader, snapshots)
+    resource_tables = providers.Singleton(PostgresResourceTables, snapshots)
+    import_tables = providers.Singleton(TabularImportTables, at_most=config.max_import_bytes)
     tables = providers.Singleton(TabularTables)
+    exports = providers.Singleton(PostgresExports, pool)
+    own_snapshots = providers.Singleton(Snapshots, pool, at_once=1)  # beside those of readers, who cannot keep exports from being made
+    sheets = providers.Singleton(
+        making.Sheets,
+        resources=providers.Singleton(PostgresResourceTables, own_snapshots),
+        responses=providers.Singleton(PostgresResponseReader, own_snapshots),
+        tables=tables,
+    )
     published_results = providers.Singleton(PostgresResults, pool)
     audit_reader = providers.Singleton(PostgresAuditReader, pool)
     audit_chain = providers.Singleton(PostgresAuditChain, pool)
@@ -187,6 +205,7 @@ class Container(containers.DeclarativeContainer):
     update_resource = providers.Singleton(resource.UpdateResource, unit_of_work=unit_of_work, clock=clock)
     delete_resource = providers.Singleton(resource.DeleteResource, unit_of_work=unit_of_work, clock=clock)
     restore_resource = providers.Singleton(resource.RestoreResource, unit_of_work=unit_of_work, clock=clock)
+    import_resources = providers.Singleton(resource_import.ImportResources, unit_of_work=unit_of_work, tables=import_tables, clock=clock)
     get_resource = providers.Singleton(resource.GetResource, resources=resource_reader)
     list_resources = providers.Singleton(resource.ListResources, resources=resource_reader)
     page_resources = providers.Singleton(resource.PageResources, resources=resource_reader)
@@ -231,3 +250,10 @@ class Container(containers.DeclarativeContainer):
     list_history = providers.Singleton(audit.ListHistory, resources=resources, audit=audit_reader)
     chain_audit = providers.Singleton(audit.ChainAudit, chain=audit_chain, sealer=sealer)
     verify_audit = providers.Singleton(audit.VerifyAudit, chain=audit_chain, sealer=sealer)
+    export_resources = providers.Singleton(ExportResources, resources=resource_tables, tables=tables)
+    create_export = providers.Singleton(stored.CreateExport, unit_of_work=unit_of_work, random=random, clock=clock)
+    list_exports = providers.Singleton(stored.ListExports, exports=exports)
+    get_export = providers.Singleton(stored.GetExport, exports=exports)
+    read_export = providers.Singleton(stored.ReadExport, exports=exports, store=file_store)
+    sweep_exports = providers.Singleton(stored.SweepExports, exports=exports, store=file_store)
+    make_next_export = providers.Singleton(making.MakeNextExport, exports=exports, sheets=sheets, store=file_store, clock=clock)

@@ -38,6 +38,7 @@ class Deployment:
                 "secret_keys": [key.encode() for key in self.secret_keys],
                 "pepper": self.pepper.encode(),
                 "access_token_minutes": settings.access_token_minutes,
+                "max_import_bytes": settings.max_import_bytes,
                 "limits_on": settings.rate_limits is not None,
                 "redis_url": settings.redis_url if settings.rate_limits is not None else None,
                 "counting_key": hmac.digest(self.pepper.encode(), b"what hits are counted by", "sha256"),

@@ -75,6 +75,9 @@ class Settings(BaseSettings):
     max_upload_bytes: int = Field(MAX_UPLOAD_BYTES, ge=1024, le=2**40, description="how large an uploaded file may be")
     upload_quota_bytes: int = Field(2**30, ge=1024, le=2**60, description="how much the files that one person uploaded may come to")
     access_token_minutes: int = Field(15, ge=1, le=24 * 60, description="how long an access token is good for")
+    max_import_bytes: int = Field(
+        1024**3, ge=1024, le=1024**4, description="how large a table to import may be, and what a compressed one unfolds to"
+    )
     docs: Literal["on", "off"] = Field("on", description="whether `/docs` and the OpenAPI documents are served")
     log_format: Literal["console", "json"] = Field("console", description="how log lines are written")
 

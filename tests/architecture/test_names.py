@@ -29,6 +29,8 @@ WITHOUT_SUITE: dict[str, str] = {
     "Incoming": "is had from a FileStore alone, whose suite tests it",
     "ResponseSnapshot": "is had from a ResponseReader alone, whose suite tests it",
     "ChainSnapshot": "is had from an AuditChain alone, whose suite tests it",
+    "ResourceSnapshot": "is had from ResourceTables alone, whose suite tests it",
+    "TableConverter": "is had from Tables alone, whose suite tests it",
     "TableWriter": "is had from Tables alone, whose suite tests it",
 }
 

@@ -24,7 +24,13 @@ LIMITS = Limits(RATES)
 PAGES = {"/openapi.json", "/admin/openapi.json", "/docs", "/admin/docs", "/docs/{name}"}
 WITHOUT_SIGN_IN = {"/auth/register", "/auth/login", "/auth/refresh", "/auth/logout", "/auth/set-password"}
 BY_PASSWORD = {"/auth/change-password"}  # guessing a password with a stolen token is limited like guessing it without
-TAKE_A_KEY = {"/admin/projects", "/admin/{project}/resources", "/admin/{project}/upload"}
+TAKE_A_KEY = {
+    "/admin/projects",
+    "/admin/{project}/resources",
+    "/admin/{project}/upload",
+    "/admin/{project}/exports",
+    "/admin/{project}/resources/import",
+}
 ANSWER_A_SECRET = {"/auth/api-keys", "/admin/users", "/admin/users/{user_id}/reset", "/admin/users/import"}
 NEED_NO_KEY = {  # sent again, they find done what they ask for
     "/auth/logout",

@@ -11,11 +11,14 @@ from adapters.postgres.api_key import PostgresApiKeys
 from adapters.postgres.audit import PostgresAuditReader
 from adapters.postgres.audit_chain import PostgresAuditChain
 from adapters.postgres.database import Pool
+from adapters.postgres.export import PostgresExports
 from adapters.postgres.file import PostgresFiles
 from adapters.postgres.project import PostgresProjects
 from adapters.postgres.resource import PostgresResourceReader, PostgresResources
+from adapters.postgres.resource_table import PostgresResourceTables
 from adapters.postgres.response import PostgresResponseReader, PostgresResponses
 from adapters.postgres.session import PostgresSessions, PostgresSignInFailures
+from adapters.postgres.snapshots import Snapshots
 from adapters.postgres.survey import PostgresSurveys
 from adapters.postgres.unit_of_work import PostgresUnitOfWork
 from adapters.postgres.user import PostgresSetupTokens, PostgresUsers
@@ -23,10 +26,12 @@ from application.ports import (
     ApiKeys,
     AuditChain,
     AuditReader,
+    Exports,
     Files,
     Projects,
     ResourceReader,
     Resources,
+    ResourceTables,
     ResponseReader,
     Responses,
     Sessions,
@@ -45,9 +50,11 @@ from domain.user import User
 from tests import examples
 from tests.fakes.api_key import FakeApiKeys
 from tests.fakes.audit import FakeAuditChain, FakeAuditReader
+from tests.fakes.export import FakeExports
 from tests.fakes.file import FakeFiles
 from tests.fakes.project import FakeProjects
 from tests.fakes.resource import FakeResourceReader, FakeResources
+from tests.fakes.resource_table import FakeResourceTables
 from tests.fakes.response import FakeResponses
 from tests.fakes.response_reader import FakeResponseReader
 from tests.fakes.session import FakeSessions, FakeSignInFailures
@@ -77,6 +84,8 @@ class Stage:
     audit: AuditReader
     chain: AuditChain
     files: Files
+    tables: ResourceTables
+    exports: Exports
     unit_of_work: UnitOfWorkFactory
     another_surveys: Callable[[], Surveys]
 
@@ -153,6 +162,8 @@ def stage_in_memory() -> Stage:
         chain=FakeAuditChain(store),
         unit_of_work=partial(FakeUnitOfWork, store, request_id=lambda: REQUEST),
         files=FakeFiles(store),
+        tables=FakeResourceTables(store),
+        exports=FakeExports(store),
         another_surveys=partial(FakeSurveys, store),
     )
 
@@ -180,11 +191,13 @@ def stage_in_postgres(pool: Pool) -> Stage:
         reader=PostgresResourceReader(pool),
         surveys=PostgresSurveys(pool),
         responses=PostgresResponses(pool, witness=told),
-        response_reader=PostgresResponseReader(pool),
         audit=PostgresAuditReader(pool),
         chain=PostgresAuditChain(pool),
         unit_of_work=partial(PostgresUnitOfWork, pool, request_id=lambda: REQUEST),
         files=PostgresFiles(pool),
+        response_reader=PostgresResponseReader(Snapshots(pool)),
+        tables=PostgresResourceTables(Snapshots(pool)),
+        exports=PostgresExports(pool),
         another_surveys=partial(PostgresSurveys, pool),
     )
 

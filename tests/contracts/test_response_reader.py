@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from adapters.postgres.database import Pool
-from adapters.postgres.response.reader import BATCH, SNAPSHOTS_AT_ONCE
+from adapters.postgres.response.reader import BATCH
+from adapters.postgres.snapshots import SNAPSHOTS_AT_ONCE
 from domain.errors import NotFound, Unavailable
 from domain.survey import ResponseFilter, ResponseRow, Survey
 from tests.contracts.stage import InMemory, InPostgres, Stage, stage_in_postgres

@@ -14,7 +14,7 @@ from tests.examples import NOW, resource
 
 DAY = timedelta(days=1)
 OLD, BEFORE = NOW - DAY, NOW
-NONE = {"projects": 0, "resources": 0, "responses": 0, "sessions": 0}
+NONE = {"projects": 0, "resources": 0, "responses": 0, "exports": 0, "sessions": 0}
 
 
 async def answer(stage: Stage, survey: Survey, number: int, *, at: datetime, **answers: object) -> None:

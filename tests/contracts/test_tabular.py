@@ -14,13 +14,14 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from adapters.tabular.parquet import ROW_GROUP
+from adapters.tabular.csv import CsvWriter
+from adapters.tabular.parquet import READ_BYTES, ROW_GROUP, ROW_GROUP_BYTES
 from adapters.tabular.tables import TabularTables
 from application.ports import Tables
 from domain.export import Column, ColumnType, Format
 from tests.examples import NOW
 from tests.fakes.tabular import FakeTables
-from tests.tabular import READERS, Row, csv_records, read_csv, read_ndjson, typed
+from tests.tabular import READERS, Row, csv_records, read_csv, read_ndjson, read_parquet, typed
 
 COLUMNS = [Column(name=kind.name.lower(), type=kind) for kind in ColumnType]
 TEXTUAL = [ColumnType.TEXT, ColumnType.CATEGORY, ColumnType.TEXTS]
@@ -72,6 +73,8 @@ class Cut:
         return [[], *(rows[start:end] for start, end in pairwise(ends))]
 
 
+PLAIN = [column for column in COLUMNS if column.type not in (ColumnType.TEXTS, ColumnType.CATEGORY)]
+PLAIN_ROWS = st.lists(st.tuples(*(st.none() | CELLS[column.type] for column in PLAIN)), max_size=5)
 CUTS = st.lists(st.integers(0, 5), max_size=4).map(lambda places: Cut(tuple(places)))
 
 
@@ -231,6 +234,19 @@ class TablesContract:
         with pytest.raises(pa.ArrowInvalid):
             pq.ParquetFile(io.BytesIO(cut_off))
 
+    @QUICK
+    @given(rows=PLAIN_ROWS, cut=CUTS)
+    def test_what_was_written_in_csv_reads_back_the_same_in_parquet(self, tables: Tables, rows: list[Row], cut: Cut) -> None:
+        converter, parts = tables.converter(PLAIN, codebook={"fields": []}), []
+        parts.append(converter.begin())
+        parts += [converter.records(CsvWriter(PLAIN, guarded=False).rows(batch)) for batch in cut.batches(rows)]
+        content = b"".join([*parts, converter.end()])
+        assert typed(read_parquet(content, PLAIN)) == typed(rows)
+        written = pq.ParquetFile(io.BytesIO(write(tables, Format.PARQUET, PLAIN)))
+        converted = pq.ParquetFile(io.BytesIO(content))
+        assert converted.schema_arrow.equals(written.schema_arrow)
+        assert json.loads(converted.metadata.metadata[b"codebook"]) == {"fields": []}
+
 
 class TestFakeTables(TablesContract):
     @pytest.fixture
@@ -263,3 +279,17 @@ class TestTabularTables(TablesContract):
         rows = [(NOW + timedelta(seconds=n),) for n in range(ROW_GROUP)]
         assert writer.rows(rows[:-1]) == b""
         assert len(writer.rows(rows[-1:])) > 0
+
+    def test_a_converter_holds_a_bounded_number_of_bytes_back(self, tables: Tables) -> None:
+        column = [Column(name="t", type=ColumnType.TEXT)]
+        converter, csv = tables.converter(column, codebook={}), CsvWriter(column, guarded=False)
+        content, held, most, number = converter.begin(), 0, 0, 0
+        while number < 3000:
+            text = csv.rows([(f"{number} {'x' * 30_000}",)])
+            held, number = held + len(text), number + 1
+            written = converter.records(text)
+            content += written
+            most, held = max(most, held), 0 if written else held
+        assert most <= ROW_GROUP_BYTES + 2 * READ_BYTES
+        content += converter.end()
+        assert [row[0].split()[0] for row in read_parquet(content, column)] == [str(each) for each in range(3000)]

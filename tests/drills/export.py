@@ -24,6 +24,7 @@ from typing import Any
 from adapters.postgres.database import Pool
 from adapters.postgres.response.reader import PostgresResponseReader
 from adapters.postgres.schema import migrate
+from adapters.postgres.snapshots import Snapshots
 from adapters.postgres.unit_of_work import PostgresUnitOfWork
 from adapters.tabular.tables import TabularTables
 from application.response import ExportResponses
@@ -228,7 +229,7 @@ def export_to_file(url: str, admin: User, kind: Format, path: Path) -> Exported:
 def exporter(pool: Pool) -> ExportResponses:
     """The export over this database."""
     work = partial(PostgresUnitOfWork, pool)
-    return ExportResponses(responses=PostgresResponseReader(pool), tables=TabularTables(), unit_of_work=work, clock=FakeClock())
+    return ExportResponses(responses=PostgresResponseReader(Snapshots(pool)), tables=TabularTables(), unit_of_work=work, clock=FakeClock())
 
 
 async def _export_to_file(url: str, admin: User, kind: Format, path: Path) -> None:

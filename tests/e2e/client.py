@@ -23,6 +23,7 @@ PROGRAM = str(Path(sys.executable).with_name("complex-stories"))
 PREFIX = "COMPLEX_STORIES_"
 ADMIN_PASSWORD = "quiet-lake-at-dawn"
 PASSWORD = "nine-small-brown-birds"
+TOKEN_MINUTES = 120  # how long an access token of the service that most tests share is good for
 DEADLINE = 40.0
 CODE = re.compile(r"[a-z][a-z0-9]*(?:-[a-z0-9]+)*")
 

@@ -9,7 +9,20 @@ from dataclasses import dataclass
 import httpx
 import pytest
 
-from tests.e2e.client import ADMIN_PASSWORD, PASSWORD, Service, client, log_in, make_project, make_user, register, serving, token_of, unique
+from tests.e2e.client import (
+    ADMIN_PASSWORD,
+    PASSWORD,
+    TOKEN_MINUTES,
+    Service,
+    client,
+    log_in,
+    make_project,
+    make_user,
+    register,
+    serving,
+    token_of,
+    unique,
+)
 from tests.postgres import drop_database, make_database
 
 
@@ -39,8 +52,9 @@ def database() -> Iterator[dict[str, str]]:
 
 @pytest.fixture(scope="session")
 def service(database: dict[str, str]) -> Iterator[Service]:
-    """A service with the demo, open registration, and no limits."""
+    """A service with the demo, open registration, no limits, and tokens that outlast the tests of a slow machine."""
     settings = {"ADMIN_PASSWORD": ADMIN_PASSWORD, "REGISTRATION": "open", "RATE_LIMITS": "off"} | database
+    settings |= {"ACCESS_TOKEN_MINUTES": str(TOKEN_MINUTES)}
     with serving("--demo", folder=None, **settings) as running:
         yield running
 

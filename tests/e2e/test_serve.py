@@ -123,7 +123,7 @@ def test_a_port_in_use_is_told_in_one_line(folder: Path) -> None:
         ("DATABASE_URL", "postgresql://zebra:zebra@localhost/zebra"),
         ("DATABASE_URL", "postgresql+asyncpg://zebra:zebra@localhost:zebra/zebra"),
         ("REDIS_URL", "http://zebra:6379"),
-        ("REDIS_URL", "redis://"),
+        ("REDIS_URL", "redis://:6379zebra"),
         ("REDIS_URL", "redis://:zebra@localhost:zebra"),
         ("REDIS_URL", "redis://localhost/zebra"),
         ("REDIS_URL", "redis://localhost?zebra=1"),

@@ -10,7 +10,7 @@ import httpx
 import pytest
 from jose import jwt
 
-from tests.e2e.client import PASSWORD, Service, at_once, client, log_in, pointers, problem, register, unique, walk
+from tests.e2e.client import PASSWORD, TOKEN_MINUTES, Service, at_once, client, log_in, pointers, problem, register, unique, walk
 
 NEW_PASSWORD = "seven-tall-green-pines"
 TOKEN_ANSWER = {"access_token", "token_type", "expires_in", "refresh_token", "user"}
@@ -38,7 +38,7 @@ def test_a_member_registers_and_is_signed_in(service: Service, anonymous: httpx.
     answer = anonymous.post("/auth/register", json=body)
     assert answer.status_code == 201
     assert set(answer.json()) == TOKEN_ANSWER
-    assert (answer.json()["token_type"], answer.json()["expires_in"]) == ("bearer", 900)
+    assert (answer.json()["token_type"], answer.json()["expires_in"]) == ("bearer", TOKEN_MINUTES * 60)
     assert answer.headers["cache-control"] == "no-store"
     user = answer.json()["user"]
     assert set(user) == USER

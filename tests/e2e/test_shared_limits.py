@@ -3,7 +3,7 @@
 import asyncio
 import json
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import httpx
@@ -52,9 +52,21 @@ def told(service: Service, event: str) -> int:
     return sum(event in line for line in service.err.splitlines())
 
 
+def undisturbed(service: Service, addresses: Iterable[str], times: int) -> tuple[str, Counter[int]]:
+    """The first of these addresses at which no worker took Redis for slow, as on a busy machine it may, and the answers there."""
+    for address in addresses:
+        before = told(service, "redis is away")
+        until(lambda: told(service, "redis is back") == told(service, "redis is away"), "both workers count in Redis", seconds=20)
+        answers = flood(service, address, times)
+        if told(service, "redis is away") == before:
+            return address, answers
+    pytest.skip("This machine is too busy for Redis to be asked in time.")
+
+
 def test_a_limit_holds_over_both_workers(shared: Service) -> None:
-    assert flood(shared, "/projects", 5 * LIMIT) == {200: LIMIT, 429: 4 * LIMIT}
-    refused = httpx.get(f"{shared.url}/projects")
+    address, answers = undisturbed(shared, ["/projects", "/", "/openapi.json", "/dark-data/survey/codebook"], 5 * LIMIT)
+    assert answers == {200: LIMIT, 429: 4 * LIMIT}
+    refused = httpx.get(f"{shared.url}{address}")
     problem(refused, 429, "too-many-requests")
     assert 0 < int(refused.headers["retry-after"]) <= 3600
     assert refused.headers["ratelimit"].startswith('"public-read";r=0;t=')
@@ -68,11 +80,11 @@ def test_a_respondent_is_one_to_both_workers(shared: Service) -> None:
 
 
 def test_a_thousand_spoofed_addresses_get_nothing_more(shared: Service) -> None:
-    assert flood(shared, "/problems/invalid", 2 * LIMIT)[200] == LIMIT
+    address, answers = undisturbed(shared, ["/problems/invalid", "/dark-data/resources/count", "/dark-data/resources/paginated"], 2 * LIMIT)
+    assert answers[200] == LIMIT
     with httpx.Client(base_url=shared.url) as web:
         spoofed = [
-            web.get("/problems/invalid", headers={"x-forwarded-for": f"198.51.{number // 250}.{number % 250}"}).status_code
-            for number in range(1000)
+            web.get(address, headers={"x-forwarded-for": f"198.51.{number // 250}.{number % 250}"}).status_code for number in range(1000)
         ]
     assert set(spoofed) == {429}
 
@@ -97,7 +109,8 @@ def test_while_redis_hangs_each_worker_counts_for_itself_and_nothing_fails(share
         valkey.resume()
     until(lambda: told(shared, "redis is back") == found + WORKERS, "both workers found Redis again", seconds=20)
     assert told(shared, "redis is away") == fallen + WORKERS
-    assert flood(shared, "/dark-data/survey", 5 * LIMIT) == {200: LIMIT, 429: 4 * LIMIT}
+    _, answers = undisturbed(shared, ["/dark-data/survey", "/dark-data/survey/results", "/docs"], 5 * LIMIT)
+    assert answers == {200: LIMIT, 429: 4 * LIMIT}
 
 
 def test_the_password_of_redis_is_told_nowhere(shared: Service, valkey: RedisServer) -> None:

@@ -250,7 +250,7 @@ def test_a_story_is_applied_beside_the_running_service_and_twice_changes_nothing
 def test_retention_counts_before_it_removes(service: Service) -> None:
     settings = {"DATABASE_URL": url} if (url := service.database_url) else {}
     counted = run("retention", "--older-than-days", "365", "--json", folder=service.folder, **settings)
-    assert json.loads(counted.stdout) == {"responses": 0, "resources": 0, "projects": 0, "sessions": 0, "removed": False}
+    assert json.loads(counted.stdout) == {"responses": 0, "resources": 0, "projects": 0, "exports": 0, "sessions": 0, "removed": False}
 
 
 def test_no_fingerprint_token_or_answer_reaches_a_log_or_an_error(

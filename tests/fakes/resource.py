@@ -57,7 +57,7 @@ class FakeResourceReader(ResourceReader):
         return Document(json=_json(resource), version=resource.version)
 
     async def page(self, where: Filter, *, sort: Sort, limit: int, skip: int = 0, after: After | None = None) -> Page:
-        found = self._sorted(where, sort)
+        found = self.sorted(where, sort)
         if after is not None:
             place = _place(sort, _comparable(after.key, sort), after.id)
             found = [each for each in found if (_place_of(sort, each) < place if sort.descending else _place_of(sort, each) > place)]
@@ -65,13 +65,14 @@ class FakeResourceReader(ResourceReader):
         return Page(json=_array(page), next=After(key=_portable(_key(sort, page[-1])), id=page[-1].id) if more else None)
 
     async def numbered_page(self, where: Filter, *, sort: Sort, page: int, per_page: int) -> NumberedPage:
-        found = self._sorted(where, sort)
+        found = self.sorted(where, sort)
         return NumberedPage(json=_array(found[(page - 1) * per_page : page * per_page]), total=len(found))
 
     async def count(self, where: Filter) -> int:
-        return len(self._sorted(where, Sort.ID))
+        return len(self.sorted(where, Sort.ID))
 
-    def _sorted(self, where: Filter, sort: Sort) -> list[Resource]:
+    def sorted(self, where: Filter, sort: Sort) -> list[Resource]:
+        """The resources that match, in this order."""
         tables = self._access.read
         project = tables.live_project(where.project)
         if project is None:
@@ -82,7 +83,8 @@ class FakeResourceReader(ResourceReader):
             for owner, resource in tables.resources.values()
             if owner == project.id and resource.is_active and where.status in (None, resource.status) and part in resource.search_text
         ]
-        return sorted(found, key=lambda each: _place_of(sort, each), reverse=sort.descending)
+        found.sort(key=lambda each: _place_of(sort, each), reverse=sort.descending)
+        return found
 
 
 def _found(tables: Tables, slug: str, resource_id: int, *, deleted: bool = False) -> Resource:

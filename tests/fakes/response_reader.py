@@ -5,7 +5,8 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from application.ports import ResponseReader, ResponseSnapshot
-from domain.errors import NotFound, Unavailable
+from domain.errors import NotFound
+from domain.export import TooManyTables
 from domain.response import Response
 from domain.survey import Definition, ResponseFilter, ResponseRow
 from tests.fakes.store import Access, Tables
@@ -23,6 +24,9 @@ class FakeResponseSnapshot(ResponseSnapshot):
 
     async def page(self, where: ResponseFilter, *, after: int, limit: int) -> list[ResponseRow]:
         return [row for row in self._rows(where) if row.id > after][:limit]
+
+    async def count(self, where: ResponseFilter) -> int:
+        return len(self._rows(where))
 
     async def batches(self, where: ResponseFilter) -> AsyncIterator[list[ResponseRow]]:
         rows = self._rows(where)
@@ -44,7 +48,7 @@ class FakeResponseReader(ResponseReader):
     @asynccontextmanager
     async def snapshot(self, project: str) -> AsyncIterator[ResponseSnapshot]:
         if self._open >= self._at_once:
-            raise Unavailable
+            raise TooManyTables
         self._open += 1
         try:
             tables = self._access.read.copy()

@@ -4,6 +4,7 @@ from datetime import datetime
 from typing import TypeVar
 
 from application.ports import Archive
+from domain.export import Progress
 from tests.fakes.store import Access
 
 Key = TypeVar("Key")
@@ -25,16 +26,29 @@ class FakeArchive(Archive):
             }
             resources = {id for id, (owner, each) in tables.resources.items() if owner in projects or _is_before(each.deleted_at, before)}
             sessions = {id for id, each in tables.sessions.items() if _is_before(each.ended_at, before) or each.expires_at < before}
+            exports = {
+                id
+                for id, each in tables.exports.items()
+                if each.project_id in projects
+                or (each.export.status in (Progress.DONE, Progress.FAILED) and each.export.created_at < before)
+            }
             versions = {key for key in tables.survey_versions if key[0] in projects}
             tables.responses = _without(tables.responses, responses)
             tables.resources = _without(tables.resources, resources)
             tables.sessions = _without(tables.sessions, sessions)
             tables.survey_versions = _without(tables.survey_versions, versions)
+            tables.exports = _without(tables.exports, exports)
             tables.surveys = _without(tables.surveys, projects)
             tables.files = {id: (owner, each) for id, (owner, each) in tables.files.items() if owner not in projects}
             tables.projects = _without(tables.projects, projects)
             tables.replays = {key: each for key, each in tables.replays.items() if each.expires_at > before}
-        return {"projects": len(projects), "resources": len(resources), "responses": len(responses), "sessions": len(sessions)}
+        return {
+            "projects": len(projects),
+            "resources": len(resources),
+            "responses": len(responses),
+            "exports": len(exports),
+            "sessions": len(sessions),
+        }
 
 
 def _is_before(moment: datetime | None, before: datetime) -> bool:

@@ -1,7 +1,7 @@
 """Contents in memory, in a store that has only so much room and can be taken away."""
 
 from collections import defaultdict
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import datetime
 from hashlib import sha256
@@ -39,7 +39,7 @@ class FakeFileStore(FileStore):
     async def mark(self, name: str) -> str:
         return sha256(await self._content(name)).hexdigest()
 
-    async def read(self, name: str, *, start: int = 0, end: int | None = None) -> AsyncIterator[bytes]:
+    async def read(self, name: str, *, start: int = 0, end: int | None = None) -> AsyncGenerator[bytes, None]:
         wanted = (await self._content(name))[start:end]
         for position in range(0, len(wanted), PIECE):
             yield wanted[position : position + PIECE]

@@ -7,7 +7,7 @@ from copy import copy
 from dataclasses import dataclass, field, fields
 from datetime import datetime
 from itertools import count
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 from uuid import UUID
 
 from domain.api_key import ApiKey
@@ -19,6 +19,9 @@ from domain.response import Response
 from domain.session import Session
 from domain.survey import FieldChange, Survey
 from domain.user import User
+
+if TYPE_CHECKING:
+    from tests.fakes.export import KeptExport
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,8 +53,7 @@ class Replay:
 @dataclass(slots=True, kw_only=True)
 class Tables:
     """Rows by their key; the entities in them never change. `resources` and `files` are kept with the id of their project, links with
-    their entry's.
-    """
+    their entry's."""
 
     users: dict[int, User] = field(default_factory=dict)
     setup_tokens: dict[str, SetupToken] = field(default_factory=dict)
@@ -70,6 +72,7 @@ class Tables:
     audit_requests: dict[int, str | None] = field(default_factory=dict)
     audit_links: dict[int, tuple[int, bytes]] = field(default_factory=dict)
     replays: dict[tuple[int, str], Replay] = field(default_factory=dict)
+    exports: "dict[UUID, KeptExport]" = field(default_factory=dict)
 
     def copy(self) -> "Tables":
         return Tables(**{each.name: copy(getattr(self, each.name)) for each in fields(self)})
@@ -99,6 +102,7 @@ class Store(Access):
     def __init__(self) -> None:
         self.tables = Tables()
         self.lock = asyncio.Lock()
+        self.underway: set[str] = set()  # the projects into which somebody else imports
         self._ids = count(1)
 
     @property

@@ -9,8 +9,9 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from application.ports import Tables, TableWriter
+from application.ports import TableConverter, Tables, TableWriter
 from domain.export import Column, ColumnType, Format
+from tests.tabular import read_csv
 
 _ARROW = {
     ColumnType.TEXT: pa.string(),
@@ -27,6 +28,29 @@ _ARROW = {
 class FakeTables(Tables):
     def writer(self, kind: Format, columns: Sequence[Column], *, guarded: bool, codebook: Mapping[str, Any]) -> TableWriter:
         return FakeTableWriter(kind, columns, guarded=guarded, codebook=codebook)
+
+    def converter(self, columns: Sequence[Column], *, codebook: Mapping[str, Any]) -> TableConverter:
+        return FakeTableConverter(columns, codebook=codebook)
+
+
+class FakeTableConverter(TableConverter):
+    def __init__(self, columns: Sequence[Column], *, codebook: Mapping[str, Any]) -> None:
+        self._columns = columns
+        self._codebook = codebook
+        self._text = b""
+
+    def begin(self) -> bytes:
+        return b""
+
+    def records(self, csv: bytes) -> bytes:
+        self._text += csv
+        return b""
+
+    def end(self) -> bytes:
+        header = ",".join(column.name for column in self._columns).encode()
+        writer = FakeTableWriter(Format.PARQUET, self._columns, guarded=False, codebook=self._codebook)
+        writer.rows(read_csv(header + b"\r\n" + self._text, self._columns))
+        return writer.end()
 
 
 class FakeTableWriter(TableWriter):

@@ -9,9 +9,11 @@ from application.ports import (
     Archive,
     AuditTrail,
     Database,
+    Exports,
     Files,
     Projects,
     Replays,
+    ResourceImports,
     Resources,
     Sessions,
     SetupTokens,
@@ -22,10 +24,12 @@ from application.ports import (
 from domain.errors import Unavailable
 from tests.fakes.api_key import FakeApiKeys
 from tests.fakes.audit import FakeAuditTrail
+from tests.fakes.export import FakeExports
 from tests.fakes.file import FakeFiles
 from tests.fakes.idempotency import FakeReplays
 from tests.fakes.project import FakeProjects
 from tests.fakes.resource import FakeResources
+from tests.fakes.resource_import import FakeResourceImports
 from tests.fakes.retention import FakeArchive
 from tests.fakes.session import FakeSessions
 from tests.fakes.store import Draft, Store
@@ -43,10 +47,12 @@ class FakeUnitOfWork(UnitOfWork):
         self.api_keys: ApiKeys = FakeApiKeys(self._draft)
         self.projects: Projects = FakeProjects(self._draft)
         self.resources: Resources = FakeResources(self._draft)
+        self.imports: ResourceImports = FakeResourceImports(self._draft, store.underway)
         self.surveys: Surveys = FakeSurveys(self._draft)
         self.archive: Archive = FakeArchive(self._draft)
         self.audit: AuditTrail = FakeAuditTrail(self._draft, request_id=request_id)
         self.files: Files = FakeFiles(self._draft)
+        self.exports: Exports = FakeExports(self._draft)
         self.replays: Replays = FakeReplays(self._draft)
 
     async def __aenter__(self) -> Self:

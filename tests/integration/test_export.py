@@ -11,6 +11,7 @@ import pytest
 
 from adapters.postgres.database import Pool
 from adapters.postgres.response.reader import BATCH, PostgresResponseReader
+from adapters.postgres.snapshots import Snapshots
 from adapters.postgres.survey import PostgresSurveys
 from adapters.tabular.tables import TabularTables
 from application.response import GetCodebook, ListResponses
@@ -97,7 +98,7 @@ async def test_an_export_of_one_version_has_the_answers_given_under_it(filled: F
 
 
 async def test_pages_are_the_rows_of_the_export(filled: Filled) -> None:
-    listing = ListResponses(responses=PostgresResponseReader(filled.pool), tables=TabularTables())
+    listing = ListResponses(responses=PostgresResponseReader(Snapshots(filled.pool)), tables=TabularTables())
     rows, after = [], 0
     while True:
         page = await listing(project=PROJECT, after=after, limit=1000, by=filled.admin)
@@ -121,7 +122,7 @@ async def test_an_export_is_of_the_moment_when_it_began(filled: Filled) -> None:
 
 
 async def test_an_export_that_is_left_early_leaves_nothing_open(filled: Filled) -> None:
-    reader = PostgresResponseReader(filled.pool)
+    reader = PostgresResponseReader(Snapshots(filled.pool))
     for _ in range(20):
         parts = exporter(filled.pool)(project=PROJECT, kind=Format.CSV, by=filled.admin)
         await anext(parts)

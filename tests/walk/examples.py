@@ -9,10 +9,12 @@ from typing import Any
 from domain.api_key import Scope
 from domain.user import User
 from tests.examples import AGE, NOTE, SCALE
+from tests.pictures import png
 from tests.walk.scene import PASSWORD, Scene
 
 TOKEN = "a" * 43
 FINGERPRINT = "a-reader-of-stories"
+PICTURE = {"file": ("a.png", png(), "image/png")}
 SURVEY = {"title": "A survey", "results": {"public": True}, "questions": [SCALE, AGE, NOTE]}
 
 
@@ -34,6 +36,7 @@ class Example:
 
     json: Any | Made = None
     text: str | Made | None = None
+    files: Mapping[str, Any] | None = None
     query: Mapping[str, Any] = field(default_factory=dict)
     headers: Mapping[str, str] = field(default_factory=dict)
     before: Callable[[Given], Awaitable[Any]] | None = None
@@ -52,6 +55,16 @@ async def _project(it: Given) -> str:
 async def _resource(it: Given) -> int:
     made = await it.scene.as_user(it.owner, "POST", f"/admin/{it.path['project']}/resources", json={"name": "Figure 1"})
     return int(made["id"])
+
+
+async def _file(it: Given) -> str:
+    made = await it.scene.as_admin("POST", f"/admin/{it.path['project']}/upload", files=PICTURE)
+    return str(made["id"])
+
+
+async def _export(it: Given) -> str:
+    body = {"what": "resources", "format": "csv"}
+    return str((await it.scene.as_admin("POST", f"/admin/{it.path['project']}/exports", json=body))["id"])
 
 
 async def _account(it: Given) -> int:
@@ -79,6 +92,8 @@ async def _page(_: Given) -> str:
 PLACES: dict[str, Callable[[Given], Awaitable[Any]]] = {
     "project": _project,
     "resource_id": _resource,
+    "file_id": _file,
+    "export_id": _export,
     "user_id": _account,
     "session_id": _session,
     "key_id": _key,
@@ -97,6 +112,12 @@ async def _a_response(it: Given) -> None:
 
 async def _delete_it(it: Given) -> None:
     await it.scene.as_admin("DELETE", f"/admin/{it.path['project']}/resources/{it.path['resource_id']}")
+
+
+async def _make_it(it: Given) -> None:
+    address = f"/admin/{it.path['project']}/exports/{it.path['export_id']}"
+    while (await it.scene.as_admin("GET", address))["status"] != "done":  # the service itself may make it as well
+        await it.scene.use.make_next_export()()
 
 
 async def _refresh_token(it: Given) -> dict[str, str]:
@@ -145,6 +166,20 @@ EXAMPLES: dict[tuple[str, str], Example] = {
     ("DELETE", "/admin/{project}/resources/{resource_id}"): Example(),
     ("POST", "/admin/{project}/resources/{resource_id}/restore"): Example(before=_delete_it),
     ("GET", "/admin/{project}/resources/{resource_id}/history"): Example(),
+    ("POST", "/admin/{project}/resources/import"): Example(text="name\nFigure 9\n", headers={"content-type": "text/csv"}),
+    # files
+    ("GET", "/{project}/files"): Example(),
+    ("GET", "/{project}/files/{file_id}"): Example(),
+    ("GET", "/{project}/files/{file_id}/content"): Example(),
+    ("POST", "/admin/{project}/upload"): Example(files=PICTURE),
+    ("DELETE", "/admin/{project}/files/{file_id}"): Example(),
+    # exports
+    ("GET", "/{project}/export"): Example(query={"format": "csv"}),
+    ("GET", "/admin/{project}/exports"): Example(),
+    ("POST", "/admin/{project}/exports"): Example(json={"what": "resources", "format": "csv"}),
+    ("GET", "/admin/{project}/exports/{export_id}"): Example(),
+    ("GET", "/admin/{project}/exports/{export_id}/content"): Example(before=_make_it),
+    ("GET", "/admin/{project}/exports/{export_id}/datapackage.json"): Example(before=_make_it),
     # surveys and responses
     ("GET", "/{project}/survey"): Example(),
     ("GET", "/{project}/survey/codebook"): Example(),

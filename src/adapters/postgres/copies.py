@@ -21,6 +21,12 @@ _REVISION = "TABLE DATA public alembic_version"
 # What must not come back to life: tries and tokens to sign in with, and results of a cluster that counted other transactions.
 _EMPTIED = ("survey_results", "sign_in_failures", "setup_tokens")
 _RECOUNTED = ("answer_changes", "erasures")
+_CONTENTS = """
+SELECT 'files' AS kind, id, size, encode(sha256, 'hex') AS sha256 FROM files
+UNION ALL SELECT 'exports', content, bytes, sha256 FROM exports WHERE status = 'done' AND content IS NOT NULL
+ORDER BY kind, id
+"""
+_KNOWN = "SELECT id FROM files WHERE id = ANY($1) UNION ALL SELECT content FROM exports WHERE content = ANY($1)"
 _OLD = 3  # the first transaction there can be: every snapshot has seen it
 
 
@@ -37,7 +43,7 @@ class PostgresCopies(DatabaseCopies):
     async def gone(self, ids: Iterable[UUID]) -> set[UUID]:
         async with self._connected() as connection:
             asked = list(ids)
-            rows = await connection.fetch("SELECT id FROM files WHERE id = ANY($1)", asked)
+            rows = await connection.fetch(_KNOWN, asked)
         return set(asked) - {row["id"] for row in rows}
 
     async def load(self, dump: Path, *, schema: str) -> None:
@@ -60,6 +66,7 @@ class PostgresCopies(DatabaseCopies):
     async def settle(self, *, schema: str, deleted: Collection[UUID], is_erased: Callable[[Erasure], bool]) -> Settled:
         async with self._connected() as connection, connection.transaction():
             files = await _count(connection, "DELETE FROM files WHERE id = ANY($1)", list(deleted)) if deleted else 0
+            await _if_present(connection, "exports", "DELETE FROM exports WHERE content = ANY($1)", list(deleted))
             for table in _EMPTIED:
                 await _if_present(connection, table, f"DELETE FROM {table}")  # noqa: S608 - names of our own
             for table in _RECOUNTED:
@@ -93,8 +100,8 @@ class _Moment(DatabaseMoment):
         return revision
 
     async def contents(self) -> list[Content]:
-        rows = await self._connection.fetch("SELECT id, size, sha256 FROM files ORDER BY id")
-        return [Content(id=row["id"], name=f"files/{row['id']}", size=row["size"], sha256=row["sha256"].hex()) for row in rows]
+        rows = await self._connection.fetch(_CONTENTS)
+        return [Content(id=row["id"], name=f"{row['kind']}/{row['id']}", size=row["size"], sha256=row["sha256"]) for row in rows]
 
     async def dump(self, target: Path) -> None:
         snapshot = await self._connection.fetchval("SELECT pg_export_snapshot()")
@@ -112,10 +119,10 @@ async def _copies_of_erased(connection: Any, is_erased: Callable[[Erasure], bool
             yield copy_id
 
 
-async def _if_present(connection: Any, table: str, statement: str) -> None:
+async def _if_present(connection: Any, table: str, statement: str, *given: object) -> None:
     """Run it where the schema, which may be an old one, has the table."""
     if await connection.fetchval("SELECT to_regclass($1)::text", f"public.{table}"):
-        await connection.execute(statement)
+        await connection.execute(statement, *given)
 
 
 async def _count(connection: Any, statement: str, *given: object) -> int:

@@ -3,9 +3,11 @@
 Why not through SQLAlchemy's own engine: docs/decisions/0002-core-on-asyncpg.md.
 """
 
+import asyncio
 import json
 import re
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from contextlib import asynccontextmanager, suppress
 from types import TracebackType
 from typing import Any, Protocol, Self
 
@@ -21,6 +23,8 @@ _DIALECT = asyncpg_dialect.dialect()  # type: ignore[no-untyped-call]
 
 ACQUIRE_SECONDS = 2.0
 STATEMENT_SECONDS = 10.0
+COPY_SECONDS = 24 * 3600.0  # a bound that asyncpg wants; who takes nothing is cut off long before
+COPY_PIECE = 64 * 1024
 
 
 class Statement:
@@ -138,6 +142,7 @@ class Transaction(Executor):
         self._options = {"isolation": "repeatable_read", "readonly": True} if snapshot else {}
         self._connection: Any = None
         self._transaction: Any = None
+        self._patience: float | None = None
 
     async def __aenter__(self) -> Self:
         pool = self._pool.connections
@@ -166,13 +171,37 @@ class Transaction(Executor):
 
     async def rows(self, statement: Statement, **given: Any) -> list[asyncpg.Record]:
         with domain_errors():
-            found: list[asyncpg.Record] = await self._connection.fetch(statement.sql, *statement.arguments(given))
+            found: list[asyncpg.Record] = await self._connection.fetch(statement.sql, *statement.arguments(given), timeout=self._patience)
             return found
 
     async def row(self, statement: Statement, **given: Any) -> asyncpg.Record | None:
         with domain_errors():
-            found: asyncpg.Record | None = await self._connection.fetchrow(statement.sql, *statement.arguments(given))
+            found: asyncpg.Record | None = await self._connection.fetchrow(
+                statement.sql, *statement.arguments(given), timeout=self._patience
+            )
             return found
+
+    async def be_patient(self, *, seconds: float, memory: str) -> None:
+        """From here on statements may take so long, and use so much memory each, until the transaction ends."""
+        self._patience = seconds
+        milliseconds = int(seconds * 1000)
+        with domain_errors():
+            await self._connection.execute(
+                f"SET LOCAL statement_timeout = {milliseconds}; SET LOCAL idle_in_transaction_session_timeout = {milliseconds};"
+                f"SET LOCAL work_mem = '{memory}'; SET LOCAL maintenance_work_mem = '{memory}'; "
+                f"SET LOCAL gin_pending_list_limit = '{memory}'"
+            )
+
+    async def fill(self, source: AsyncIterator[bytes], *, table: str, columns: Sequence[str]) -> None:
+        """Fill a table from lines in the text format of COPY."""
+        with domain_errors():
+            await self._connection.copy_to_table(table, source=source, columns=columns, timeout=self._patience)
+
+    @asynccontextmanager
+    async def attempt(self) -> AsyncIterator[None]:
+        """A part of the transaction that is undone by itself when it raises."""
+        async with self._connection.transaction():
+            yield
 
     async def batches(self, statement: Statement, *, size: int, **given: Any) -> AsyncIterator[list[asyncpg.Record]]:
         """The rows of a statement by a cursor, so many at a time."""
@@ -181,9 +210,64 @@ class Transaction(Executor):
             while rows := await cursor.fetch(size):
                 yield rows
 
+    async def copy(self, statement: Statement, *, quote: str = '"', delimiter: str = ",", **given: Any) -> AsyncGenerator[bytes, None]:
+        """The rows of a statement as the server writes them by `COPY` in its CSV format, in pieces of whole rows.
+
+        The server goes on only as pieces are taken. Leaving early closes the connection, which ends its work at once.
+        """
+        with domain_errors():
+            await self._connection.execute("SET LOCAL statement_timeout = 0; SET LOCAL jit = off")
+        pieces: asyncio.Queue[bytes | None] = asyncio.Queue()
+        room = asyncio.Semaphore(1)
+
+        async def put(piece: bytes) -> None:
+            await room.acquire()
+            pieces.put_nowait(piece)
+
+        copying = asyncio.create_task(self._copy_to(put, statement, given, quote=quote, delimiter=delimiter))
+        copying.add_done_callback(lambda _: pieces.put_nowait(None))
+        try:
+            while (piece := await pieces.get()) is not None:
+                room.release()
+                yield piece
+            await copying
+        finally:
+            if not copying.done():
+                self._transaction = None  # ends with the connection
+                self._connection.terminate()
+                copying.cancel()
+                with suppress(Exception, asyncio.CancelledError):
+                    await copying
+
+    async def _copy_to(
+        self, put: Callable[[bytes], Awaitable[None]], statement: Statement, given: dict[str, Any], *, quote: str, delimiter: str
+    ) -> None:
+        held = bytearray()
+
+        async def take(data: bytes) -> None:
+            held.extend(data)
+            if len(held) >= COPY_PIECE:
+                piece = bytes(held)
+                held.clear()
+                await put(piece)
+
+        with domain_errors():
+            await self._connection.copy_from_query(
+                statement.sql,
+                *statement.arguments(given),
+                output=take,
+                format="csv",
+                quote=quote,
+                delimiter=delimiter,
+                encoding="utf-8",
+                timeout=COPY_SECONDS,
+            )
+        if held:
+            await put(bytes(held))
+
 
 async def _prepare(connection: Any) -> None:
-    await connection.set_type_codec("jsonb", schema="pg_catalog", encoder=_json, decoder=json.loads, format="text")
+    await connection.set_type_codec("jsonb", schema="pg_catalog", encoder=as_json, decoder=json.loads, format="text")
 
 
 async def _leave_as_is(connection: Any) -> None:
@@ -193,7 +277,7 @@ async def _leave_as_is(connection: Any) -> None:
 _TEXT_OR_LARGE_DOUBLE = re.compile(r'"(?:[^"\\]|\\.)*"|-?[0-9.]+e\+[0-9]+')
 
 
-def _json(value: object) -> str:
+def as_json(value: object) -> str:
     """JSON from which PostgreSQL gives back the very same: it writes 1e16 without an exponent, so a point tells that from an integer."""
     text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
     return _TEXT_OR_LARGE_DOUBLE.sub(_spelled_out, text) if "e+" in text else text

@@ -1,9 +1,10 @@
 """Resources in PostgreSQL, as entities for changing them and as JSON for reading them."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 from asyncpg import Record
@@ -29,10 +30,13 @@ from adapters.postgres.database import Executor, Statement, parameters
 from adapters.postgres.tables import TIME, UPDATED_ASCENDING, UPDATED_DESCENDING, projects, resources, users
 from application.ports import After, Document, NumberedPage, Page, ResourceReader, Resources
 from domain.errors import NotFound
-from domain.resource import Filter, Resource, Sort, Status
+from domain.resource import Filter, Resource, SearchTooShort, Sort, Status
 from domain.text import canonical, folded
 
-_project_id = select(projects.c.id).where(projects.c.slug == bindparam("project"), projects.c.deleted_at.is_(None))
+PROJECT_ID = select(projects.c.id).where(projects.c.slug == bindparam("project"), projects.c.deleted_at.is_(None))
+NEARBY = 5000  # how many resources are looked at before the index is asked: a few milliseconds
+SCANNED = 20_000  # how many resources a search without the index may look at: some ten milliseconds
+
 _live = resources.c.deleted_at.is_(None)
 _stored = ("name", "name_key", "search_text", "description", "status", "attributes", "updated_at", "deleted_at", "version")
 
@@ -40,7 +44,7 @@ ADD = Statement(
     insert(resources)
     .from_select(
         ["project_id", "created_by", "created_at", *_stored],
-        _project_id.add_columns(
+        PROJECT_ID.add_columns(
             bindparam("created_by_id", type_=BigInteger),
             bindparam("created_at", type_=TIME),
             *parameters(resources, _stored).values(),
@@ -51,7 +55,7 @@ ADD = Statement(
 _in_project = (
     select(resources, users.c.username)
     .join(users, users.c.id == resources.c.created_by)
-    .where(resources.c.project_id == _project_id.scalar_subquery())
+    .where(resources.c.project_id == PROJECT_ID.scalar_subquery())
 )
 _locking = _in_project.with_for_update(key_share=True, of=resources)
 _this = resources.c.id == bindparam("resource_id")
@@ -61,7 +65,7 @@ LOCK_ANY = Statement(_locking.where(_this))
 LOCK_BY_NAME = Statement(_locking.where(_live, resources.c.name_key == bindparam("name_key")))
 SAVE = Statement(
     update(resources)
-    .where(resources.c.project_id == _project_id.scalar_subquery(), resources.c.id == bindparam("id"))
+    .where(resources.c.project_id == PROJECT_ID.scalar_subquery(), resources.c.id == bindparam("id"))
     .values(parameters(resources, _stored))
 )
 
@@ -115,7 +119,7 @@ class PostgresResources(Resources):
 # --- reading: the JSON of the contract, made by PostgreSQL --------------------------------------------------------------------
 
 
-def _rfc3339(column: ColumnElement[datetime], name: str) -> ColumnElement[str]:
+def rfc3339_text(column: ColumnElement[datetime], name: str) -> ColumnElement[str]:
     return func.to_char(func.timezone("UTC", column), literal('YYYY-MM-DD"T"HH24:MI:SS.US"Z"', Text)).label(name)
 
 
@@ -129,8 +133,8 @@ def _as_json(source: FromClause, *columns: ColumnElement[Any]) -> Select[Any]:
         source.c.status,
         source.c.attributes,
         select(users.c.username).where(users.c.id == source.c.created_by).correlate(source).scalar_subquery().label("created_by"),
-        _rfc3339(source.c.created_at, "created_at"),
-        _rfc3339(source.c.updated_at, "updated_at"),
+        rfc3339_text(source.c.created_at, "created_at"),
+        rfc3339_text(source.c.updated_at, "updated_at"),
         literal_column("true").label("is_active"),
         source.c.version,
     )
@@ -141,14 +145,14 @@ def _as_json(source: FromClause, *columns: ColumnElement[Any]) -> Select[Any]:
 
 GET = Statement(
     _as_json(resources, resources.c.version).where(
-        resources.c.id == bindparam("resource_id"), resources.c.project_id == _project_id.scalar_subquery(), _live
+        resources.c.id == bindparam("resource_id"), resources.c.project_id == PROJECT_ID.scalar_subquery(), _live
     )
 )
-PROJECT_EXISTS = Statement(_project_id)
+PROJECT_EXISTS = Statement(PROJECT_ID)
 
 
-def _filtered(columns: Sequence[Any], *, status: bool, search: bool) -> Select[Any]:
-    query = select(*columns).where(resources.c.project_id == _project_id.scalar_subquery(), _live)
+def filtered(columns: Sequence[Any], *, status: bool, search: bool) -> Select[Any]:
+    query = select(*columns).where(resources.c.project_id == PROJECT_ID.scalar_subquery(), _live)
     if status:
         query = query.where(resources.c.status == bindparam("status"))
     if search:
@@ -156,20 +160,17 @@ def _filtered(columns: Sequence[Any], *, status: bool, search: bool) -> Select[A
     return query
 
 
-_KEYS: dict[Sort, ColumnElement[Any]] = {
-    Sort.NAME: resources.c.name,
-    Sort.NAME_DESC: resources.c.name,
-    Sort.CREATED: resources.c.created_at,
-    Sort.CREATED_DESC: resources.c.created_at,
-    Sort.UPDATED: UPDATED_ASCENDING,
-    Sort.UPDATED_DESC: UPDATED_DESCENDING,
-}
+def _key(sort: Sort, source: FromClause) -> ColumnElement[Any]:
+    """What a list is sorted by; `source` is named as the table is."""
+    if sort.column == "updated_at":
+        return UPDATED_DESCENDING if sort.descending else UPDATED_ASCENDING
+    return source.c[sort.column]
 
 
-def _sorted(query: Select[Any], sort: Sort) -> Select[Any]:
+def _sorted(query: Select[Any], sort: Sort, source: FromClause = resources) -> Select[Any]:
     """The query with its total order, and with the key of that order as a column: what encloses it sorts by the same."""
-    key = _KEYS.get(sort, resources.c.id)
-    return query.add_columns(key.label("sort_key")).order_by(*_directed(sort, key, resources.c.id))
+    key = _key(sort, source)
+    return query.add_columns(key.label("sort_key")).order_by(*_directed(sort, key, source.c.id))
 
 
 def _order(sort: Sort, page: Any) -> list[ColumnElement[Any]]:
@@ -182,26 +183,49 @@ def _directed(sort: Sort, *keys: ColumnElement[Any]) -> list[ColumnElement[Any]]
 
 def _beyond(sort: Sort) -> ColumnElement[bool]:
     after_id = bindparam("after_id", type_=BigInteger)
-    if sort not in _KEYS:
+    if sort.column == "id":
         return resources.c.id < after_id if sort.descending else resources.c.id > after_id
     key = cast(bindparam("after_key", type_=Text), Text if sort.column == "name" else TIME)
-    here, there = tuple_(_KEYS[sort], resources.c.id), tuple_(key, after_id)
+    here, there = tuple_(_key(sort, resources), resources.c.id), tuple_(key, after_id)
     return here < there if sort.descending else here > there
 
 
-@cache
-def _page(sort: Sort, *, status: bool, search: bool, after: bool) -> Statement:
-    query = _sorted(_filtered([resources], status=status, search=search), sort)
+def _found(sort: Sort, *, status: bool, search: bool, after: bool = False) -> Select[Any]:
+    """What is asked for, in order.
+
+    Where a text is searched, all matches are found before they are sorted (a subquery with an offset is planned by itself): a plan
+    made without knowing the text would rather walk along the order, past every resource when the text is rare.
+    """
+    query = filtered([resources], status=status, search=search)
     if after:
         query = query.where(_beyond(sort))
+    if not search:
+        return _sorted(query, sort)
+    matches = query.offset(literal_column("0")).subquery("resources")
+    return _sorted(select(matches), sort, matches)
+
+
+def _found_nearby(sort: Sort, *, status: bool, after: bool) -> Select[Any]:
+    """Which of the next few resources match, in order: all that is needed when a text is frequent."""
+    query = _sorted(filtered([resources], status=status, search=False), sort)
+    if after:
+        query = query.where(_beyond(sort))
+    near = query.limit(literal_column(str(NEARBY))).subquery("near")
+    return select(near).where(near.c.search_text.like(bindparam("pattern"))).order_by(*_order(sort, near))
+
+
+@cache
+def _page(sort: Sort, *, status: bool, search: bool, after: bool, nearby: bool = False) -> Statement:
+    found = _found_nearby if nearby else partial(_found, search=search)
+    query = found(sort, status=status, after=after)
     page = query.limit(bindparam("limit")).offset(bindparam("skip")).subquery("resources")
     return Statement(_as_json(page, page.c.id, page.c[sort.column].label("key")).order_by(*_order(sort, page)))
 
 
 @cache
 def _numbered_page(sort: Sort, *, status: bool, search: bool) -> Statement:
-    total = _filtered([func.count()], status=status, search=search).scalar_subquery()
-    ordered = _sorted(_filtered([resources], status=status, search=search), sort)
+    total = filtered([func.count()], status=status, search=search).scalar_subquery()
+    ordered = _found(sort, status=status, search=search)
     page = ordered.limit(bindparam("limit")).offset(bindparam("skip")).subquery("resources")
     entries = _as_json(page, page.c.id, page.c.sort_key).subquery("entries")
     joined = select(func.string_agg(entries.c.json, aggregate_order_by(literal(",", Text), *_order(sort, entries)))).scalar_subquery()
@@ -209,16 +233,32 @@ def _numbered_page(sort: Sort, *, status: bool, search: bool) -> Statement:
 
 
 @cache
-def _count(*, status: bool, search: bool) -> Statement:
-    return Statement(_filtered([func.count().label("n")], status=status, search=search))
+def count_statement(*, status: bool, search: bool) -> Statement:
+    return Statement(filtered([func.count().label("n")], status=status, search=search))
 
 
-def _shape(where: Filter) -> dict[str, bool]:
+_live_in_project = select(resources.c.id).where(resources.c.project_id == PROJECT_ID.scalar_subquery(), _live)
+COUNT_A_FEW = Statement(select(func.count().label("n")).select_from(_live_in_project.limit(literal_column(str(SCANNED + 1))).subquery()))
+
+
+def shape(where: Filter) -> dict[str, bool]:
     return {"status": where.status is not None, "search": bool(where.search)}
 
 
-def _given(where: Filter) -> dict[str, Any]:
+def given(where: Filter) -> dict[str, Any]:
     return {"project": where.project, "status": where.status and where.status.value, "pattern": _pattern(where.search or "")}
+
+
+_WORD = re.compile(r"[^\W_]+")
+
+
+def is_indexed(search: str) -> bool:
+    """Whether the index knows the text: it holds three characters of each word in a row, the blank before and after a word among them."""
+    for word in _WORD.finditer(search):
+        length = word.end() - word.start()
+        if length >= 3 or (length == 2 and (word.start() > 0 or word.end() < len(search))):
+            return True
+    return False
 
 
 def _pattern(search: str) -> str:
@@ -245,9 +285,13 @@ class PostgresResourceReader(ResourceReader):
         return Document(json=row["json"].encode(), version=row["version"])
 
     async def page(self, where: Filter, *, sort: Sort, limit: int, skip: int = 0, after: After | None = None) -> Page:
-        statement = _page(sort, **_shape(where), after=after is not None)
         place = {"after_id": after and after.id, "after_key": after and _sortable(after.key, sort)}
-        rows = await self._run.rows(statement, **_given(where), **place, limit=limit + 1, skip=skip)
+        asked = given(where) | place | {"limit": limit + 1, "skip": skip}
+        rows: list[Record] = []
+        if where.search and not await self._is_scanned(where):
+            rows = await self._run.rows(_page(sort, **shape(where), after=after is not None, nearby=True), **asked)
+        if len(rows) <= limit:
+            rows = await self._run.rows(_page(sort, **shape(where), after=after is not None), **asked)
         if not rows:
             await self._expect_project(where.project)
         more, rows = len(rows) > limit, rows[:limit]
@@ -257,17 +301,27 @@ class PostgresResourceReader(ResourceReader):
         )
 
     async def numbered_page(self, where: Filter, *, sort: Sort, page: int, per_page: int) -> NumberedPage:
-        statement = _numbered_page(sort, **_shape(where))
-        row = await self._run.one(statement, **_given(where), limit=per_page, skip=(page - 1) * per_page)
+        await self._is_scanned(where)
+        statement = _numbered_page(sort, **shape(where))
+        row = await self._run.one(statement, **given(where), limit=per_page, skip=(page - 1) * per_page)
         if not row["total"]:
             await self._expect_project(where.project)
         return NumberedPage(json=b"[" + (row["json"] or "").encode() + b"]", total=row["total"])
 
     async def count(self, where: Filter) -> int:
-        count: int = (await self._run.one(_count(**_shape(where)), **_given(where)))["n"]
+        await self._is_scanned(where)
+        count: int = (await self._run.one(count_statement(**shape(where)), **given(where)))["n"]
         if not count:
             await self._expect_project(where.project)
         return count
+
+    async def _is_scanned(self, where: Filter) -> bool:
+        """Whether a search has to look at every resource, since no index knows its text. Raises `SearchTooShort` where they are many."""
+        if not where.search or is_indexed(folded(where.search)):
+            return False
+        if (await self._run.one(COUNT_A_FEW, project=where.project))["n"] > SCANNED:
+            raise SearchTooShort
+        return True
 
     async def _expect_project(self, project: str) -> None:
         if await self._run.row(PROJECT_EXISTS, project=project) is None:

@@ -9,6 +9,7 @@ from adapters.postgres.idempotency import SWEEP_ALL
 from adapters.postgres.tables import (
     TIME,
     erasures,
+    exports,
     files,
     projects,
     resources,
@@ -51,6 +52,8 @@ _expired = (
 _trace = insert(erasures).from_select(["project_id"], select(_expired.c.project_id)).cte("trace")
 RESPONSES = Statement(select(func.count().label("n")).select_from(_expired).add_cte(_trace))
 RESOURCES = _counting(delete(resources).where(or_(resources.c.deleted_at < _before, resources.c.project_id.in_(_old_projects))))
+_ended = or_(exports.c.status == "done", exports.c.status == "failed")
+EXPORTS = _counting(delete(exports).where(or_(_ended & (exports.c.created_at < _before), exports.c.project_id.in_(_old_projects))))
 REST_OF_PROJECTS = [_of_old_projects(table) for table in (files, erasures, survey_results, survey_versions, surveys)]
 PROJECTS = _counting(delete(projects).where(projects.c.deleted_at < _before))
 TOKENS = Statement(delete(setup_tokens).where(setup_tokens.c.expires_at < _before))
@@ -65,6 +68,7 @@ class PostgresArchive(Archive):
         counts = {
             "responses": (await self._run.one(RESPONSES, before=before))["n"],
             "resources": (await self._run.one(RESOURCES, before=before))["n"],
+            "exports": (await self._run.one(EXPORTS, before=before))["n"],
         }
         for statement in REST_OF_PROJECTS:
             await self._run.row(statement, before=before)

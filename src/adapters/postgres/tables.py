@@ -361,3 +361,31 @@ replays = Table(
     PrimaryKeyConstraint("user_id", "key"),
     Index("ix_replays_expires_at", "expires_at"),
 )
+
+# Exports to be kept. While one is made, `content` is the name for its bytes and tells whose claim holds.
+exports = Table(
+    "exports",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("project_id", ForeignKey("projects.id"), nullable=False),
+    Column("what", Text, nullable=False),
+    Column("format", Text, nullable=False),
+    Column("filters", JSONB, nullable=False),
+    Column("status", Text, nullable=False),
+    Column("percent", Integer, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("claimed_until", TIME),
+    Column("content", Uuid),
+    Column("rows", BigInteger),
+    Column("bytes", BigInteger),
+    Column("sha256", Text),
+    Column("columns", JSONB(none_as_null=True)),
+    Column("survey_version", Integer),
+    Column("package", Text),
+    Column("created_by", ForeignKey("users.id"), nullable=False),
+    Column("created_at", TIME, nullable=False),
+    UniqueConstraint("content"),
+    CheckConstraint("status IN ('queued', 'running', 'done', 'failed')", name="status"),
+    Index("ix_exports_project", "project_id", "id"),
+    Index("ix_exports_to_do", "id", postgresql_where=text("status IN ('queued', 'running')")),
+)

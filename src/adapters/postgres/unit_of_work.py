@@ -7,10 +7,12 @@ from typing import Self
 from adapters.postgres.api_key import PostgresApiKeys
 from adapters.postgres.audit import PostgresAuditTrail
 from adapters.postgres.database import Pool, Transaction
+from adapters.postgres.export import PostgresExports
 from adapters.postgres.file import PostgresFiles
 from adapters.postgres.idempotency import PostgresReplays
 from adapters.postgres.project import PostgresProjects
 from adapters.postgres.resource import PostgresResources
+from adapters.postgres.resource_import import PostgresResourceImports
 from adapters.postgres.retention import PostgresArchive
 from adapters.postgres.session import PostgresSessions
 from adapters.postgres.survey import PostgresSurveys
@@ -19,9 +21,11 @@ from application.ports import (
     ApiKeys,
     Archive,
     AuditTrail,
+    Exports,
     Files,
     Projects,
     Replays,
+    ResourceImports,
     Resources,
     Sessions,
     SetupTokens,
@@ -45,10 +49,12 @@ class PostgresUnitOfWork(UnitOfWork):
         self.api_keys: ApiKeys = PostgresApiKeys(self._transaction)
         self.projects: Projects = PostgresProjects(self._transaction)
         self.resources: Resources = PostgresResources(self._transaction)
+        self.imports: ResourceImports = PostgresResourceImports(self._transaction, pool, request_id=request_id)
         self.surveys: Surveys = PostgresSurveys(self._transaction)
         self.archive: Archive = PostgresArchive(self._transaction)
         self.files: Files = PostgresFiles(self._transaction)
         self.audit: AuditTrail = PostgresAuditTrail(self._transaction, request_id=request_id)
+        self.exports: Exports = PostgresExports(self._transaction)
         self.replays: Replays = PostgresReplays(self._transaction)
 
     async def __aenter__(self) -> Self:

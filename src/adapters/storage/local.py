@@ -12,7 +12,7 @@ import fcntl
 import os
 import threading
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, contextmanager, suppress
 from datetime import UTC, datetime
@@ -63,7 +63,7 @@ class LocalFileStore(FileStore):
 
         return await self._in_thread(look)
 
-    async def read(self, name: str, *, start: int = 0, end: int | None = None) -> AsyncIterator[bytes]:
+    async def read(self, name: str, *, start: int = 0, end: int | None = None) -> AsyncGenerator[bytes, None]:
         path = self._path(name)
         file = await self._in_thread(lambda: os.open(path, os.O_RDONLY | os.O_CLOEXEC))
         try:
@@ -157,7 +157,7 @@ class _LocalIncoming(Incoming):
         try:
             return os.open(self._path, flags, 0o600)
         except FileNotFoundError:
-            for folder in ("", INCOMING, *KINDS):
+            for folder in ("", *KINDS, INCOMING):  # this one last: from then on others write, and keep what they wrote
                 _make(self._root / folder)
             return os.open(self._path, flags, 0o600)
 

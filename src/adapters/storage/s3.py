@@ -7,7 +7,7 @@ given by the store's usual variables, such as `AWS_ACCESS_KEY_ID` and `AWS_ENDPO
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -63,7 +63,7 @@ class S3FileStore(FileStore):
             found = await obstore.head_async(self._store, checked(name))
         return f"{found['e_tag']}-{found['size']}-{found['last_modified'].isoformat()}"
 
-    async def read(self, name: str, *, start: int = 0, end: int | None = None) -> AsyncIterator[bytes]:
+    async def read(self, name: str, *, start: int = 0, end: int | None = None) -> AsyncGenerator[bytes, None]:
         if end == start:
             return
         wanted: Any = {"offset": start} if end is None else (start, end)

@@ -5,12 +5,10 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from application.ports import TableWriter
-from domain.export import Column, ColumnType
+from domain.export import Column, ColumnType, guarded
 from domain.text import rfc3339
 
 _NEEDS_QUOTES = re.compile('[",\r\n]')
-# What a spreadsheet would take for a formula, the full-width forms included (OWASP, "CSV Injection").
-_FORMULA = re.compile("[=+\\-@\t\r＝＋－＠]")
 
 
 class CsvWriter(TableWriter):
@@ -54,4 +52,4 @@ def _text(text: str) -> str:
 
 
 def _guarded_text(text: str) -> str:
-    return _text(f"'{text}" if _FORMULA.match(text) else text)
+    return _text(guarded(text))

@@ -6,12 +6,15 @@ from datetime import date
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.csv as pc
 import pyarrow.parquet as pq
 
-from application.ports import TableWriter
+from application.ports import TableConverter, TableWriter
 from domain.export import Column, ColumnType
 
 ROW_GROUP = 50_000
+ROW_GROUP_BYTES = 8 * 1024 * 1024
+READ_BYTES = 1024 * 1024  # of CSV at a time
 
 _TYPES = {
     ColumnType.TEXT: pa.string(),
@@ -25,12 +28,15 @@ _TYPES = {
 }
 
 
+def _schema(columns: Sequence[Column], metadata: Mapping[str, str]) -> Any:
+    return pa.schema([pa.field(column.name, _TYPES[column.type]) for column in columns], metadata=dict(metadata))
+
+
 class ParquetWriter(TableWriter):
     """Holds at most one row group of rows."""
 
     def __init__(self, columns: Sequence[Column], *, metadata: Mapping[str, str]) -> None:
-        fields = [pa.field(column.name, _TYPES[column.type]) for column in columns]
-        self._schema = pa.schema(fields, metadata=dict(metadata))
+        self._schema = _schema(columns, metadata)
         self._types = [column.type for column in columns]
         self._sink = _Sink()
         self._writer = pq.ParquetWriter(self._sink, self._schema, compression="zstd")
@@ -59,6 +65,59 @@ class ParquetWriter(TableWriter):
         ]
         self._writer.write_batch(pa.record_batch(arrays, schema=self._schema))
         self._held = []
+
+
+class ParquetConverter(TableConverter):
+    """Holds at most one row group, of so many rows or so many bytes: rows become Arrow's columns without ever being objects."""
+
+    def __init__(self, columns: Sequence[Column], *, metadata: Mapping[str, str]) -> None:
+        self._schema = _schema(columns, metadata)
+        self._sink = _Sink()
+        self._writer = pq.ParquetWriter(self._sink, self._schema, compression="zstd")
+        self._text = bytearray()
+        self._tables: list[Any] = []
+        self._as_read = pc.ConvertOptions(
+            column_types=self._schema,
+            null_values=[""],
+            strings_can_be_null=True,
+            quoted_strings_can_be_null=False,
+            true_values=["true"],
+            false_values=["false"],
+        )
+        self._names = [column.name for column in columns]
+
+    def begin(self) -> bytes:
+        return self._sink.take()
+
+    def records(self, csv: bytes) -> bytes:
+        self._text += csv
+        if len(self._text) >= READ_BYTES:
+            self._read()
+            if sum(len(table) for table in self._tables) >= ROW_GROUP or sum(table.nbytes for table in self._tables) >= ROW_GROUP_BYTES:
+                self._flush()
+        return self._sink.take()
+
+    def end(self) -> bytes:
+        self._read()
+        self._flush()
+        self._writer.close()
+        return self._sink.take()
+
+    def _read(self) -> None:
+        if not self._text:
+            return
+        text, self._text = pa.py_buffer(bytes(self._text)), bytearray()
+        reading = pc.ReadOptions(use_threads=False, block_size=len(text), column_names=self._names)
+        parsing = pc.ParseOptions(newlines_in_values=True)
+        self._tables.append(pc.read_csv(pa.BufferReader(text), reading, parsing, self._as_read))
+
+    def _flush(self) -> None:
+        if self._tables:
+            table = pa.concat_tables(self._tables).cast(self._schema)
+            self._tables = []
+            self._writer.write_table(table, row_group_size=len(table))
+            del table
+            pa.default_memory_pool().release_unused()
 
 
 class _Sink(io.RawIOBase):

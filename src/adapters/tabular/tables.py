@@ -6,8 +6,8 @@ from typing import Any
 
 from adapters.tabular.csv import CsvWriter
 from adapters.tabular.json import JsonWriter, NdjsonWriter
-from adapters.tabular.parquet import ParquetWriter
-from application.ports import Tables, TableWriter
+from adapters.tabular.parquet import ParquetConverter, ParquetWriter
+from application.ports import TableConverter, Tables, TableWriter
 from domain.export import Column, Format
 
 
@@ -21,4 +21,11 @@ class TabularTables(Tables):
             case Format.NDJSON:
                 return NdjsonWriter(columns)
             case Format.PARQUET:
-                return ParquetWriter(columns, metadata={"codebook": json.dumps(codebook, ensure_ascii=False)})
+                return ParquetWriter(columns, metadata=_metadata(codebook))
+
+    def converter(self, columns: Sequence[Column], *, codebook: Mapping[str, Any]) -> TableConverter:
+        return ParquetConverter(columns, metadata=_metadata(codebook))
+
+
+def _metadata(codebook: Mapping[str, Any]) -> dict[str, str]:
+    return {"codebook": json.dumps(codebook, ensure_ascii=False)}

@@ -3,7 +3,7 @@
 import asyncio
 import hashlib
 from collections import OrderedDict
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from dataclasses import dataclass, field
 from typing import Literal
 from uuid import UUID
@@ -58,11 +58,11 @@ class ReadContent:
     check: CheckContent
     _found: "OrderedDict[UUID, tuple[str, asyncio.Task[bool]]]" = field(default_factory=OrderedDict)
 
-    async def __call__(self, file: File, *, start: int, end: int) -> AsyncIterator[bytes]:
-        await self.require_whole(file)
+    async def __call__(self, file: File, *, start: int, end: int) -> AsyncGenerator[bytes, None]:
+        await self._require_whole(file)
         return self.store.read(file.content_name, start=start, end=end)
 
-    async def require_whole(self, file: File) -> None:
+    async def _require_whole(self, file: File) -> None:
         """Raises `ContentDamaged`, `Unavailable`."""
         try:
             mark = await self.store.mark(file.content_name)

@@ -11,18 +11,20 @@ from starlette.types import Receive, Scope, Send
 
 from domain.access import Action
 from entrypoints.background import Chore, doing
+from entrypoints.chores import chores_of
 from entrypoints.container import Container
-from entrypoints.file_chores import file_chores
 from entrypoints.http.api_key import api_key_routes
 from entrypoints.http.audit import audit_routes
 from entrypoints.http.cross_origin import CrossOrigin
 from entrypoints.http.docs import admin_document, docs_routes, public_document
 from entrypoints.http.edge import Edge, methods_by_path
+from entrypoints.http.export import public_exports, signed_in_exports
 from entrypoints.http.file import public_files, signed_in_files
 from entrypoints.http.network import Networks
 from entrypoints.http.project import public_projects, signed_in_projects
 from entrypoints.http.rate_limit import Limits
 from entrypoints.http.resource import public_resources, signed_in_resources
+from entrypoints.http.resource_import import resource_import_routes
 from entrypoints.http.response import public_responses, signed_in_responses
 from entrypoints.http.results import public_results
 from entrypoints.http.service import NAME, VERSION, service_routes
@@ -32,7 +34,6 @@ from entrypoints.http.survey import public_survey, signed_in_survey
 from entrypoints.http.user import account_routes, admin_user_routes
 from entrypoints.http.user_import import user_import_routes
 from entrypoints.logs import AccessLog
-from entrypoints.replica_chores import replica_chores
 from entrypoints.settings import MAX_UPLOAD_BYTES, RATES, Settings
 
 
@@ -91,6 +92,7 @@ def routes_of(
     use: Container, limits: Limits, *, with_docs: bool = True, with_registration: bool = True, max_upload_bytes: int = MAX_UPLOAD_BYTES
 ) -> Routes:
     """Every route, over the use cases of a container."""
+    max_import_bytes: int = use.config.max_import_bytes()
     credentials = Credentials(use)
 
     def guard(action: Action) -> MayAsk:
@@ -99,6 +101,7 @@ def routes_of(
     projects, project = public_projects(use, limits)
     public = [
         public_resources(use, limits),
+        public_exports(use, limits),
         public_responses(use, limits),
         public_survey(use, limits),
         public_results(use, limits),
@@ -115,10 +118,12 @@ def routes_of(
         user_import_routes(use, limits, guard),
         signed_in_projects(use, limits, guard),
         signed_in_resources(use, limits, guard),
+        resource_import_routes(use, limits, guard, at_most=max_import_bytes),
         signed_in_survey(use, limits, guard),
         signed_in_responses(use, limits, guard),
-        signed_in_files(use, limits, guard, at_most=max_upload_bytes),
         audit_routes(use, limits, guard),
+        signed_in_files(use, limits, guard, at_most=max_upload_bytes),
+        signed_in_exports(use, limits, guard),
     ]
     routes = Routes(public=_flat(public), signed_in=_flat(signed_in), last=project.routes, pages=[])
     if with_docs:
@@ -131,11 +136,6 @@ def routes_of(
         )
         routes.pages.extend(pages.routes)
     return routes
-
-
-def chores_of(use: Container) -> list[Chore]:
-    """Everything that the service does by itself, over the use cases of a container."""
-    return [Chore(name="chain the audit trail", run=use.chain_audit(), every=1.0), *file_chores(use), *replica_chores(use)]
 
 
 def make_app(settings: Settings, use: Container) -> Application:

@@ -1,9 +1,7 @@
 """Files over HTTP: uploads, lists, and downloads that nobody's browser ever opens by itself."""
 
-import base64
 import hashlib
-from collections.abc import AsyncIterator, Mapping
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, Mapping
 from typing import Annotated, Any
 from urllib.parse import quote
 from uuid import UUID
@@ -18,18 +16,16 @@ from domain.access import Action
 from domain.file import TYPES, VERSION, File
 from domain.user import User
 from entrypoints.container import Container
-from entrypoints.http.byte_range import ByteRange, wanted_range
+from entrypoints.http.content import content
 from entrypoints.http.idempotency import MakesOnce, by_key
 from entrypoints.http.lookups import lookups_of
 from entrypoints.http.multipart_body import FormReader
 from entrypoints.http.problems import problem_responses
 from entrypoints.http.query import PageQuery, page_of, uuid_after
 from entrypoints.http.rate_limit import Limits
-from entrypoints.http.reply import Json, Out, Time, entity, expected_versions, json_list, knows
+from entrypoints.http.reply import Json, Out, Time, entity, expected_versions, json_list
 from entrypoints.http.route import router_of
 from entrypoints.http.signed_in import Guard
-
-CONTENT_SECURITY_POLICY = "sandbox; default-src 'none'; frame-ancestors 'none'"
 
 _FORM = {
     "requestBody": {
@@ -96,16 +92,18 @@ def public_files(use: Container, limits: Limits) -> APIRouter:
     @limits.public_read
     async def get_content(request: Request, project: str, file_id: UUID) -> Response:
         file = await get_one(project=project, file_id=file_id)
-        headers = _content_headers(file)
-        if knows(request.headers, file.sha256):
-            del headers["content-type"]
-            return Response(status_code=304, headers=headers)
-        if "is_head" in request.scope:
-            await read.require_whole(file)
-            return Response(headers=headers | {"content-length": str(file.size)})
-        wanted = wanted_range(request.headers, size=file.size, tag=file.sha256)
-        content = await read(file, start=wanted.start, end=wanted.end)
-        return StreamingResponse(_closing(content), 206 if wanted.is_part else 200, headers | _range_headers(wanted))
+
+        async def opened(start: int, end: int) -> AsyncGenerator[bytes, None]:
+            return await read(file, start=start, end=end)
+
+        return await content(
+            request,
+            size=file.size,
+            sha256=file.sha256,
+            media_type=file.content_type,
+            disposition=_attachment(file.filename),
+            opened=opened,
+        )
 
     return router
 
@@ -165,30 +163,7 @@ def _tag(file: File) -> str:
     return f"{VERSION}-{file.sha256[:32]}"
 
 
-def _content_headers(file: File) -> dict[str, str]:
-    return {
-        "content-type": file.content_type,
-        "etag": f'"{file.sha256}"',
-        "accept-ranges": "bytes",
-        "repr-digest": f"sha-256=:{base64.b64encode(bytes.fromhex(file.sha256)).decode()}:",
-        "content-disposition": _attachment(file.filename),
-        "content-security-policy": CONTENT_SECURITY_POLICY,
-        "cache-control": "no-cache, no-transform",
-    }
-
-
-def _range_headers(wanted: ByteRange) -> dict[str, str]:
-    length = {"content-length": str(wanted.end - wanted.start)}
-    return length | {"content-range": wanted.header} if wanted.is_part else length
-
-
 def _attachment(filename: str) -> str:
     """As RFC 6266 has it: an ASCII name for old clients, and the name itself."""
     plain = "".join(character if character in _PLAIN else "_" for character in filename)
     return f"attachment; filename=\"{plain}\"; filename*=UTF-8''{quote(filename, safe='')}"
-
-
-async def _closing(content: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-    async with aclosing(content) as pieces:  # type: ignore[type-var]
-        async for piece in pieces:
-            yield piece

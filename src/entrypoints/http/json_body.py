@@ -1,7 +1,6 @@
 """Reading a JSON body strictly: what two parsers could understand differently is refused."""
 
 import asyncio
-import json
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -9,6 +8,7 @@ from typing import Any
 from starlette.types import Receive
 
 from domain.errors import Fault, Invalid
+from domain.strict_json import decoded
 from domain.text import is_clean
 from entrypoints.http.problems import Malformed, RequestTimeout, TooLarge, UnsupportedMediaType
 
@@ -18,7 +18,6 @@ DRAIN_MAX = 16 * 1024 * 1024
 DRAIN_SECONDS = 5.0
 RECEIVE_SECONDS = 30.0
 
-_DIGITS_MAX = 400  # beyond what a double or any integer of ours can hold; Python itself refuses from 4 301 digits on
 _MAY_HIDE_CONTROLS = re.compile(rb"\\[bfru]|\xc2[\x80-\x9f]")
 
 
@@ -82,7 +81,7 @@ async def drain(receive: Receive, size: int, *, more: bool) -> bool:
 def parse_json(body: bytes) -> Any:
     """The value of strict JSON in UTF-8: no duplicate keys, no NaN, no Infinity, at most 32 deep, no controls in texts."""
     try:
-        value = _DECODER.decode(body.decode())
+        value = decoded(body.decode())
     except (ValueError, RecursionError):
         raise Malformed("The body is not strict JSON in UTF-8.") from None
     if body.count(b"[") + body.count(b"{") > DEPTH_MAX and not _is_shallow(value):
@@ -111,21 +110,3 @@ def _is_clean(value: Any) -> bool:
     if isinstance(value, dict) and not all(map(is_clean, value)):
         return False
     return all(map(_is_clean, _inner(value)))
-
-
-def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    value = dict(pairs)
-    if len(value) != len(pairs):
-        raise ValueError("duplicate key")
-    return value
-
-
-def _integer(digits: str) -> int:
-    return int(digits[:_DIGITS_MAX])
-
-
-def _no_constant(name: str) -> None:
-    raise ValueError(f"{name} is not JSON")
-
-
-_DECODER = json.JSONDecoder(object_pairs_hook=_without_duplicates, parse_int=_integer, parse_constant=_no_constant)

@@ -192,10 +192,17 @@ SCHEMA: dict[str, Any] = {
             "description": "Each fault of a 422.",
             "items": {
                 "type": "object",
-                "required": ["pointer", "code", "detail"],
-                "properties": {"pointer": {"type": "string"}, "code": {"type": "string"}, "detail": {"type": "string"}},
+                "required": ["code", "detail"],
+                "properties": {
+                    "pointer": {"type": "string", "description": "Where it is: a JSON pointer."},
+                    "row": {"type": "integer", "description": "Of a table instead: the row, from 1."},
+                    "field": {"type": "string", "description": "Of a table: the field."},
+                    "code": {"type": "string"},
+                    "detail": {"type": "string"},
+                },
             },
         },
+        "rows_failed": {"type": "integer", "description": "How many rows of a table have a fault."},
     },
 }
 _PHRASES = {
@@ -203,6 +210,7 @@ _PHRASES = {
     401: "No valid credentials",
     403: "Not allowed",
     404: "Nothing here",
+    408: "Did not arrive in time",
     409: "Conflicts with the present state",
     412: "Changed since it was read",
     413: "Too large",

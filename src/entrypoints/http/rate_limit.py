@@ -73,6 +73,10 @@ class Limits(Limiter):
         """For whole tables, by who is signed in."""
         return self._declare(endpoint, "export", user)
 
+    def export_by_network(self, endpoint: Endpoint) -> Endpoint:
+        """For whole tables that anybody may have."""
+        return self._declare(endpoint, "export", network)
+
     def unlimited(self, endpoint: Endpoint) -> Endpoint:
         """For what must always answer: health."""
         self.exempt(endpoint)  # type: ignore[no-untyped-call]

@@ -1,15 +1,14 @@
 """Making answers: JSON, entity tags, and conditional requests (RFC 9110, section 13)."""
 
 import re
-from collections.abc import AsyncIterator, Mapping
-from contextlib import aclosing
+from collections.abc import Mapping
 from datetime import datetime
 from hashlib import sha256
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, PlainSerializer, TypeAdapter, WithJsonSchema
 from starlette.datastructures import Headers
-from starlette.responses import Response, StreamingResponse
+from starlette.responses import Response
 
 from domain.text import rfc3339
 
@@ -45,20 +44,6 @@ class Json(Response):
     def __init__(self, content: BaseModel | bytes, status: int = 200, headers: Mapping[str, str] | None = None) -> None:
         raw = content if isinstance(content, bytes) else content.__pydantic_serializer__.to_json(content)
         super().__init__(raw, status, headers)
-
-
-async def streamed(content: AsyncIterator[bytes], *, media_type: str, filename: str) -> StreamingResponse:
-    """A file as it is made. What is wrong from the start is a problem; a failure midway breaks the connection."""
-    first = await anext(content)
-
-    async def whole() -> AsyncIterator[bytes]:
-        async with aclosing(content) as rest:  # type: ignore[type-var]
-            yield first
-            async for part in rest:
-                yield part
-
-    headers = {"content-disposition": f'attachment; filename="{filename}"', "cache-control": "no-store"}
-    return StreamingResponse(whole(), media_type=media_type, headers=headers)
 
 
 def json_list(kind: TypeAdapter[Any], items: list[Any], headers: Mapping[str, str] | None = None, *, status: int = 200) -> Json:

@@ -19,9 +19,10 @@ from entrypoints.http.lookups import lookups_of
 from entrypoints.http.problems import problem_responses
 from entrypoints.http.query import INT64_MAX, Flag, Moment, PageQuery, Query, Whole, id_after, next_page
 from entrypoints.http.rate_limit import Limits
-from entrypoints.http.reply import Body, Json, Out, Time, streamed
+from entrypoints.http.reply import Body, Json, Out, Time
 from entrypoints.http.route import router_of
 from entrypoints.http.signed_in import Guard
+from entrypoints.http.stream import table_file
 
 TOKEN_HEADER = "x-respondent-token"  # noqa: S105 - a header's name
 
@@ -203,7 +204,7 @@ def signed_in_responses(use: Container, limits: Limits, guard: Guard) -> APIRout
     ) -> HttpResponse:
         kind = Format(query.format)
         content = export(project=project, kind=kind, version=query.version, guarded=not query.raw, by=by)
-        return await streamed(content, media_type=kind.media_type, filename=f"{project}-responses.{kind}")
+        return await table_file(request, content, kind=kind, filename=f"{project}-responses.{kind}")
 
     return router
 

@@ -11,6 +11,7 @@ from entrypoints.http.problems import EdgeRefusal, HeadersTooLarge, Malformed, R
 
 HEADERS_MAX = 32 * 1024
 HEADERS_SECONDS = 30.0
+STALLED_SECONDS = 60.0
 KEEP_ALIVE_SECONDS = 75
 GRACE_SECONDS = 20
 BACKLOG = 2048
@@ -21,6 +22,8 @@ _REASONS = {400: b"Bad Request", 408: b"Request Timeout", 431: b"Request Header 
 class Protocol(HttpToolsProtocol):
     """uvicorn's HTTP/1.1, bounded in what a client may send before its headers are whole, and in how long it may take.
 
+    A client that takes nothing of an answer for a while is cut off: what is made while it is sent holds a connection to the database.
+
     What cannot be read is refused only after the requests before it on the same connection were answered.
     """
 
@@ -28,12 +31,22 @@ class Protocol(HttpToolsProtocol):
         super().connection_made(transport)
         self._head_bytes = 0
         self._head_timer: asyncio.TimerHandle | None = None
+        self._stall_timer: asyncio.TimerHandle | None = None
         self._refusal: EdgeRefusal | None = None
         self._await_head()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._head_arrived()
+        self._goes_on()
         super().connection_lost(exc)
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._watch()
+
+    def resume_writing(self) -> None:
+        self._goes_on()
+        super().resume_writing()
 
     def data_received(self, data: bytes) -> None:
         if self._refusal is not None:
@@ -62,6 +75,22 @@ class Protocol(HttpToolsProtocol):
 
     def send_400_response(self, msg: str) -> None:
         self._refuse(Malformed())
+
+    def _watch(self) -> None:
+        """Look after a while whether the client took anything."""
+        self._goes_on()
+        self._stall_timer = self.loop.call_later(STALLED_SECONDS, self._look, self.transport.get_write_buffer_size())
+
+    def _look(self, left_before: int) -> None:
+        if self.transport.get_write_buffer_size() < left_before:
+            self._watch()
+        else:
+            self.transport.abort()
+
+    def _goes_on(self) -> None:
+        if self._stall_timer is not None:
+            self._stall_timer.cancel()
+            self._stall_timer = None
 
     def _await_head(self) -> None:
         self._head_arrived()

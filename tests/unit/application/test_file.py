@@ -1,6 +1,6 @@
 """Files, over the fakes: what is stored, what is audited, what a crash at each step leaves, and what is never sent."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from functools import partial
 from uuid import UUID
 
@@ -222,7 +222,7 @@ async def test_an_untouched_content_is_hashed_once(shelf: Shelf) -> None:
     reads = 0
     read = shelf.contents.read
 
-    def counted(name: str, *, start: int = 0, end: int | None = None) -> AsyncIterator[bytes]:
+    def counted(name: str, *, start: int = 0, end: int | None = None) -> AsyncGenerator[bytes, None]:
         nonlocal reads
         reads += 1
         return read(name, start=start, end=end)

@@ -10,7 +10,7 @@ from tests.examples import definition
 from tests.unit.application.conftest import World
 
 DAY = timedelta(days=1)
-NONE = {"projects": 0, "resources": 0, "responses": 0, "sessions": 0}
+NONE = {"projects": 0, "resources": 0, "responses": 0, "exports": 0, "sessions": 0}
 
 
 async def test_what_is_older_than_the_age_goes_and_what_is_not_stays(world: World, admin: User) -> None:

@@ -19,7 +19,7 @@ MEMBERS = {
     Action.RESOURCE_UPDATE,
     Action.RESOURCE_HISTORY,
 }
-ANNOTATORS = {Action.RESPONSE_READ}
+ANNOTATORS = {Action.RESPONSE_READ, Action.EXPORT_CREATE, Action.EXPORT_READ}
 
 
 def test_every_action_has_a_permission() -> None:

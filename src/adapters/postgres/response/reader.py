@@ -8,14 +8,14 @@ from asyncpg import Record
 from sqlalchemy import BigInteger, Integer, bindparam, cast, func, literal_column, or_, select
 from sqlalchemy.dialects.postgresql import JSONB
 
-from adapters.postgres.database import Pool, Statement, Transaction
+from adapters.postgres.database import Statement, Transaction
+from adapters.postgres.snapshots import Snapshots
 from adapters.postgres.survey import DEFINITIONS
 from adapters.postgres.tables import TIME, projects, responses, surveys
 from application.ports import ResponseReader, ResponseSnapshot
-from domain.errors import NotFound, Unavailable
+from domain.errors import NotFound
 from domain.survey import Definition, ResponseFilter, ResponseRow, definition_from
 
-SNAPSHOTS_AT_ONCE = 8
 BATCH = 1000
 
 SURVEY = Statement(
@@ -28,17 +28,16 @@ _version = bindparam("version", type_=Integer)
 _since, _until = bindparam("since", type_=TIME), bindparam("until", type_=TIME)
 _changed_at = func.coalesce(responses.c.updated_at, responses.c.created_at)
 _under = func.jsonb_each_text(responses.c.versions).table_valued("key", "value")
-_rows = (
-    select(*(responses.c[name] for name in ("id", "pseudonym", "created_at", "updated_at", "revision", "answers", "versions")))
-    .where(
-        responses.c.project_id == bindparam("project_id"),
-        or_(_answer.is_(None), responses.c.answers.op("@>")(_answer)),
-        or_(_version.is_(None), select(literal_column("1")).where(cast(_under.c.value, Integer) == _version).exists()),
-        or_(_since.is_(None), _changed_at >= _since),
-        or_(_until.is_(None), _changed_at < _until),
-    )
-    .order_by(responses.c.id)
+_matching = (
+    responses.c.project_id == bindparam("project_id"),
+    or_(_answer.is_(None), responses.c.answers.op("@>")(_answer)),
+    or_(_version.is_(None), select(literal_column("1")).where(cast(_under.c.value, Integer) == _version).exists()),
+    or_(_since.is_(None), _changed_at >= _since),
+    or_(_until.is_(None), _changed_at < _until),
 )
+_columns = ("id", "pseudonym", "created_at", "updated_at", "revision", "answers", "versions")
+_rows = select(*(responses.c[name] for name in _columns)).where(*_matching).order_by(responses.c.id)
+COUNT = Statement(select(func.count().label("n")).select_from(responses).where(*_matching))
 ALL = Statement(_rows)
 PAGE = Statement(_rows.where(responses.c.id > bindparam("after", type_=BigInteger)).limit(bindparam("limit")))
 
@@ -56,6 +55,10 @@ class PostgresResponseSnapshot(ResponseSnapshot):
     async def page(self, where: ResponseFilter, *, after: int, limit: int) -> list[ResponseRow]:
         return [_row(row) for row in await self._run.rows(PAGE, **self._given(where), after=after, limit=limit)]
 
+    async def count(self, where: ResponseFilter) -> int:
+        n: int = (await self._run.one(COUNT, **self._given(where)))["n"]
+        return n
+
     async def batches(self, where: ResponseFilter) -> AsyncIterator[list[ResponseRow]]:
         async for rows in self._run.batches(ALL, size=BATCH, **self._given(where)):
             yield [_row(row) for row in rows]
@@ -66,27 +69,18 @@ class PostgresResponseSnapshot(ResponseSnapshot):
 
 
 class PostgresResponseReader(ResponseReader):
-    """Bounded: each snapshot holds a connection for as long as its reader takes."""
-
-    def __init__(self, pool: Pool) -> None:
-        self._pool = pool
-        self._open = 0
+    def __init__(self, snapshots: Snapshots) -> None:
+        self._snapshots = snapshots
 
     @asynccontextmanager
     async def snapshot(self, project: str) -> AsyncIterator[ResponseSnapshot]:
-        if self._open >= SNAPSHOTS_AT_ONCE:
-            raise Unavailable("Too many tables are being read at once: try again shortly.")
-        self._open += 1
-        try:
-            async with Transaction(self._pool, snapshot=True) as transaction:
-                row = await transaction.row(SURVEY, project=project)
-                if row is None:
-                    raise NotFound
-                rows = await transaction.rows(DEFINITIONS, project_id=row["project_id"])
-                definitions = [definition_from(version["definition"]) for version in rows]
-                yield PostgresResponseSnapshot(transaction, row["project_id"], definitions)
-        finally:
-            self._open -= 1
+        async with self._snapshots.open() as transaction:
+            row = await transaction.row(SURVEY, project=project)
+            if row is None:
+                raise NotFound
+            rows = await transaction.rows(DEFINITIONS, project_id=row["project_id"])
+            definitions = [definition_from(version["definition"]) for version in rows]
+            yield PostgresResponseSnapshot(transaction, row["project_id"], definitions)
 
 
 def _row(row: Record) -> ResponseRow:

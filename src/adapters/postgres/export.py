@@ -1,0 +1,165 @@
+"""Stored exports in PostgreSQL. A claim is a row of which `content` is still the claim's: every claim gives it a new one."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from asyncpg import Record
+from sqlalchemy import ARRAY, BigInteger, Text, Uuid, bindparam, func, insert, literal, or_, select, update
+
+from adapters.postgres.database import Executor, Statement, parameters
+from adapters.postgres.tables import TIME, exports, projects, users
+from application.ports import Claim, Exports
+from domain.errors import NotFound
+from domain.export import Column, ColumnType, Export, Format, Manifest, Progress, Subject
+
+_project_id = select(projects.c.id).where(projects.c.slug == bindparam("project"), projects.c.deleted_at.is_(None))
+_given = ("id", "what", "format", "filters", "created_at")
+
+ADD = Statement(
+    insert(exports)
+    .from_select(
+        ["project_id", "created_by", "status", "percent", "attempts", *_given],
+        _project_id.add_columns(
+            bindparam("created_by_id", type_=BigInteger),
+            literal(Progress.QUEUED.value, Text),
+            literal(0),
+            literal(0),
+            *parameters(exports, _given).values(),
+        ),
+    )
+    .returning(exports.c.id)
+)
+PROJECT_EXISTS = Statement(_project_id)
+_in_project = (
+    select(exports, users.c.username)
+    .join(users, users.c.id == exports.c.created_by)
+    .where(exports.c.project_id == _project_id.scalar_subquery())
+)
+GET = Statement(_in_project.where(exports.c.id == bindparam("id", type_=Uuid)))
+PAGE = Statement(_in_project.where(exports.c.id > bindparam("after", type_=Uuid)).order_by(exports.c.id).limit(bindparam("limit")))
+
+_is_left = (exports.c.status == Progress.RUNNING.value) & (exports.c.claimed_until < bindparam("at", type_=TIME))
+_next = (
+    select(exports.c.id)
+    .where(or_(exports.c.status == Progress.QUEUED.value, _is_left))
+    .order_by(exports.c.id)
+    .limit(1)
+    .with_for_update(skip_locked=True)
+)
+_claimed = (
+    update(exports)
+    .where(exports.c.id == _next.scalar_subquery())
+    .values(
+        status=Progress.RUNNING.value,
+        percent=0,
+        attempts=exports.c.attempts + 1,
+        content=func.gen_random_uuid(),
+        claimed_until=bindparam("until", type_=TIME),
+    )
+    .returning(exports)
+    .cte("claimed")
+)
+CLAIM = Statement(
+    select(_claimed, users.c.username, projects.c.slug, projects.c.title, projects.c.description)
+    .join(users, users.c.id == _claimed.c.created_by)
+    .join(projects, projects.c.id == _claimed.c.project_id)
+)
+_held = (
+    update(exports)
+    .where(exports.c.id == bindparam("id", type_=Uuid), exports.c.content == bindparam("claimed_as", type_=Uuid))
+    .where(exports.c.status == Progress.RUNNING.value)
+    .returning(exports.c.id)
+)
+RENEW = Statement(_held.values(percent=bindparam("percent"), claimed_until=bindparam("until", type_=TIME)))
+_manifest = ("rows", "bytes", "sha256", "columns", "survey_version", "package")
+FINISH = Statement(_held.values({"status": Progress.DONE.value, "percent": 100, "claimed_until": None} | parameters(exports, _manifest)))
+FAIL = Statement(_held.values(status=Progress.FAILED.value, content=None, claimed_until=None))
+RELEASE = Statement(
+    _held.values(status=Progress.QUEUED.value, content=None, claimed_until=None, percent=0, attempts=exports.c.attempts - 1)
+)
+_asked = func.unnest(bindparam("contents", type_=ARRAY(Uuid))).column_valued("asked")
+UNKNOWN = Statement(select(_asked.label("content")).where(~select(exports.c.id).where(exports.c.content == _asked).exists()))
+
+
+def _entity(row: Record, project: str) -> Export:
+    is_done = row["status"] == Progress.DONE.value
+    return Export(
+        id=row["id"],
+        project=project,
+        what=Subject(row["what"]),
+        format=Format(row["format"]),
+        filters=row["filters"],
+        status=Progress(row["status"]),
+        percent=row["percent"],
+        manifest=_manifest_of(row) if is_done else None,
+        content=row["content"] if is_done else None,
+        created_by=row["username"],
+        created_by_id=row["created_by"],
+        created_at=row["created_at"],
+    )
+
+
+def _manifest_of(row: Record) -> Manifest:
+    same = ("rows", "sha256", "survey_version")
+    columns = tuple(Column(name=name, type=ColumnType[type]) for name, type in row["columns"])
+    return Manifest(size=row["bytes"], columns=columns, package=row["package"].encode(), **{name: row[name] for name in same})
+
+
+class PostgresExports(Exports):
+    def __init__(self, executor: Executor) -> None:
+        self._run = executor
+
+    async def add(self, export: Export) -> None:
+        row: dict[str, Any] = {name: getattr(export, name) for name in ("id", "project", "filters", "created_by_id", "created_at")}
+        if await self._run.row(ADD, **row, what=export.what.value, format=export.format.value) is None:
+            raise NotFound
+
+    async def get(self, *, project: str, export_id: UUID) -> Export:
+        row = await self._run.row(GET, project=project, id=export_id)
+        if row is None:
+            raise NotFound
+        return _entity(row, project)
+
+    async def page(self, project: str, *, after: UUID, limit: int) -> list[Export]:
+        rows = await self._run.rows(PAGE, project=project, after=after, limit=limit)
+        if not rows and await self._run.row(PROJECT_EXISTS, project=project) is None:
+            raise NotFound
+        return [_entity(row, project) for row in rows]
+
+    async def claim(self, *, at: datetime, until: datetime) -> Claim | None:
+        row = await self._run.row(CLAIM, at=at, until=until)
+        if row is None:
+            return None
+        return Claim(
+            export=_entity(row, row["slug"]),
+            attempts=row["attempts"],
+            content=row["content"],
+            title=row["title"],
+            description=row["description"],
+        )
+
+    async def renew(self, claim: Claim, *, percent: int, until: datetime) -> bool:
+        return await self._run.row(RENEW, **_key(claim), percent=percent, until=until) is not None
+
+    async def finish(self, claim: Claim, manifest: Manifest) -> bool:
+        same = {name: getattr(manifest, name) for name in ("rows", "sha256", "survey_version")}
+        columns = [[column.name, column.type.name] for column in manifest.columns]
+        return (
+            await self._run.row(FINISH, **_key(claim), **same, bytes=manifest.size, columns=columns, package=manifest.package.decode())
+            is not None
+        )
+
+    async def fail(self, claim: Claim) -> None:
+        await self._run.row(FAIL, **_key(claim))
+
+    async def release(self, claim: Claim) -> None:
+        await self._run.row(RELEASE, **_key(claim))
+
+    async def unknown(self, contents: Sequence[UUID]) -> set[UUID]:
+        return {row["content"] for row in await self._run.rows(UNKNOWN, contents=list(contents))}
+
+
+def _key(claim: Claim) -> dict[str, UUID]:
+    return {"id": claim.export.id, "claimed_as": claim.content}

@@ -1,0 +1,138 @@
+"""Tables of resources in PostgreSQL."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, suppress
+from datetime import datetime
+
+from adapters.postgres.database import Pool, Transaction
+from adapters.postgres.resource_import import statements
+from adapters.postgres.resource_import.lines import lines_of
+from application.ports import ResourceImports
+from domain.errors import NotFound, Unavailable
+from domain.resource import NameTaken
+from domain.resource_import import FAULTS_MAX, Effect, Judged, RowFault, repeated_name, taken_name
+from domain.user import User
+
+PATIENCE_SECONDS = 3600.0
+MEMORY = "64MB"
+MANY = 10_000  # changes, from which on tidying is worth a connection
+TIDY_SECONDS = 0.2
+
+
+class _Moved(Exception):
+    """What was to be changed has changed since it was looked at."""
+
+
+class PostgresResourceImports(ResourceImports):
+    """The effect is looked for first and brought about then: version and unique index tell whether anything moved in between."""
+
+    def __init__(self, transaction: Transaction, pool: Pool, *, request_id: Callable[[], str | None]) -> None:
+        self._run = transaction
+        self._pool = pool
+        self._request_id = request_id
+        self._project, self._project_id = "", 0
+        self._effect: Effect | None = None
+
+    async def begin(self, project: str) -> None:
+        row = await self._run.row(statements.FIND_PROJECT, project=project)
+        if row is None:
+            raise NotFound
+        self._project, self._project_id = project, row["id"]
+        if not (await self._run.one(statements.TAKE_TURN, project_id=self._project_id))["taken"]:
+            raise Unavailable("Another import of this project is under way: try again shortly.")
+        await self._run.be_patient(seconds=PATIENCE_SECONDS, memory=MEMORY)
+        await self._run.row(statements.STAGE)
+        await self._run.row(statements.EFFECTS)
+
+    async def stage(self, judged: Iterator[Judged]) -> None:
+        await self._run.fill(_ahead(judged), table=statements.STAGED, columns=statements.COLUMNS)
+        await self._run.row(statements.ANALYZE)
+
+    async def faults(self, *, taken: bool) -> tuple[list[RowFault], int]:
+        given = {"taken": taken, "project_id": self._project_id}
+        is_repeated = await self._run.row(statements.HAS_REPEATED) is not None
+        if not is_repeated and not (taken and await self._run.row(statements.HAS_TAKEN, **given)):
+            return [], 0
+        rows = await self._run.rows(statements.FAULTS, **given, limit=FAULTS_MAX)
+        faults = [repeated_name(row["row"]) if row["repeated"] else taken_name(row["row"]) for row in rows]
+        return faults, (await self._run.one(statements.COUNT_FAULTY, **given))["n"]
+
+    async def effect(self, *, deleting: bool) -> Effect:
+        await self._run.row(statements.FORGET_EFFECT)
+        await self._run.row(statements.FIND_EFFECT, project_id=self._project_id, deleting=deleting)
+        await self._run.row(statements.ANALYZE_EFFECT)
+        self._effect = Effect(**dict(await self._run.one(statements.EFFECT)))
+        return self._effect
+
+    async def apply(self, *, by: User, at: datetime) -> bool:
+        try:
+            async with self._run.attempt(), self._tidying():
+                await self._bring_about(by, at)
+        except (_Moved, NameTaken):
+            return False
+        return True
+
+    @asynccontextmanager
+    async def _tidying(self) -> AsyncIterator[None]:
+        """Meanwhile put what is added to the search index in its place, from a second connection: half of the work, on another core."""
+        effect = self._effect
+        if effect is None or effect.inserted + effect.updated <= MANY:
+            yield
+            return
+        done = asyncio.Event()
+        task = asyncio.create_task(self._tidy(done))
+        try:
+            yield
+        finally:
+            done.set()
+            await asyncio.wait([task])
+            if not task.cancelled():
+                task.exception()  # tidying is no part of the import: what is left of it, PostgreSQL does by itself
+
+    async def _tidy(self, done: asyncio.Event) -> None:
+        async with Transaction(self._pool) as other:
+            await other.be_patient(seconds=PATIENCE_SECONDS, memory=MEMORY)
+            is_last = False
+            while not is_last:
+                is_last = done.is_set()
+                if (await other.one(statements.TIDY_SEARCH))["pages"] is None:
+                    return
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(done.wait(), TIDY_SECONDS)
+
+    async def _bring_about(self, by: User, at: datetime) -> None:
+        effect = self._effect
+        if effect is None:
+            raise RuntimeError("There is no effect to bring about.")
+        given = {
+            "project_id": self._project_id,
+            "project": self._project,
+            "actor_id": by.id,
+            "at": at,
+            "request_id": self._request_id(),
+        }
+        for statement, expected in (
+            (statements.DELETE, effect.deleted),
+            (statements.UPDATE, effect.updated),
+            (statements.INSERT if effect.updated + effect.unchanged else statements.INSERT_ALL, effect.inserted),
+        ):
+            if expected and (await self._run.one(statement, **given))["n"] != expected:
+                raise _Moved
+
+
+async def _ahead(judged: Iterator[Judged]) -> AsyncIterator[bytes]:
+    """The lines of each piece, made in a thread while the one before is sent."""
+
+    def following() -> bytes | None:
+        piece = next(judged, None)
+        return None if piece is None else lines_of(piece)
+
+    task = asyncio.create_task(asyncio.to_thread(following))
+    try:
+        while (lines := await task) is not None:
+            task = asyncio.create_task(asyncio.to_thread(following))
+            if lines:
+                yield lines
+    finally:
+        await asyncio.wait([task])

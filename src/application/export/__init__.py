@@ -1,0 +1,1 @@
+"""Exports: tables as files, at once or to be kept and cited."""

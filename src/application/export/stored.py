@@ -1,0 +1,120 @@
+"""Stored exports: ask for one, see how far it is, read it, and let go of what nobody names any more."""
+
+from collections.abc import AsyncGenerator, Mapping
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from application.ports import Clock, Exports, FileStore, Random, UnitOfWork, UnitOfWorkFactory
+from domain.access import Action, require
+from domain.audit import Target, differences, entry
+from domain.errors import Fault, Invalid
+from domain.export import Export, Format, Manifest, Subject, new_export
+from domain.user import User
+
+KIND = "exports"
+_SWEPT_AT_ONCE = 500
+
+
+def name_of(content: UUID) -> str:
+    """The name under which the bytes of an export are stored."""
+    return f"{KIND}/{content}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CreateExport:
+    """Ask for an export that is made in the background and kept: its content is that of a direct export, and never changes.
+
+    Read it again until its `status` is `done`; `progress` is the share of rows written, in percent.
+    """
+
+    unit_of_work: UnitOfWorkFactory
+    random: Random
+    clock: Clock
+
+    async def __call__(self, *, project: str, what: Subject, format: Format, filters: Mapping[str, Any], by: User) -> Export:
+        async with self.unit_of_work() as work:
+            made = await self.within(work, project=project, what=what, format=format, filters=filters, by=by)
+            await work.commit()
+        return made
+
+    async def within(
+        self, work: UnitOfWork, *, project: str, what: Subject, format: Format, filters: Mapping[str, Any], by: User
+    ) -> Export:
+        """The same within somebody else's unit of work."""
+        now = self.clock.now()
+        made = new_export(id=self.random.uuid(), project=project, what=what, format=format, filters=filters, by=by, at=now)
+        if what is Subject.RESPONSES:
+            newest, version = (await work.surveys.get(project)).version, filters.get("version")
+            if version is not None and not 1 <= version <= newest:
+                raise Invalid(Fault(pointer="/filters/version", code="unknown-version", detail=f"Versions run from 1 to {newest}."))
+        await work.exports.add(made)
+        asked = differences(None, made, "what", "format", "filters")
+        await work.audit.add(entry("export.create", Target(type="export", id=str(made.id)), by=by, at=now, project=project, changes=asked))
+        return made
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListExports:
+    """The stored exports of a project, in the order in which they were asked for."""
+
+    exports: Exports
+
+    async def __call__(self, *, project: str, after: UUID, limit: int, by: User) -> list[Export]:
+        require(by, Action.EXPORT_READ)
+        return await self.exports.page(project, after=after, limit=limit)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GetExport:
+    """A stored export: how far it is and, once it is done, what it came to."""
+
+    exports: Exports
+
+    async def __call__(self, *, project: str, export_id: UUID, by: User) -> Export:
+        require(by, Action.EXPORT_READ)
+        return await self.exports.get(project=project, export_id=export_id)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReadExport:
+    """The content of a stored export that is done: the bytes that were made then, or a part of them."""
+
+    exports: Exports
+    store: FileStore
+
+    async def __call__(self, *, project: str, export_id: UUID, by: User) -> tuple[Export, Manifest]:
+        """The export and its manifest. Raises `ExportNotDone`."""
+        require(by, Action.EXPORT_READ)
+        found = await self.exports.get(project=project, export_id=export_id)
+        manifest, _ = found.whole()
+        return found, manifest
+
+    def bytes_of(self, export: Export, *, start: int, end: int) -> AsyncGenerator[bytes, None]:
+        """Its bytes from `start` to before `end`."""
+        _, content = export.whole()
+        return self.store.read(name_of(content), start=start, end=end)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SweepExports:
+    """Remove contents that no export names: those of exports that were removed, and what a crash left."""
+
+    exports: Exports
+    store: FileStore
+
+    async def __call__(self) -> int:
+        removed, held = 0, list[UUID]()
+        async for stored in self.store.stored(KIND):
+            held.append(UUID(stored.name.removeprefix(f"{KIND}/")))
+            if len(held) == _SWEPT_AT_ONCE:
+                removed += await self._remove(held)
+                held = []
+        return removed + await self._remove(held)
+
+    async def _remove(self, contents: list[UUID]) -> int:
+        doomed = [name_of(content) for content in await self.exports.unknown(contents)]
+        settled = [name for name in doomed if await self.store.is_settled(name)]
+        for name in settled:
+            await self.store.remove(name)
+        return len(settled)

@@ -1,0 +1,23 @@
+"""Tables that leave the service, and snapshots of them that can be cited."""
+
+from domain.export.package import data_package
+from domain.export.stored import Export, ExportNotDone, Manifest, Progress, Subject, new_export, percent
+from domain.export.table import FORMULA_STARTS, Column, ColumnType, Format, TooManyTables, guarded, table_schema
+
+__all__ = [
+    "FORMULA_STARTS",
+    "Column",
+    "ColumnType",
+    "Export",
+    "ExportNotDone",
+    "Format",
+    "Manifest",
+    "Progress",
+    "Subject",
+    "TooManyTables",
+    "data_package",
+    "guarded",
+    "new_export",
+    "percent",
+    "table_schema",
+]

@@ -1,0 +1,100 @@
+"""A stored export: a table of one moment, made in the background, that can be cited because it never changes."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+from uuid import UUID
+
+from domain.access import Action, require
+from domain.errors import Conflict
+from domain.export.table import Column, Format
+from domain.user import User
+
+
+class ExportNotDone(Conflict):
+    """The export is still being made, or failed: read it until its `status` is `done`; ask for a new one where it says `failed`."""
+
+    code = "export-not-done"
+    detail = "This export is not done."
+
+
+class Subject(StrEnum):
+    """What is exported."""
+
+    RESOURCES = "resources"
+    RESPONSES = "responses"
+
+
+class Progress(StrEnum):
+    """How far an export is."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    DONE = "done"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Manifest:
+    """What an export came to: its rows, its size in bytes and their SHA-256 in hexadecimal, its columns; and its data package, as JSON."""
+
+    rows: int
+    size: int
+    sha256: str
+    columns: tuple[Column, ...]
+    survey_version: int | None
+    package: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Export:
+    """An export of a project. `percent` of its rows are written; `content` names its bytes once it is done."""
+
+    id: UUID
+    project: str
+    what: Subject
+    format: Format
+    filters: Mapping[str, Any]
+    status: Progress = Progress.QUEUED
+    percent: int = 0
+    manifest: Manifest | None = None
+    content: UUID | None = None
+    created_by: str
+    created_by_id: int
+    created_at: datetime
+
+    @property
+    def filename(self) -> str:
+        return f"{self.project}-{self.what}.{self.format}"
+
+    def whole(self) -> tuple[Manifest, UUID]:
+        """What it came to, and the name of its bytes. Raises `ExportNotDone`."""
+        if self.manifest is None or self.content is None:
+            raise ExportNotDone
+        return self.manifest, self.content
+
+    def done(self, manifest: Manifest, content: UUID) -> "Export":
+        """This export, done."""
+        return replace(self, status=Progress.DONE, percent=100, manifest=manifest, content=content)
+
+
+def new_export(*, id: UUID, project: str, what: Subject, format: Format, filters: Mapping[str, Any], by: User, at: datetime) -> Export:
+    """An export to be made. `filters` are those of the direct export that were given. Raises `NotAllowed`."""
+    require(by, Action.EXPORT_CREATE)
+    return Export(
+        id=id,
+        project=project,
+        what=what,
+        format=format,
+        filters=filters,
+        created_by=by.username,
+        created_by_id=by.id,
+        created_at=at,
+    )
+
+
+def percent(rows: int, total: int) -> int:
+    """How much of it is written, in whole percent; 100 is told only by what is done."""
+    return min(99, rows * 100 // total) if total else 0

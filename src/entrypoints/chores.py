@@ -1,0 +1,73 @@
+"""What the service does by itself, beside answering, over the use cases of a container."""
+
+from application.file import NotOurs
+from entrypoints.background import Chore
+from entrypoints.container import Container
+from entrypoints.logs import logger
+
+CHAIN_SECONDS = 1.0
+EXPORT_SECONDS = 1.0
+LOOK_SECONDS = 1.0
+SWEEP_SECONDS = 900.0
+VERIFY_SECONDS = 2.0
+
+
+def chores_of(use: Container) -> list[Chore]:
+    """All chores: the audit trail is chained, exports that wait are made, contents are swept and looked at, a replica is watched."""
+    return [Chore(name="chain the audit trail", run=use.chain_audit(), every=CHAIN_SECONDS), _exports(use), *_files(use), *_replica(use)]
+
+
+def _exports(use: Container) -> Chore:
+    make_next = use.make_next_export()
+
+    async def made() -> bool:
+        export = await make_next()
+        if export is not None and export.reason is not None:
+            logger.error("export failed", export=str(export.export_id), reason=export.reason)
+        return export is not None
+
+    return Chore(name="make exports", run=made, every=EXPORT_SECONDS)
+
+
+def _files(use: Container) -> list[Chore]:
+    """A sweep comes first, right at the start; verifying takes one file at a time, so that it is never felt."""
+    sweep, verify_next = use.sweep_files(), use.verify_next_file()
+
+    async def swept() -> bool:
+        try:
+            removed = await sweep()
+        except NotOurs as error:
+            logger.error("leftovers of uploads not removed", cause=error.detail)
+            return False
+        if removed:
+            logger.info("leftovers of uploads removed", contents=removed)
+        return False
+
+    async def verified() -> bool:
+        finding = await verify_next()
+        if finding is not None:
+            logger.error("content of a file is not what was uploaded", fault=finding.fault.value, content=finding.name)
+        return False
+
+    return [
+        Chore(name="sweep files", run=swept, every=SWEEP_SECONDS),
+        Chore(name="verify files", run=verified, every=VERIFY_SECONDS),
+    ]
+
+
+def _replica(use: Container) -> list[Chore]:
+    """Looking how old the replica is, where there is one; the log tells when that decides otherwise."""
+    replica = use.replica()
+    if replica is None:
+        return []
+    was_fresh = True
+
+    async def looked() -> bool:
+        nonlocal was_fresh
+        await replica.look()
+        if replica.is_fresh != was_fresh:
+            was_fresh = replica.is_fresh
+            logger.warning("replica is used" if was_fresh else "replica lags or is away: the primary answers instead")
+        return False
+
+    return [Chore(name="look at the replica", run=looked, every=LOOK_SECONDS)]

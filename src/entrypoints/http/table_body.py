@@ -1,0 +1,74 @@
+"""Receiving a table: into a temporary file while it is hashed, with nothing else held meanwhile."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from hashlib import sha256
+from tempfile import TemporaryFile
+
+from starlette.datastructures import Headers
+from starlette.types import Message, Receive
+
+from application.resource_import import TableFile
+from domain.resource_import import TableKind
+from entrypoints.http.json_body import RECEIVE_SECONDS, ClientLeft, drain
+from entrypoints.http.problems import RequestTimeout, TooLarge, UnsupportedMediaType
+
+MEDIA_TYPES = {
+    "text/csv": TableKind.CSV,
+    "application/x-ndjson": TableKind.NDJSON,
+    "application/vnd.apache.parquet": TableKind.PARQUET,
+}
+WRITE_BYTES = 1024 * 1024
+
+_PARAMETERS = {"", "charset=utf-8", 'charset="utf-8"', "header=present"}
+
+
+def kind_of(headers: Headers) -> TableKind:
+    """The format that the headers declare. Raises `UnsupportedMediaType`."""
+    media_type, *parameters = (part.strip().lower() for part in headers.get("content-type", "").split(";"))
+    if media_type not in MEDIA_TYPES or not set(parameters) <= _PARAMETERS:
+        raise UnsupportedMediaType(f"Send {', '.join(MEDIA_TYPES)}.")
+    return MEDIA_TYPES[media_type]
+
+
+@asynccontextmanager
+async def received_table(receive: Receive, headers: Headers, *, at_most: int) -> AsyncIterator[TableFile]:
+    """The table that a request sends, as long as this lasts. A client may take its time, but not be silent.
+
+    Raises `UnsupportedMediaType`, `TooLarge`, `RequestTimeout`.
+    """
+    kind, declared = kind_of(headers), headers.get("content-length", "")
+    with TemporaryFile() as file:
+        digest, size, more = sha256(), 0, True
+        held: list[bytes] = []
+
+        def keep() -> None:
+            for part in held:
+                file.write(part)
+                digest.update(part)
+            held.clear()
+
+        while more:
+            message = await _next(receive)
+            part, more = message.get("body", b""), message.get("more_body", False)
+            size += len(part)
+            if size > at_most or (declared.isdigit() and int(declared[:20]) > at_most):
+                await drain(receive, size, more=more)
+                raise TooLarge(f"At most {at_most} bytes.", headers={"connection": "close"})
+            held.append(part)
+            if sum(map(len, held)) >= WRITE_BYTES:
+                await asyncio.to_thread(keep)
+        await asyncio.to_thread(keep)
+        yield TableFile(kind=kind, file=file, digest=digest.digest())
+
+
+async def _next(receive: Receive) -> Message:
+    try:
+        async with asyncio.timeout(RECEIVE_SECONDS):
+            message = await receive()
+    except TimeoutError:
+        raise RequestTimeout(headers={"connection": "close"}) from None
+    if message["type"] == "http.disconnect":
+        raise ClientLeft
+    return message

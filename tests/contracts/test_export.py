@@ -1,0 +1,186 @@
+"""Stored exports and who makes them: the sentences of `Exports`."""
+
+import asyncio
+from dataclasses import replace
+from datetime import timedelta
+from uuid import UUID, uuid4
+
+import pytest
+
+from application.ports import Claim
+from domain.access import Role
+from domain.errors import NotFound
+from domain.export import Column, ColumnType, Export, Format, Manifest, Progress, Subject, new_export
+from domain.user import User
+from tests.contracts.stage import InMemory, InPostgres, Stage
+from tests.examples import NOW
+
+SECOND = timedelta(seconds=1)
+LATER = NOW + 10 * SECOND
+FIRST = UUID(int=0)
+MANIFEST = Manifest(
+    rows=2**40,
+    size=2**41,
+    sha256="ab" * 32,
+    columns=(Column(name="id", type=ColumnType.INTEGER), Column(name="ü", type=ColumnType.TEXTS)),
+    survey_version=3,
+    package='{"name": "ü"}'.encode(),
+)
+
+
+def asked(number: int, by: User, *, project: str = "story", what: Subject = Subject.RESOURCES) -> Export:
+    return new_export(id=UUID(int=number), project=project, what=what, format=Format.CSV, filters={"status": "active"}, by=by, at=NOW)
+
+
+async def begin(stage: Stage, *numbers: int) -> list[Export]:
+    """A project with these exports, asked for by an annotator."""
+    await stage.project()
+    by = await stage.user("annotator", role=Role.ANNOTATOR)
+    made = [asked(number, by) for number in numbers]
+    for export in made:
+        await stage.exports.add(export)
+    return made
+
+
+async def claim(stage: Stage, *, at: timedelta = 0 * SECOND) -> Claim:
+    found = await stage.exports.claim(at=NOW + at, until=NOW + at + 10 * SECOND)
+    assert found is not None
+    return found
+
+
+async def get(stage: Stage, number: int = 1) -> Export:
+    return await stage.exports.get(project="story", export_id=UUID(int=number))
+
+
+class ExportsContract:
+    async def test_an_export_is_kept_as_it_was_asked_for(self, stage: Stage) -> None:
+        (made,) = await begin(stage, 1)
+        assert await get(stage) == made
+
+    async def test_an_export_belongs_to_its_project(self, stage: Stage) -> None:
+        (made,) = await begin(stage, 1)
+        await stage.project("other")
+        for project, id in (("other", made.id), ("story", UUID(int=2)), ("unknown", made.id)):
+            with pytest.raises(NotFound):
+                await stage.exports.get(project=project, export_id=id)
+        assert await stage.exports.page("other", after=FIRST, limit=10) == []
+        with pytest.raises(NotFound):
+            await stage.exports.page("unknown", after=FIRST, limit=10)
+
+    async def test_a_project_that_is_gone_takes_none(self, stage: Stage) -> None:
+        (made,) = await begin(stage, 1)
+        await stage.put_away()
+        by = replace(await stage.user("another"), role=Role.ANNOTATOR)
+        with pytest.raises(NotFound):
+            await stage.exports.add(asked(2, by))
+        with pytest.raises(NotFound):
+            await stage.exports.get(project="story", export_id=made.id)
+
+    async def test_pages_are_in_the_order_of_ids(self, stage: Stage) -> None:
+        await begin(stage, 3, 1, 2)
+        first = await stage.exports.page("story", after=FIRST, limit=2)
+        rest = await stage.exports.page("story", after=first[-1].id, limit=2)
+        assert [export.id.int for export in first + rest] == [1, 2, 3]
+
+    async def test_the_oldest_is_claimed_first_and_by_one_alone(self, stage: Stage) -> None:
+        await begin(stage, 2, 1)
+        first, second = await claim(stage), await claim(stage)
+        assert [first.export.id.int, second.export.id.int] == [1, 2]
+        assert first.content != second.content
+        assert (first.attempts, first.title, first.export.project, first.export.created_by) == (1, "A story", "story", "annotator")
+        assert await stage.exports.claim(at=NOW, until=LATER) is None
+        assert ((await get(stage)).status, (await get(stage)).percent) == (Progress.RUNNING, 0)
+
+    async def test_each_of_many_who_claim_at_once_gets_another(self, stage: Stage) -> None:
+        await begin(stage, *range(1, 9))
+        found = await asyncio.gather(*(stage.exports.claim(at=NOW, until=LATER) for _ in range(12)))
+        claimed = [each.export.id.int for each in found if each is not None]
+        assert len(claimed) == len(set(claimed))
+        while each := await stage.exports.claim(at=NOW, until=LATER):
+            claimed.append(each.export.id.int)
+        assert sorted(claimed) == list(range(1, 9))
+
+    async def test_a_claim_that_ran_out_is_anothers_and_no_longer_holds(self, stage: Stage) -> None:
+        await begin(stage, 1)
+        old = await claim(stage)
+        assert await stage.exports.claim(at=LATER, until=LATER) is None
+        new = await claim(stage, at=11 * SECOND)
+        assert (new.export.id, new.attempts) == (old.export.id, 2)
+        assert new.content != old.content
+        assert not await stage.exports.renew(old, percent=50, until=LATER)
+        assert not await stage.exports.finish(old, MANIFEST)
+        await stage.exports.fail(old)
+        await stage.exports.release(old)
+        assert ((await get(stage)).status, (await get(stage)).percent) == (Progress.RUNNING, 0)
+        assert await stage.exports.finish(new, MANIFEST)
+
+    async def test_a_claim_that_is_renewed_goes_on(self, stage: Stage) -> None:
+        await begin(stage, 1)
+        mine = await claim(stage)
+        assert await stage.exports.renew(mine, percent=42, until=NOW + 20 * SECOND)
+        assert await stage.exports.claim(at=NOW + 15 * SECOND, until=LATER) is None
+        assert (await get(stage)).percent == 42
+        assert await claim(stage, at=21 * SECOND)
+
+    async def test_what_is_done_has_its_manifest_and_stays_so(self, stage: Stage) -> None:
+        (made,) = await begin(stage, 1)
+        mine = await claim(stage)
+        assert await stage.exports.finish(mine, MANIFEST)
+        assert await get(stage) == made.done(MANIFEST, mine.content)
+        assert not await stage.exports.finish(mine, replace(MANIFEST, rows=1))
+        assert not await stage.exports.renew(mine, percent=1, until=LATER)
+        await stage.exports.fail(mine)
+        await stage.exports.release(mine)
+        assert await get(stage) == made.done(MANIFEST, mine.content)
+        assert await stage.exports.claim(at=NOW + 3600 * SECOND, until=LATER) is None
+
+    async def test_what_failed_is_not_tried_again(self, stage: Stage) -> None:
+        await begin(stage, 1)
+        await stage.exports.fail(await claim(stage))
+        assert (await get(stage)).status is Progress.FAILED
+        assert await stage.exports.claim(at=NOW + 3600 * SECOND, until=LATER) is None
+
+    async def test_what_is_released_is_as_though_it_had_not_been_tried(self, stage: Stage) -> None:
+        (made,) = await begin(stage, 1)
+        mine = await claim(stage)
+        assert await stage.exports.renew(mine, percent=42, until=LATER)
+        await stage.exports.release(mine)
+        assert await get(stage) == made
+        assert (await claim(stage)).attempts == 1
+        assert not await stage.exports.finish(mine, MANIFEST)
+
+    async def test_names_are_known_while_claimed_and_once_done(self, stage: Stage) -> None:
+        await begin(stage, 1, 2, 3)
+        done, lost, failed, strange = await claim(stage), await claim(stage), await claim(stage), uuid4()
+        await stage.exports.finish(done, MANIFEST)
+        await stage.exports.fail(failed)
+        names = [done.content, lost.content, failed.content, strange]
+        assert await stage.exports.unknown(names) == {failed.content, strange}
+        again = await claim(stage, at=11 * SECOND)
+        assert await stage.exports.unknown([lost.content, again.content]) == {lost.content}
+        assert await stage.exports.unknown([]) == set()
+
+    async def test_old_ones_are_purged_and_those_underway_are_not(self, stage: Stage) -> None:
+        await begin(stage, 1, 2, 3, 4)
+        await stage.exports.finish(await claim(stage), MANIFEST)
+        await stage.exports.fail(await claim(stage))
+        await claim(stage)
+        assert (await stage.purge(before=NOW))["exports"] == 0
+        for for_good in (False, False, True):
+            assert (await stage.purge(before=NOW + SECOND, for_good=for_good))["exports"] == 2
+        assert [export.id.int for export in await stage.exports.page("story", after=FIRST, limit=9)] == [3, 4]
+
+    async def test_exports_go_with_their_project(self, stage: Stage) -> None:
+        await begin(stage, 1, 2)
+        await claim(stage)
+        await stage.put_away(at=NOW)
+        counts = await stage.purge(before=NOW + SECOND)
+        assert (counts["exports"], counts["projects"]) == (2, 1)
+
+
+class TestFakeExports(InMemory, ExportsContract):
+    pass
+
+
+class TestPostgresExports(InPostgres, ExportsContract):
+    pass

@@ -1,0 +1,92 @@
+"""Stored exports in memory."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from uuid import UUID, uuid4
+
+from application.ports import Claim, Exports
+from domain.errors import NotFound
+from domain.export import Export, Manifest, Progress
+from tests.fakes.store import Access
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeptExport:
+    project_id: int
+    export: Export
+    attempts: int = 0
+    content: UUID | None = None
+    until: datetime | None = None
+
+
+class FakeExports(Exports):
+    def __init__(self, access: Access) -> None:
+        self._access = access
+
+    async def add(self, export: Export) -> None:
+        async with self._access.write() as tables:
+            project = tables.live_project(export.project)
+            if project is None:
+                raise NotFound
+            tables.exports[export.id] = KeptExport(project_id=project.id, export=export)
+
+    async def get(self, *, project: str, export_id: UUID) -> Export:
+        found = self._of(project).get(export_id)
+        if found is None:
+            raise NotFound
+        return found.export
+
+    async def page(self, project: str, *, after: UUID, limit: int) -> list[Export]:
+        return [kept.export for id, kept in sorted(self._of(project).items()) if id > after][:limit]
+
+    async def claim(self, *, at: datetime, until: datetime) -> Claim | None:
+        async with self._access.write() as tables:
+            free = [kept for _, kept in sorted(tables.exports.items()) if _is_free(kept, at)]
+            if not free:
+                return None
+            export = replace(free[0].export, status=Progress.RUNNING, percent=0)
+            kept = replace(free[0], export=export, attempts=free[0].attempts + 1, content=uuid4(), until=until)
+            tables.exports[export.id] = kept
+            project = tables.projects[kept.project_id]
+        assert kept.content is not None
+        return Claim(export=export, attempts=kept.attempts, content=kept.content, title=project.title, description=project.description)
+
+    async def renew(self, claim: Claim, *, percent: int, until: datetime) -> bool:
+        return await self._change(claim, until=until, percent=percent)
+
+    async def finish(self, claim: Claim, manifest: Manifest) -> bool:
+        return await self._change(claim, status=Progress.DONE, percent=100, manifest=manifest, content=claim.content)
+
+    async def fail(self, claim: Claim) -> None:
+        await self._change(claim, status=Progress.FAILED)
+
+    async def release(self, claim: Claim) -> None:
+        await self._change(claim, status=Progress.QUEUED, percent=0)
+
+    async def unknown(self, contents: Sequence[UUID]) -> set[UUID]:
+        return set(contents) - {kept.content for kept in self._access.read.exports.values() if kept.content is not None}
+
+    def _of(self, project: str) -> dict[UUID, KeptExport]:
+        found = self._access.read.live_project(project)
+        if found is None:
+            raise NotFound
+        return {id: kept for id, kept in self._access.read.exports.items() if kept.project_id == found.id}
+
+    async def _change(self, claim: Claim, *, until: datetime | None = None, **changes: object) -> bool:
+        async with self._access.write() as tables:
+            kept = tables.exports.get(claim.export.id)
+            if kept is None or kept.content != claim.content or kept.export.status is not Progress.RUNNING:
+                return False
+            changed = replace(kept, export=replace(kept.export, **changes), until=until)  # type: ignore[arg-type]
+            if changed.export.status in (Progress.FAILED, Progress.QUEUED):
+                changed = replace(changed, content=None)
+            if changed.export.status is Progress.QUEUED:
+                changed = replace(changed, attempts=kept.attempts - 1)
+            tables.exports[claim.export.id] = changed
+            return True
+
+
+def _is_free(kept: KeptExport, at: datetime) -> bool:
+    status = kept.export.status
+    return status is Progress.QUEUED or (status is Progress.RUNNING and kept.until is not None and kept.until < at)
