@@ -8,4 +8,4 @@ if [ ! -s "$PGDATA/PG_VERSION" ]; then
     PGPASSWORD="$REPLICATION_PASSWORD" pg_basebackup --pgdata="$PGDATA" --checkpoint=fast --wal-method=stream --slot=replica \
         --write-recovery-conf --dbname="host=${PRIMARY:-primary} port=${PRIMARY_PORT:-5432} user=replicator application_name=replica"
 fi
-exec postgres "$@"
+exec postgres -c listen_addresses='*' "$@"

@@ -750,7 +750,8 @@ class DatabaseCopies(Protocol):
     async def settle(self, *, schema: str, deleted: Collection[UUID], is_erased: Callable[[Erasure], bool]) -> Settled:
         """Make a copy that was brought back one to go on with.
 
-        What has these contents and the responses that were erased are not in it, nobody is signed in, and no token to set a password is good.
+        What has these contents is not in it, nor are the responses that were erased; nobody is signed in, and no token to set a
+        password is good.
         """
 
 
