@@ -1,5 +1,6 @@
 """Back-ups brought back: everything is as it was, but for what readers had erased since, and nothing else."""
 
+import asyncio
 import json
 import shutil
 from collections.abc import Iterator
@@ -10,10 +11,12 @@ from typing import Any
 import httpx
 import pytest
 
+from adapters.postgres.embedded import EmbeddedPostgres
 from tests.e2e.client import ADMIN_PASSWORD, client, data_folder, log_in, make_project, run, serving, token_of
 from tests.e2e.test_file import address_of, uploaded
 from tests.e2e.test_survey import DEFINITION
 from tests.pictures import pdf
+from tests.postgres import connected
 
 PEPPER = "5d0c3b7f1a9e4826" * 3
 SETTINGS = {"ADMIN_PASSWORD": ADMIN_PASSWORD, "RATE_LIMITS": "off"}
@@ -87,6 +90,16 @@ def restored(source: Path, folder: Path, **settings: str) -> dict[str, Any]:
     return told
 
 
+async def _left_of_the_old_cluster(folder: Path) -> list[int]:
+    """How many published results, tokens to set a password, and changes of later transactions than any there was."""
+    password = json.loads((folder / "secrets.json").read_text())["database_password"]
+    async with connected(EmbeddedPostgres(folder / "postgres", password=password).url) as connection:
+        return [
+            await connection.fetchval(f"SELECT count(*) FROM {what}")
+            for what in ("survey_results", "setup_tokens", "answer_changes WHERE xid <> '3'")
+        ]
+
+
 def test_what_readers_erased_after_a_backup_stays_erased_after_its_restore(story: Story) -> None:
     with data_folder() as folder:
         shutil.copytree(story.folder / "files", folder / "files")
@@ -110,6 +123,7 @@ def test_everything_else_is_as_it_was_and_nobody_is_signed_in(story: Story) -> N
             newest = [entry["action"] for entry in admin.get("/admin/audit").json()]
             assert "archive.restore" in newest
             assert read(web, story.project, story.tokens[ERASED]).json()["answers"]["age"] == 42  # nobody's journal was there
+            assert asyncio.run(_left_of_the_old_cluster(folder)) == [0, 0, 0]
             for command in (("audit", "verify"), ("verify-files",)):
                 checked = run(*command, folder=folder, PEPPER=PEPPER, **SETTINGS)
                 assert checked.returncode == 0, checked.stdout + checked.stderr
