@@ -103,6 +103,12 @@ drill-access: $(STAMP) ## 1 000 rounds each of races for access, and the time of
 drill-files: $(STAMP) ## Kill the service 30 times during uploads; 200 hostile names, types, ranges and bodies
 	$(BIN)/python -m tests.drills.files
 
+drill-failover: $(STAMP) ## Kill a primary under load, promote its replica: two instances behind HAProxy (needs haproxy)
+	$(BIN)/python -m tests.drills.failover
+
+secrets: ## Write .env for docker-compose.yml: a random word for each name
+	@sh deploy/secrets.sh
+
 lock: $(STAMP) ## Write the requirements anew from pyproject.toml (needs the package index)
 	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-header --no-annotate pyproject.toml -o requirements.txt
 	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-header --no-annotate --extra dev -c requirements.txt pyproject.toml -o requirements-dev.txt

@@ -8,6 +8,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, 
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 from typing import Any, BinaryIO, Protocol, Self, TypeVar
 from uuid import UUID
 
@@ -16,6 +17,7 @@ from domain.annotation import Annotation, AnnotationFilter, Given, Judgement
 from domain.api_key import ApiKey
 from domain.audit import AuditFilter, Entry, Recorded, Told
 from domain.audit_chain import Head, Link
+from domain.erasure import Erasure
 from domain.export import Column, Export, Format, Manifest
 from domain.file import File
 from domain.idempotency import Keyed
@@ -391,8 +393,15 @@ class SurveyMoved(Exception):
     """The survey is no longer open at the version that accepted the change."""
 
 
+Witness = Callable[[Erasure], Awaitable[None]]
+
+
 class Responses(Protocol):
-    """Responses."""
+    """Responses.
+
+    Whatever is erased, by `erase` or because consent was withdrawn, is told to a witness before it is committed. What the witness
+    raises is raised, and nothing was erased.
+    """
 
     async def save(
         self, change: Change, *, project_id: int, pseudonym: bytes, token_hash: bytes, identity: Identity, seq: int | None, at: datetime
@@ -745,7 +754,7 @@ class Incoming(Protocol):
 
 
 class FileStore(Protocol):
-    """Contents under names of our own, `<kind>/<uuid>` with the kinds `files` and `exports`: whole or not there, never changed."""
+    """Contents under names of our own, `<kind>/<uuid>`, whole or not there, never changed. Kinds: `files`, `exports`, `erasures`."""
 
     def incoming(self) -> AbstractAsyncContextManager[Incoming]:
         """A new content; leaving without `keep` leaves nothing behind. It is settled once this is left. Raises `Full`, `Unavailable`."""
@@ -811,6 +820,58 @@ class Kept(Protocol):
 
         It is worked out once for all who ask under the same mark meanwhile, and goes on when they leave. Another mark takes the place
         of the one before. Errors do not stay, and what was not asked for longest is forgotten.
+        """
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Content:
+    """What the row of a file or of a stored export says of its content."""
+
+    id: UUID
+    name: str
+    size: int
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settled:
+    """What was left out of a copy that was brought back."""
+
+    files_deleted: int
+    sessions_ended: int
+    responses_erased: int
+
+
+class DatabaseMoment(Protocol):
+    """The database at one moment."""
+
+    async def schema(self) -> str:
+        """The revision of its schema."""
+
+    async def contents(self) -> list[Content]:
+        """The contents that its files and stored exports have."""
+
+    async def dump(self, target: Path) -> None:
+        """Write all of it into a file."""
+
+
+class DatabaseCopies(Protocol):
+    """Copies of the whole database."""
+
+    def moment(self) -> AbstractAsyncContextManager[DatabaseMoment]:
+        """What is stored now, unmoved by later changes, while this lasts."""
+
+    async def gone(self, ids: Iterable[UUID]) -> set[UUID]:
+        """Those ids of contents that no file and no stored export has any more."""
+
+    async def load(self, dump: Path, *, schema: str) -> None:
+        """Bring a dump of this schema back into an empty database, all or nothing; no service takes that for whole before `settle`."""
+
+    async def settle(self, *, schema: str, deleted: Collection[UUID], is_erased: Callable[[Erasure], bool]) -> Settled:
+        """Make a copy that was brought back one to go on with.
+
+        What has these contents is not in it, nor are the responses that were erased; nobody is signed in, and no token to set a
+        password is good.
         """
 
 

@@ -9,6 +9,7 @@ from datetime import datetime
 from enum import Enum, auto
 from typing import Any
 
+from domain.erasure import Erasure
 from domain.errors import Conflict, Unauthenticated
 from domain.survey import Change
 
@@ -76,6 +77,11 @@ class Response:
         """When this last changed."""
         return self.updated_at or self.created_at
 
+    @property
+    def erasure(self) -> Erasure:
+        """The erasure of this response as it is now."""
+        return Erasure(project_id=self.project_id, pseudonym=self.pseudonym, created_at=self.created_at, revision=self.revision)
+
     def save(self, change: Change, *, seq: int | None, at: datetime) -> "Save":
         """This response with `change`. Raises `ConsentRequired`.
 
@@ -129,6 +135,14 @@ def new_response(change: Change, *, project_id: int, pseudonym: bytes, token_has
         created_at=at,
     )
     return Save(response=response, outcome=Outcome.CREATED, stale=frozenset(), changed=answers)
+
+
+def erased_by(change: Change, before: Response, after: Response) -> Erasure | None:
+    """What a save erased, if it withdrew the consent that the answers before it were given under."""
+    consent = change.consent
+    if consent is None or before.answers.get(consent.field) != consent.accept or after.answers.get(consent.field) == consent.accept:
+        return None
+    return before.erasure
 
 
 def _settled(change: Change, before: dict[str, Any], fresh: dict[str, Any]) -> dict[str, Any]:

@@ -7,13 +7,14 @@ from entrypoints.logs import logger
 
 CHAIN_SECONDS = 1.0
 EXPORT_SECONDS = 1.0
+LOOK_SECONDS = 1.0
 SWEEP_SECONDS = 900.0
 VERIFY_SECONDS = 2.0
 
 
 def chores_of(use: Container) -> list[Chore]:
-    """All chores: the audit trail is chained, exports that wait are made, contents are swept and looked at."""
-    return [Chore(name="chain the audit trail", run=use.chain_audit(), every=CHAIN_SECONDS), _exports(use), *_files(use)]
+    """All chores: the audit trail is chained, exports that wait are made, contents are swept and looked at, a replica is watched."""
+    return [Chore(name="chain the audit trail", run=use.chain_audit(), every=CHAIN_SECONDS), _exports(use), *_files(use), *_replica(use)]
 
 
 def _exports(use: Container) -> Chore:
@@ -52,3 +53,21 @@ def _files(use: Container) -> list[Chore]:
         Chore(name="sweep files", run=swept, every=SWEEP_SECONDS),
         Chore(name="verify files", run=verified, every=VERIFY_SECONDS),
     ]
+
+
+def _replica(use: Container) -> list[Chore]:
+    """Looking how old the replica is, where there is one; the log tells when that decides otherwise."""
+    replica = use.replica()
+    if replica is None:
+        return []
+    was_fresh = True
+
+    async def looked() -> bool:
+        nonlocal was_fresh
+        await replica.look()
+        if replica.is_fresh != was_fresh:
+            was_fresh = replica.is_fresh
+            logger.warning("replica is used" if was_fresh else "replica lags or is away: the primary answers instead")
+        return False
+
+    return [Chore(name="look at the replica", run=looked, every=LOOK_SECONDS)]

@@ -29,8 +29,8 @@ from domain.resource import Status
 from domain.resource_import import InvalidRows, Mode, TableKind
 from domain.survey import BreakingChange, FieldChange
 from domain.user import User
-from entrypoints import logs
-from entrypoints.container import Container, EmbeddedPostgresError, SchemaError, migrate, pending
+from entrypoints import backup, logs
+from entrypoints.container import Container, CopyError, EmbeddedPostgresError, SchemaError, migrate, pending
 from entrypoints.data_folder import DataFolderError
 from entrypoints.doctor import examine
 from entrypoints.export_command import Written, whole_file, write_export
@@ -398,6 +398,61 @@ def export_command(
         typer.echo(f"{written.rows} rows, {written.bytes} bytes, sha256 {written.sha256}", err=True)
 
 
+@cli.command("backup")
+def backup_command(
+    target: Annotated[Path, typer.Argument(help="A folder to be made; or a file, when it is called *.tar.")],
+    with_pepper: Annotated[
+        bool, typer.Option("--with-pepper", help="Put PEPPER into it: readers and the audit trail need the same.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
+) -> None:
+    """Copy the database and the contents of its files, as they are at one moment, while the service runs."""
+
+    async def run(container: Container) -> backup.Manifest:
+        return await backup.back_up(container, target, with_pepper=with_pepper, progress=_stage)
+
+    with _one_line_errors():
+        made = _with_container(run)
+    size = sum(part.bytes for part in made.parts.values())
+    if as_json:
+        told = {"target": str(target), "created_at": made.created_at, "schema": made.schema, "parts": len(made.parts), "bytes": size}
+        typer.echo(json.dumps(told | {"damaged": made.damaged}))
+    else:
+        typer.echo(f"{target}: everything of {made.created_at}, {len(made.parts)} parts, {size} bytes.")
+        if not with_pepper:
+            typer.echo("PEPPER is not in it: keep that elsewhere. Without it readers are strangers, and the audit trail proves nothing.")
+        for name in made.damaged:
+            typer.echo(f"DAMAGED  {name}: left out, since it is not what was uploaded.")
+    if made.damaged:
+        raise typer.Exit(FAILED)
+
+
+@cli.command("restore")
+def restore_command(
+    source: Annotated[Path, typer.Argument(help="What backup made.", exists=True)],
+    as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
+) -> None:
+    """Bring a back-up back into an empty database and the store. What readers erased since then stays erased; nobody is signed in."""
+    with _one_line_errors():
+        settings = load()
+        with backup.opened(source) as folder:
+            manifest = backup.verified(folder, _stage)
+            with deployed(settings, pepper=manifest.pepper) as deployment:
+                settled = asyncio.run(backup.bring_back(deployment.container(settings), folder, manifest, _stage))
+    if as_json:
+        typer.echo(json.dumps({"created_at": manifest.created_at} | asdict(settled)))
+        return
+    typer.echo(f"Everything is as it was at {manifest.created_at}.")
+    typer.echo(f"Left out: {settled.responses_erased} responses and {settled.files_deleted} files that were erased or deleted since.")
+    typer.echo("Whoever was deactivated, demoted or whose API key was revoked since then is as before: see to that now.")
+
+
+def _stage(what: str, done: int, of: int) -> None:
+    """Tell whoever looks on how far it is."""
+    if sys.stderr.isatty():
+        print(f"\r{what}: {done} of {of}", end="" if done < of else "\n", file=sys.stderr, flush=True)
+
+
 def _with_container(run: Callable[[Container], Awaitable[T]]) -> T:
     """Do something with the use cases, on a database that is up to date."""
 
@@ -467,6 +522,8 @@ def _one_line_errors() -> Iterator[None]:
         _end(str(error), BAD_USE)
     except SchemaError as error:
         _end(str(error), BAD_SCHEMA)
+    except (backup.BackupError, CopyError) as error:
+        _end(str(error), FAILED)
     except Invalid as error:
         _end(" ".join(f"{fault.pointer or 'input'}: {fault.detail}" for fault in error.faults), BAD_USE)
     except DomainError as error:

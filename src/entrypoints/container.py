@@ -16,13 +16,16 @@ from adapters.postgres.annotation import PostgresAnnotationReader
 from adapters.postgres.api_key import PostgresApiKeys
 from adapters.postgres.audit import PostgresAuditReader
 from adapters.postgres.audit_chain import PostgresAuditChain
-from adapters.postgres.database import Pool
+from adapters.postgres.copies import PostgresCopies
+from adapters.postgres.database import Executor, Pool
 from adapters.postgres.embedded import EmbeddedPostgres, EmbeddedPostgresError
 from adapters.postgres.export import PostgresExports
 from adapters.postgres.file import PostgresFiles
 from adapters.postgres.health import PostgresDatabase
 from adapters.postgres.label_set import PostgresLabelSets
+from adapters.postgres.programs import CopyError
 from adapters.postgres.project import PostgresProjects
+from adapters.postgres.replica import Replica, ReplicaFirst
 from adapters.postgres.resource import PostgresResourceReader, PostgresResources
 from adapters.postgres.resource_table import PostgresResourceTables
 from adapters.postgres.response import PostgresResponseReader, PostgresResponses
@@ -50,6 +53,8 @@ from application import (
     annotation,
     api_key,
     audit,
+    backup,
+    erasure,
     file,
     health,
     idempotency,
@@ -69,10 +74,21 @@ from application import (
 from application.export import making, stored
 from application.export.resources import ExportResources
 from application.ports import FileStore, Windows
+from entrypoints.freshness import MAY_LAG
 from entrypoints.readiness import Readiness
 from entrypoints.request_id import REQUEST_ID
 
-__all__ = ["Container", "EmbeddedPostgres", "EmbeddedPostgresError", "SchemaError", "check_redis", "migrate", "pending", "trace_statements"]
+__all__ = [
+    "Container",
+    "CopyError",
+    "EmbeddedPostgres",
+    "EmbeddedPostgresError",
+    "SchemaError",
+    "check_redis",
+    "migrate",
+    "pending",
+    "trace_statements",
+]
 
 CONNECTIONS = 32
 
@@ -88,11 +104,21 @@ def file_store(url: str) -> FileStore:
     return S3FileStore(url) if address.scheme == "s3" else LocalFileStore(Path(unquote(address.path)))
 
 
+def replica_of(url: str | None, *, primary: Pool, lag: float) -> Replica | None:
+    """The replica that public reads go to, if there is one."""
+    return None if url is None else Replica(url, primary=primary, size=CONNECTIONS, lag=lag)
+
+
+def public_reads_of(primary: Pool, replica: Replica | None) -> Executor:
+    """Where statements of public reads run."""
+    return primary if replica is None else ReplicaFirst(primary, replica, may_lag=MAY_LAG.get)
+
+
 class Container(containers.DeclarativeContainer):
     """Use cases are singletons without state; they are resolved once, when the application is made.
 
-    `config`: database_url, secret_keys (bytes, the first signs), pepper (bytes), access_token_minutes, limits_on,
-    redis_url (None: hits are counted in this process), counting_key (bytes).
+    `config`: database_url, database_replica_url (None: there is no replica), replica_lag_seconds, secret_keys (bytes, the first
+    signs), pepper (bytes), access_token_minutes, limits_on, redis_url (None: hits are counted in this process), counting_key (bytes),
     storage_url (`file:///…` or `s3://…`), upload_quota_bytes, max_import_bytes.
     """
 
@@ -100,6 +126,8 @@ class Container(containers.DeclarativeContainer):
 
     readiness = providers.Singleton(Readiness)
     pool = providers.Singleton(Pool, config.database_url, size=CONNECTIONS)
+    replica = providers.Singleton(replica_of, config.database_replica_url, primary=pool, lag=config.replica_lag_seconds)
+    public_reads = providers.Singleton(public_reads_of, pool, replica)
     clock = providers.Singleton(SystemClock)
     random = providers.Singleton(SystemRandom)
     shared = providers.Singleton(SharedInProcess)
@@ -107,6 +135,7 @@ class Container(containers.DeclarativeContainer):
     common_passwords = providers.Singleton(CommonPasswordList)
     respondents = providers.Singleton(HmacRespondents, config.pepper)
     sealer = providers.Singleton(HmacSealer, config.pepper)
+    erasure_sealer = providers.Singleton(HmacSealer, config.pepper, purpose=b"erasures")
     tokens = providers.Singleton(
         JoseTokens, config.secret_keys, access_lifetime=providers.Factory(timedelta, minutes=config.access_token_minutes)
     )
@@ -125,10 +154,13 @@ class Container(containers.DeclarativeContainer):
     sign_in_failures = providers.Singleton(PostgresSignInFailures, pool)
     projects = providers.Singleton(PostgresProjects, pool)
     resources = providers.Singleton(PostgresResources, pool)
-    resource_reader = providers.Singleton(PostgresResourceReader, pool)
+    resource_reader = providers.Singleton(PostgresResourceReader, public_reads)
+    public_projects = providers.Singleton(PostgresProjects, public_reads)
     files = providers.Singleton(PostgresFiles, pool)
     surveys = providers.Singleton(PostgresSurveys, pool)
-    responses = providers.Singleton(PostgresResponses, pool)
+    note_erasure = providers.Singleton(erasure.NoteErasure, store=file_store, random=random, sealer=erasure_sealer)
+    read_journal = providers.Singleton(erasure.ReadJournal, store=file_store, sealer=erasure_sealer)
+    responses = providers.Singleton(PostgresResponses, pool, witness=note_erasure)
     snapshots = providers.Singleton(Snapshots, pool)
     response_reader = providers.Singleton(PostgresResponseReader, snapshots)
     resource_tables = providers.Singleton(PostgresResourceTables, snapshots)
@@ -197,8 +229,8 @@ class Container(containers.DeclarativeContainer):
     create_project = providers.Singleton(project.CreateProject, unit_of_work=unit_of_work, clock=clock)
     apply_story = providers.Singleton(story.ApplyStory, unit_of_work=unit_of_work, clock=clock)
     purge_old = providers.Singleton(retention.PurgeOld, unit_of_work=unit_of_work, clock=clock)
-    list_projects = providers.Singleton(project.ListProjects, projects=projects)
-    get_project = providers.Singleton(project.GetProject, projects=projects)
+    list_projects = providers.Singleton(project.ListProjects, projects=public_projects)
+    get_project = providers.Singleton(project.GetProject, projects=public_projects)
     update_project = providers.Singleton(project.UpdateProject, unit_of_work=unit_of_work, clock=clock)
     delete_project = providers.Singleton(project.DeleteProject, unit_of_work=unit_of_work, clock=clock, shared=shared)
 
@@ -263,6 +295,9 @@ class Container(containers.DeclarativeContainer):
 
     advance_results = providers.Singleton(results.AdvanceResults, results=published_results, clock=clock)
     get_results = providers.Singleton(results.GetResults, results=published_results, advance=advance_results, shared=shared)
+
+    database_copies = providers.Singleton(PostgresCopies, config.database_url)
+    note_restore = providers.Singleton(backup.NoteRestore, unit_of_work=unit_of_work, clock=clock)
 
     list_audit = providers.Singleton(audit.ListAudit, audit=audit_reader)
     list_history = providers.Singleton(audit.ListHistory, resources=resources, audit=audit_reader)

@@ -38,12 +38,12 @@ class DataFolder:
         """Where the embedded cluster lives."""
         return self.path / "postgres"
 
-    def secret(self, name: str) -> str:
-        """The secret of this name: 256 bits in hexadecimal, made when first asked for, readable by this user alone."""
+    def secret(self, name: str, *, first: str | None = None) -> str:
+        """The secret of this name, readable by this user alone. Asked for the first time it is `first`, or 256 new bits in hexadecimal."""
         file = self.path / "secrets.json"
         known: dict[str, str] = json.loads(file.read_text()) if file.exists() else {}
         if name not in known:
-            known[name] = secrets.token_hex(32)
+            known[name] = first or secrets.token_hex(32)
             self._write(file, json.dumps(known, indent=1))
         return known[name]
 

@@ -43,6 +43,8 @@ class Deployment:
         container.config.from_dict(
             {
                 "database_url": self.database_url,
+                "database_replica_url": settings.database_replica_url,
+                "replica_lag_seconds": settings.database_replica_lag_seconds,
                 "secret_keys": [key.encode() for key in self.secret_keys],
                 "pepper": self.pepper.encode(),
                 "access_token_minutes": settings.access_token_minutes,
@@ -64,10 +66,10 @@ class Deployment:
 
 
 @contextmanager
-def deployed(settings: Settings, *, beside: bool = False) -> Iterator[Deployment]:
+def deployed(settings: Settings, *, beside: bool = False, pepper: str | None = None) -> Iterator[Deployment]:
     """A database that runs and secrets that exist, while this lasts; the embedded PostgreSQL stops with it.
 
-    With `beside`, a service that runs on the same data folder is used and left running.
+    With `beside`, a service that runs on the same data folder is used and left running. A new data folder takes on this `pepper`.
     Raises `DataFolderError` and `EmbeddedPostgresError`.
     """
     if settings.database_url and settings.secret_key and settings.pepper:
@@ -75,7 +77,7 @@ def deployed(settings: Settings, *, beside: bool = False) -> Iterator[Deployment
         return
     folder = DataFolder(settings.data_dir, beside=beside)
     keys = settings.secret_key or (folder.secret("secret_key"),)
-    pepper = settings.pepper or folder.secret("pepper")
+    pepper = settings.pepper or folder.secret("pepper", first=pepper)
     if settings.database_url:
         yield Deployment(database_url=settings.database_url, secret_keys=keys, pepper=pepper)
         return

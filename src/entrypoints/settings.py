@@ -48,6 +48,8 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix=PREFIX, extra="ignore", env_ignore_empty=True, frozen=True, hide_input_in_errors=True)
 
     database_url: str | None = Field(None, description="`postgresql+asyncpg://…`, PostgreSQL 15 or newer; absent: an embedded one")
+    database_replica_url: str | None = Field(None, description="a streaming replica of it, which then answers public reads")
+    database_replica_lag_seconds: float = Field(5.0, ge=1, le=3600, description="how far behind a replica may be that is used")
     redis_url: str | None = Field(
         None,
         description="`redis://…` or `rediss://…`, where rate limits are counted for all workers and replicas; absent: in the one process",
@@ -85,7 +87,7 @@ class Settings(BaseSettings):
     )
     log_format: Literal["console", "json"] = Field("console", description="how log lines are written")
 
-    @field_validator("database_url")
+    @field_validator("database_url", "database_replica_url")
     @classmethod
     def _is_asyncpg(cls, url: str | None) -> str | None:
         if url is not None and not url.startswith("postgresql+asyncpg://"):

@@ -24,6 +24,8 @@ NOWHERE = Deployment(database_url="postgresql+asyncpg://nowhere", secret_keys=("
 RUN_BY_ALEMBIC = "adapters.postgres.migrations"  # its environment exists only while a migration runs
 # A port, and why no suite of its own tests its sentences.
 WITHOUT_SUITE: dict[str, str] = {
+    "DatabaseCopies": "runs PostgreSQL's own programs: tests/e2e/test_backup.py drills it",
+    "DatabaseMoment": "is had from DatabaseCopies alone",
     "Incoming": "is had from a FileStore alone, whose suite tests it",
     "ResponseSnapshot": "is had from a ResponseReader alone, whose suite tests it",
     "AnnotationSnapshot": "is had from an AnnotationReader alone, whose suite tests it",

@@ -49,6 +49,8 @@ from application.ports import (
     Users,
 )
 from domain.access import Role
+from domain.erasure import Erasure
+from domain.errors import DomainError
 from domain.label_set import LabelSet, first_label_set
 from domain.project import Project, new_project
 from domain.survey import Definition, FieldChange, Survey, first_survey
@@ -87,6 +89,8 @@ class Stage:
     reader: ResourceReader
     surveys: Surveys
     responses: Responses
+    witnessed: list[Erasure]
+    witness_refuses: list[DomainError]
     response_reader: ResponseReader
     label_sets: LabelSets
     annotation_reader: AnnotationReader
@@ -155,7 +159,18 @@ class Stage:
 
 def stage_in_memory() -> Stage:
     store = Store()
+    witnessed: list[Erasure] = []
+
+    refusals: list[DomainError] = []
+
+    async def told(erasure: Erasure) -> None:
+        for refusal in refusals:
+            raise refusal
+        witnessed.append(erasure)
+
     return Stage(
+        witnessed=witnessed,
+        witness_refuses=refusals,
         users=FakeUsers(store),
         setup_tokens=FakeSetupTokens(store),
         sessions=FakeSessions(store),
@@ -165,7 +180,7 @@ def stage_in_memory() -> Stage:
         resources=FakeResources(store),
         reader=FakeResourceReader(store),
         surveys=FakeSurveys(store),
-        responses=FakeResponses(store),
+        responses=FakeResponses(store, witness=told),
         response_reader=FakeResponseReader(store),
         label_sets=FakeLabelSets(store),
         annotation_reader=FakeAnnotationReader(store),
@@ -181,7 +196,18 @@ def stage_in_memory() -> Stage:
 
 
 def stage_in_postgres(pool: Pool) -> Stage:
+    witnessed: list[Erasure] = []
+
+    refusals: list[DomainError] = []
+
+    async def told(erasure: Erasure) -> None:
+        for refusal in refusals:
+            raise refusal
+        witnessed.append(erasure)
+
     return Stage(
+        witnessed=witnessed,
+        witness_refuses=refusals,
         users=PostgresUsers(pool),
         setup_tokens=PostgresSetupTokens(pool),
         sessions=PostgresSessions(pool),
@@ -191,10 +217,10 @@ def stage_in_postgres(pool: Pool) -> Stage:
         resources=PostgresResources(pool),
         reader=PostgresResourceReader(pool),
         surveys=PostgresSurveys(pool),
-        responses=PostgresResponses(pool),
         label_sets=PostgresLabelSets(pool),
         annotation_reader=PostgresAnnotationReader(pool),
         label_reader=PostgresLabelReader(pool),
+        responses=PostgresResponses(pool, witness=told),
         audit=PostgresAuditReader(pool),
         chain=PostgresAuditChain(pool),
         unit_of_work=partial(PostgresUnitOfWork, pool, request_id=lambda: REQUEST),

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from adapters.postgres.database import Pool
 from application.ports import Saved, SurveyMoved
-from domain.errors import DomainError, NotFound
+from domain.errors import DomainError, NotFound, Unavailable
 from domain.response import ConsentRequired, Outcome, Response, TokenRequired, TokenTaken, new_response
 from domain.survey import Definition, Survey
 from tests.contracts.stage import InMemory, InPostgres, Stage, stage_in_postgres
@@ -467,6 +467,37 @@ class ResponsesContract:
         await save(stage, survey, "age", 42)
         await stage.switch(is_open=False)
         assert await stage.responses.erase("story", TOKEN)
+
+    async def test_what_is_erased_is_told_to_a_witness_as_it_was(self, stage: Stage) -> None:
+        survey = await stage.survey()
+        await save(stage, survey, "age", 42)
+        await save(stage, survey, "age", 43)
+        await stage.responses.erase("story", b"x" * 32)
+        assert stage.witnessed == []
+        before = await stored(stage)
+        await stage.responses.erase("story", TOKEN)
+        assert stage.witnessed == [before.erasure]
+        assert before.erasure.revision == 2
+
+    async def test_a_withdrawal_of_consent_is_told_to_a_witness_and_nothing_else_is(self, stage: Stage) -> None:
+        survey = await stage.survey(gated())
+        await save(stage, survey, "consent", "declined")
+        await save_all(stage, survey, {"consent": "accepted", "age": 42}, seq=5)
+        await save(stage, survey, "consent", "declined", seq=4)
+        assert stage.witnessed == []
+        before = await stored(stage)
+        await save(stage, survey, "consent", "declined")
+        assert stage.witnessed == [before.erasure]
+
+    async def test_what_the_witness_cannot_keep_is_not_erased(self, stage: Stage) -> None:
+        survey = await stage.survey(gated())
+        await save_all(stage, survey, {"consent": "accepted", "age": 42})
+        stage.witness_refuses.append(Unavailable())
+        with pytest.raises(Unavailable):
+            await stage.responses.erase("story", TOKEN)
+        with pytest.raises(Unavailable):
+            await save(stage, survey, "consent", "declined")
+        assert (await stored(stage)).answers == {"consent": "accepted", "age": 42}
 
     async def test_of_many_erasures_at_once_one_erases(self, stage: Stage) -> None:
         survey = await stage.survey()

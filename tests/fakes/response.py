@@ -2,18 +2,24 @@
 
 from datetime import datetime
 
-from application.ports import Responses, Saved, SurveyMoved
+from application.ports import Responses, Saved, SurveyMoved, Witness
+from domain.erasure import Erasure
 from domain.errors import NotFound
-from domain.response import Response, TokenRequired, TokenTaken, new_response
+from domain.response import Response, TokenRequired, TokenTaken, erased_by, new_response
 from domain.survey import Change, Identity
 from tests.fakes.store import Access, Tables
+
+
+async def _unseen(_: Erasure) -> None:
+    pass
 
 
 class FakeResponses(Responses):
     """Keeps no history: no port shows it."""
 
-    def __init__(self, access: Access) -> None:
+    def __init__(self, access: Access, *, witness: Witness = _unseen) -> None:
         self._access = access
+        self._witness = witness
 
     async def save(
         self, change: Change, *, project_id: int, pseudonym: bytes, token_hash: bytes, identity: Identity, seq: int | None, at: datetime
@@ -32,6 +38,8 @@ class FakeResponses(Responses):
                 if identity is Identity.TOKEN and found.token_hash != token_hash:
                     raise TokenRequired
                 save = found.save(change, seq=seq, at=at)
+                if withdrawn := erased_by(change, found, save.response):
+                    await self._witness(withdrawn)
             tables.responses[response_id] = save.response
         return Saved(
             outcome=save.outcome,
@@ -50,6 +58,7 @@ class FakeResponses(Responses):
         async with self._access.write() as tables:
             found = _of_token(tables, _project_id(tables, project), token_hash)
             if found is not None:
+                await self._witness(tables.responses[found].erasure)
                 del tables.responses[found]
         return found is not None
 

@@ -12,10 +12,11 @@ from types import TracebackType
 from typing import Any, Protocol, Self
 
 import asyncpg
-from sqlalchemy import BindParameter, ClauseElement, Table, bindparam, make_url
+from sqlalchemy import BindParameter, ClauseElement, Table, bindparam
 from sqlalchemy.dialects.postgresql import asyncpg as asyncpg_dialect
 from sqlalchemy.sql.visitors import iterate
 
+from adapters.postgres.hosts import addresses, connect_to_primary
 from adapters.postgres.integrity import Again, domain_errors
 from adapters.postgres.line import Line, Watch, is_gone
 from domain.errors import Unavailable
@@ -77,10 +78,14 @@ class Executor(Protocol):
 class Pool(Executor):
     """Connections to one database; each statement commits by itself."""
 
-    def __init__(self, url: str, *, size: int) -> None:
-        """`url` as in `postgresql+asyncpg://…`; nothing is connected before the first use."""
-        self._dsn = make_url(url).set(drivername="postgresql").render_as_string(hide_password=False)
+    def __init__(self, url: str, *, size: int, seconds: float = STATEMENT_SECONDS) -> None:
+        """`url` as in `postgresql+asyncpg://…`; nothing is connected before the first use.
+
+        Where it names several hosts, the one that is the primary is used. A statement has so many `seconds`.
+        """
+        self._dsns = addresses(url)
         self._size = size
+        self._seconds = seconds
         self._pool: asyncpg.Pool[asyncpg.Record] | None = None
         self._silent_at = 0.0
         self.failures = 0  # how often the database could not do what it was asked to, so far
@@ -103,7 +108,8 @@ class Pool(Executor):
     async def __aenter__(self) -> Self:
         with self.domain_errors():
             self._pool = await asyncpg.create_pool(
-                self._dsn,
+                *self._dsns[:1],
+                connect=self._connect,
                 min_size=0,
                 max_size=self._size,
                 connection_class=Line,
@@ -113,11 +119,16 @@ class Pool(Executor):
                 server_settings={
                     "application_name": "complex-stories",
                     "timezone": "UTC",
-                    "statement_timeout": _milliseconds(STATEMENT_SECONDS),
+                    "statement_timeout": _milliseconds(self._seconds),
                     "idle_in_transaction_session_timeout": _milliseconds(IDLE_SECONDS),
                 },
             )
         return self
+
+    async def _connect(self, *_: Any, **options: Any) -> Any:
+        if len(self._dsns) == 1:
+            return await asyncpg.connect(self._dsns[0], **options)
+        return await connect_to_primary(*self._dsns, **options)
 
     async def __aexit__(self, *_: object) -> None:
         pool, self._pool = self.connections, None

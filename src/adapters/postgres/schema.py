@@ -1,7 +1,9 @@
 """Bringing a database to the schema that this program needs."""
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 from alembic import command
 from alembic.config import Config
@@ -12,6 +14,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
+from adapters.postgres.hosts import addresses, connect_to_primary
 from adapters.postgres.integrity import domain_errors
 
 MINIMUM_SERVER = 150000
@@ -58,6 +61,11 @@ async def unmigrate(url: str, *, to: str = "base") -> None:
     await _on(url, downgrade)
 
 
+def known_revisions() -> set[str]:
+    """The revisions that this program can start from."""
+    return {script.revision for script in ScriptDirectory(str(_MIGRATIONS)).walk_revisions()}
+
+
 def _upgrade(connection: Connection, to: str) -> None:
     connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
     version = int(connection.execute(text("SHOW server_version_num")).scalar_one())
@@ -68,9 +76,8 @@ def _upgrade(connection: Connection, to: str) -> None:
 
 
 def _present(connection: Connection) -> tuple[str, ...]:
-    known = {script.revision for script in ScriptDirectory.from_config(_config(connection)).walk_revisions()}
     present = MigrationContext.configure(connection).get_current_heads()
-    if not set(present) <= known:
+    if not set(present) <= known_revisions():
         raise SchemaError("The database has a newer schema than this program knows: install the newer program.")
     return present
 
@@ -83,7 +90,9 @@ def _config(connection: Connection) -> Config:
 
 
 async def _on(url: str, work: Callable[[Connection], None]) -> None:
-    engine = create_async_engine(url, poolclass=NullPool, connect_args={"timeout": CONNECT_SECONDS})
+    hosts = addresses(url)
+    finder: dict[str, Any] = {"async_creator": partial(connect_to_primary, *hosts)} if len(hosts) > 1 else {}
+    engine = create_async_engine(url, poolclass=NullPool, connect_args={"timeout": CONNECT_SECONDS}, **finder)
     try:
         with domain_errors():
             async with engine.begin() as connection:

@@ -1,4 +1,4 @@
-"""What seals the audit trail: HMAC-SHA-256 under a key of its own, made from the pepper."""
+"""What seals the audit trail and the journal of erasures: HMAC-SHA-256, each under a key of its own, made from the pepper."""
 
 import hmac
 
@@ -6,9 +6,9 @@ from application.ports import Sealer
 
 
 class HmacSealer(Sealer):
-    def __init__(self, pepper: bytes) -> None:
+    def __init__(self, pepper: bytes, *, purpose: bytes = b"audit-chain") -> None:
         """`pepper`: at least 32 secret bytes that the database does not hold; a chain is checked with those it was made with."""
-        self._key = hmac.digest(pepper, b"audit-chain", "sha256")
+        self._key = hmac.digest(pepper, purpose, "sha256")
 
     def seal(self, message: bytes) -> bytes:
         return hmac.digest(self._key, message, "sha256")

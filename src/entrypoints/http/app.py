@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
@@ -65,7 +65,7 @@ class Application(FastAPI):
 
         @asynccontextmanager
         async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-            async with use.pool(), use.windows(), doing(chores):
+            async with use.pool(), use.windows(), use.replica() or nullcontext(), doing(chores):
                 yield
             access_log.close()
             if tracing is not None:

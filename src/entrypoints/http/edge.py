@@ -14,6 +14,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from domain.errors import NotFound, Unavailable
 from domain.outcome import OutcomeUnknown
 from domain.text import is_clean
+from entrypoints.freshness import MAY_LAG
 from entrypoints.http.admission import Admission, Overloaded, Turn, is_exempt
 from entrypoints.http.cross_origin import CrossOrigin
 from entrypoints.http.json_body import ClientLeft
@@ -73,6 +74,7 @@ class Edge:
         metrics = self._metrics
         if metrics is not None:
             metrics.in_flight += 1
+        MAY_LAG.set(answer.is_anonymous and scope["method"] == "GET")
         try:
             _check_target(scope)
             if cross_origin and cross_origin.is_preflight(scope):
@@ -147,12 +149,14 @@ class _Answer:
         self._send = send
         self._is_head = is_head
         self._more = more
-        given, self._signed_in = b"", False
+        given, self._signed_in, self.is_anonymous = b"", False, True
         for name, value in scope["headers"]:
             if name == b"x-request-id":
                 given = value
             elif name == b"authorization":
-                self._signed_in = True
+                self._signed_in, self.is_anonymous = True, False
+            elif name == b"x-respondent-token":
+                self.is_anonymous = False  # who has just written reads what was written
         self._id = given if _REQUEST_ID.fullmatch(given) else new_request_id().encode()
 
     @property

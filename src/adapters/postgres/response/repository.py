@@ -25,17 +25,23 @@ from adapters.postgres.response.statements import (
     SAVE_BEHIND_GATE,
     STORE,
 )
-from application.ports import Responses, Saved, SurveyMoved
+from application.ports import Responses, Saved, SurveyMoved, Witness
+from domain.erasure import Erasure
 from domain.errors import NotFound, Unavailable
-from domain.response import ConsentRequired, Outcome, Response, Save, TokenRequired, new_response
+from domain.response import ConsentRequired, Outcome, Response, Save, TokenRequired, erased_by, new_response
 from domain.survey import Change, Identity
 
 _ATTEMPTS = 5
 
 
+async def _unseen(_: Erasure) -> None:
+    """A witness who keeps nothing."""
+
+
 class PostgresResponses(Responses):
-    def __init__(self, pool: Pool) -> None:
+    def __init__(self, pool: Pool, *, witness: Witness = _unseen) -> None:
         self._pool = pool
+        self._witness = witness
 
     async def save(
         self,
@@ -135,9 +141,12 @@ class PostgresResponses(Responses):
                 response_id = made["id"]
             else:
                 _check_owner(row, given)
-                save = _response(row).save(change, seq=given["seq"], at=given["at"])
+                found = _response(row)
+                save = found.save(change, seq=given["seq"], at=given["at"])
                 response_id = row["id"]
                 await work.row(STORE, id=response_id, **_columns_of(save.response))
+                if withdrawn := erased_by(change, found, save.response):
+                    await self._witness(withdrawn)
             await self._log(work, response_id, change, save, given)
             await work.commit()
         return Saved(
@@ -171,10 +180,15 @@ class PostgresResponses(Responses):
         return None if row["revision"] is None else _response(row)
 
     async def erase(self, project: str, token_hash: bytes) -> bool:
-        row = await self._pool.row(ERASE, slug=project, token_hash=token_hash)
-        if row is None:
-            raise NotFound
-        return bool(row["erased"])
+        async with Transaction(self._pool) as work:
+            row = await work.row(ERASE, slug=project, token_hash=token_hash)
+            if row is None:
+                raise NotFound
+            if row["revision"] is None:
+                return False
+            await self._witness(Erasure(**{field.name: row[field.name] for field in fields(Erasure)}))
+            await work.commit()
+        return True
 
 
 def _response(row: Record) -> Response:

@@ -34,6 +34,7 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 
 from adapters.postgres.database import Statement, parameters
 from adapters.postgres.tables import TIME, answer_changes, erasures, projects, responses, surveys
+from domain.erasure import Erasure
 from domain.response import Response
 
 _project_id = bindparam("project_id", type_=BigInteger)
@@ -182,8 +183,8 @@ _project = select(projects.c.id).where(projects.c.slug == bindparam("slug"), pro
 _gone = (
     delete(responses)
     .where(responses.c.project_id == _project.c.id, responses.c.token_hash == _token_hash)
-    .returning(responses.c.project_id)
+    .returning(*(responses.c[field.name] for field in fields(Erasure)))
     .cte("gone")
 )
 _trace = insert(erasures).from_select(["project_id"], select(_gone.c.project_id)).cte("trace")
-ERASE = Statement(select(_project.c.id, select(func.count()).select_from(_gone).scalar_subquery().label("erased")).add_cte(_trace))
+ERASE = Statement(select(_gone).select_from(_project.outerjoin(_gone, literal_column("true"))).add_cte(_trace))

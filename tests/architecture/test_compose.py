@@ -1,0 +1,57 @@
+"""The compose file: nothing secret in it, nothing open that need not be, everything looked after."""
+
+import re
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[2]
+TEXT = (ROOT / "docker-compose.yml").read_text()
+COMPOSE: dict[str, Any] = yaml.safe_load(TEXT)
+SERVICES: dict[str, Any] = COMPOSE["services"]
+NAMES = {line.removesuffix("=") for line in (ROOT / ".env.example").read_text().splitlines() if not line.startswith("#")}
+
+
+def test_every_secret_is_a_variable_that_make_secrets_writes() -> None:
+    asked = set(re.findall(r"\$\{([A-Z_]+)", TEXT))
+    assert asked - {"BALANCER_NETWORK"} == NAMES
+    told = [str(value) for service in SERVICES.values() for name, value in service.get("environment", {}).items() if "PASSWORD" in name]
+    assert len(told) > 5
+    assert all(value.startswith("${") for value in told)
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_a_service_is_pinned_restarted_watched_and_not_open_to_other_machines(name: str) -> None:
+    service = SERVICES[name]
+    is_ours = "build" in service
+    assert is_ours or re.fullmatch(r"[a-z/]+:[A-Za-z0-9.:-]*[0-9][A-Za-z0-9.:-]*", service["image"])
+    assert service["restart"] == "unless-stopped"
+    assert is_ours or "healthcheck" in service  # ours has its own in the Dockerfile
+    assert all(port.startswith("127.0.0.1:") for port in service.get("ports", []))
+    assert name in ("balancer", "grafana", "api1", "api2") or service["networks"] == ["inside"]
+
+
+def test_secrets_are_random_private_and_never_written_over(tmp_path: Path) -> None:
+    (tmp_path / "deploy").mkdir()
+    for file in ("deploy/secrets.sh", ".env.example"):
+        shutil.copy(ROOT / file, tmp_path / file)
+    command = ["/bin/sh", str(tmp_path / "deploy" / "secrets.sh")]
+    assert subprocess.run(command, check=False, capture_output=True).returncode == 0
+    written = (tmp_path / ".env").read_text()
+    secrets = dict(line.split("=") for line in written.splitlines())
+    assert set(secrets) == NAMES
+    assert all(re.fullmatch(r"[0-9a-f]{64}", value) for value in secrets.values())
+    assert len(set(secrets.values())) == len(NAMES)
+    assert (tmp_path / ".env").stat().st_mode & 0o077 == 0
+    assert subprocess.run(command, check=False, capture_output=True).returncode == 1
+    assert (tmp_path / ".env").read_text() == written
+    assert {path.name for path in tmp_path.iterdir()} == {"deploy", ".env", ".env.example"}
+
+
+def test_git_leaves_the_written_secrets_alone() -> None:
+    ignored = (ROOT / ".gitignore").read_text().splitlines()
+    assert ignored.index("!.env.example") > ignored.index(".env")
