@@ -172,7 +172,6 @@ UPDATED_DESCENDING: ColumnClause[datetime] = literal_column("coalesce(updated_at
 
 _live = text("deleted_at IS NULL")
 Index("uq_resources_name_live", resources.c.project_id, resources.c.name_key, unique=True, postgresql_where=_live)
-Index("ix_resources_id", resources.c.project_id, resources.c.id, postgresql_where=_live)
 Index("ix_resources_status", resources.c.project_id, resources.c.status, resources.c.id, postgresql_where=_live)
 Index("ix_resources_name", resources.c.project_id, resources.c.name, resources.c.id, postgresql_where=_live)
 Index("ix_resources_created", resources.c.project_id, resources.c.created_at, resources.c.id, postgresql_where=_live)
