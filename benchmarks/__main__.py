@@ -58,6 +58,7 @@ def main() -> None:
             say(f"PostgreSQL {here.postgres}, {options.rounds} rounds of {options.seconds:g} s")
             measured = [_measure(here, WORKLOADS[name], rounds=options.rounds, seconds=options.seconds) for name in options.only]
             described = machine(here.postgres)
+        say("Directus was left out: it needs Node and its own packages, which this command does not install.")
     except _EXPECTED as error:
         _end(str(error) or repr(error))
     except KeyboardInterrupt:
