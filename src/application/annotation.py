@@ -194,7 +194,7 @@ class ExportAnnotations:
             require_names(by)
         async with self.annotations.snapshot(project) as snapshot:
             row = _name_row if names else self._pseudonym_row(snapshot.project_id)
-            writer = self.tables.writer(kind, COLUMNS, guarded=guarded, codebook={})
+            writer = await asyncio.to_thread(self.tables.writer, kind, COLUMNS, guarded=guarded, codebook={})
             await self.record(project=project, kind=kind, names=names, by=by)
             yield writer.begin()
             async for found in snapshot.batches(where):

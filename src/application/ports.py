@@ -629,7 +629,7 @@ class TableConverter(Protocol):
 
 
 class Tables(Protocol):
-    """The formats of tables."""
+    """The formats of tables. The first writer or converter of a format may take a while to make: make it on a thread."""
 
     def writer(self, kind: Format, columns: Sequence[Column], *, guarded: bool, codebook: Mapping[str, Any]) -> TableWriter:
         """A writer of one table. `guarded` keeps a spreadsheet from running the texts of a CSV file."""

@@ -10,7 +10,6 @@ from dependency_injector import containers, providers
 from adapters.agreement.process import ReliabilityInProcess
 from adapters.kept import KeptInProcess
 from adapters.limits.memory import MemoryWindows
-from adapters.limits.redis import RedisWindows, check_redis
 from adapters.postgres.agreement import PostgresLabelReader
 from adapters.postgres.annotation import PostgresAnnotationReader
 from adapters.postgres.api_key import PostgresApiKeys
@@ -44,7 +43,6 @@ from adapters.security.seal import HmacSealer
 from adapters.security.tokens import JoseTokens
 from adapters.shared import SharedInProcess
 from adapters.storage.local import LocalFileStore
-from adapters.storage.s3 import S3FileStore
 from adapters.system import SystemClock, SystemRandom
 from adapters.tabular.import_tables import TabularImportTables
 from adapters.tabular.tables import TabularTables
@@ -95,13 +93,28 @@ CONNECTIONS = 32
 
 def windows_of(redis_url: str | None, *, key: bytes) -> Windows:
     """Where hits are counted: in Redis where there is one."""
-    return MemoryWindows() if redis_url is None else RedisWindows(redis_url, key=key)
+    if redis_url is None:
+        return MemoryWindows()
+    from adapters.limits.redis import RedisWindows  # noqa: PLC0415 - costs 13 MB, so only where there is a Redis
+
+    return RedisWindows(redis_url, key=key)
+
+
+async def check_redis(url: str) -> None:
+    """Whether Redis answers, and counts. Raises `Unavailable`."""
+    from adapters.limits import redis  # noqa: PLC0415 - as above
+
+    await redis.check_redis(url)
 
 
 def file_store(url: str) -> FileStore:
     """The store of a folder's or a bucket's address; nothing is connected yet."""
     address = urlsplit(url)
-    return S3FileStore(url) if address.scheme == "s3" else LocalFileStore(Path(unquote(address.path)))
+    if address.scheme != "s3":
+        return LocalFileStore(Path(unquote(address.path)))
+    from adapters.storage.s3 import S3FileStore  # noqa: PLC0415 - costs 5 MB, so only where contents are kept in a bucket
+
+    return S3FileStore(url)
 
 
 def replica_of(url: str | None, *, primary: Pool, lag: float) -> Replica | None:

@@ -14,8 +14,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from adapters.agreement.figures import figures_of
+from adapters.agreement.order import order_from, outcome_from
 from adapters.agreement.process import WAITING_MAX, ReliabilityInProcess
-from adapters.agreement.worker import order_from, outcome_from, work_out
+from adapters.agreement.worker import work_out
 from adapters.kept import KEPT_MAX, KeptInProcess
 from application.ports import Kept, Reliability
 from domain.access import Role

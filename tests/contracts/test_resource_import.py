@@ -12,8 +12,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import text
 
-from adapters.postgres import resource as reading
 from adapters.postgres.database import Pool, Statement
+from adapters.postgres.resource import reader as reading
 from adapters.postgres.resource_import import repository, statements
 from application.resource_import import Imported, ImportResources, TableFile
 from domain.access import Role

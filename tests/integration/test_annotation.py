@@ -9,7 +9,8 @@ import pytest
 
 from adapters.postgres.database import Pool
 from adapters.postgres.label_set import PostgresLabelSets
-from adapters.postgres.resource import _page, count_statement
+from adapters.postgres.resource import count_statement
+from adapters.postgres.resource.reader import _page
 from adapters.postgres.unit_of_work import PostgresUnitOfWork
 from application.annotation import Annotate, Annotated, DrawNext, WithdrawAnnotation
 from application.label_set import PublishLabelSet

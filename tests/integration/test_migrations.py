@@ -3,10 +3,12 @@
 import asyncio
 
 import pytest
+from alembic.script import ScriptDirectory
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
+from adapters.postgres.revisions import MIGRATIONS, known_revisions
 from adapters.postgres.schema import SchemaError, migrate, pending, unmigrate
 from adapters.postgres.tables import metadata
 from tests.postgres import connected, drop_database, make_database
@@ -78,6 +80,11 @@ async def test_up_down_and_up_again_leads_to_the_same_schema(empty_database: str
     assert await schema_of(empty_database) == before
     await migrate(empty_database)
     assert await schema_of(empty_database) == first != before
+
+
+def test_the_names_of_the_files_tell_the_revisions_in_their_order() -> None:
+    by_alembic = [script.revision for script in ScriptDirectory(str(MIGRATIONS)).walk_revisions()]
+    assert known_revisions() == tuple(reversed(by_alembic))
 
 
 async def test_what_is_pending_is_told_and_then_done(empty_database: str) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from adapters.postgres.database import Pool
-from adapters.postgres.resource import _page
+from adapters.postgres.resource.reader import _page
 from domain.access import Role
 from domain.resource import Sort
 from tests.contracts.stage import stage_in_postgres

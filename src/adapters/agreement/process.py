@@ -5,7 +5,7 @@ import os
 import sys
 from asyncio.subprocess import DEVNULL, PIPE, Process
 
-from adapters.agreement.worker import order_from, outcome_from
+from adapters.agreement.order import order_from, outcome_from
 from application.ports import Reliability
 from domain.agreement import Figures, Labels
 from domain.errors import Unavailable

@@ -1,7 +1,4 @@
-"""The process that works figures out: labels come in on standard input, figures go out on standard output, and it ends.
-
-What goes over is a line of JSON and columns of 64-bit integers behind it: nothing that could be run.
-"""
+"""The process that works figures out: labels come in on standard input, figures go out on standard output, and it ends."""
 
 import json
 import os
@@ -10,25 +7,11 @@ from array import array
 from dataclasses import asdict
 
 from adapters.agreement.figures import figures_of
-from domain.agreement import Alpha, Figures, Labels, Pair
+from domain.agreement import Labels
 from domain.label_set import Level
 
 _POLITE = 10
 _WIDTH = 8
-
-
-def order_from(labels: Labels, *, level: Level, seed: int) -> bytes:
-    """What the process reads."""
-    head = json.dumps({"labels": len(labels), "level": level, "seed": seed}).encode()
-    return b"\n".join((head, b"".join(column.tobytes() for column in (labels.items, labels.annotators, labels.values))))
-
-
-def outcome_from(output: bytes) -> Figures:
-    """The figures that the process wrote."""
-    head, _, rest = output.partition(b"\n")
-    told = json.loads(head)
-    pairs = tuple(Pair(a=a, b=b, items=items, kappa=kappa) for a, b, items, kappa in told.pop("pairs"))
-    return Figures(**told | {"alpha": Alpha(**told["alpha"]), "pairs": pairs, "disputed": array("q", rest)})
 
 
 def work_out(order: bytes) -> bytes:

@@ -12,7 +12,7 @@ from sqlalchemy import make_url
 from adapters.postgres.hosts import addresses, connect_to_primary
 from adapters.postgres.integrity import domain_errors
 from adapters.postgres.programs import CopyError, program, run
-from adapters.postgres.schema import SchemaError, known_revisions
+from adapters.postgres.revisions import SchemaError, known_revisions
 from application.ports import Content, DatabaseCopies, DatabaseMoment, Settled
 from domain.erasure import Erasure
 

@@ -1,12 +1,10 @@
 """Whether the database can serve this program."""
 
-from functools import cached_property
-
 import asyncpg
 from sqlalchemy import text
 
 from adapters.postgres.database import Pool, Statement
-from adapters.postgres.schema import SchemaError, head
+from adapters.postgres.revisions import SchemaError, head
 from application.ports import Database
 from domain.errors import Unavailable
 
@@ -24,9 +22,5 @@ class PostgresDatabase(Database):
             rows = await self._pool.now(REVISIONS)
         except asyncpg.UndefinedTableError:
             rows = []
-        if [row["version_num"] for row in rows] != [self._head]:
+        if [row["version_num"] for row in rows] != [head()]:
             raise Unavailable from SchemaError("The database has another schema than this program.")
-
-    @cached_property
-    def _head(self) -> str | None:
-        return head()

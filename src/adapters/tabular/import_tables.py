@@ -5,7 +5,6 @@ from typing import BinaryIO
 
 from adapters.tabular.read_csv import csv_pieces
 from adapters.tabular.read_ndjson import ndjson_pieces
-from adapters.tabular.read_parquet import parquet_pieces
 from application.ports import ImportTables
 from domain.resource_import import Piece, TableKind
 
@@ -24,4 +23,9 @@ class TabularImportTables(ImportTables):
             case TableKind.NDJSON:
                 return ndjson_pieces(file)
             case TableKind.PARQUET:
-                return parquet_pieces(file, at_most=self._at_most)
+                return self._parquet(file)
+
+    def _parquet(self, file: BinaryIO) -> Iterator[Piece]:
+        from adapters.tabular.read_parquet import parquet_pieces  # noqa: PLC0415 - Arrow costs 40 MB: only once it is needed
+
+        yield from parquet_pieces(file, at_most=self._at_most)

@@ -1,4 +1,4 @@
-"""The writer of each format."""
+"""The writer of each format. Arrow costs 40 MB and some 300 ms, so it is imported with the first table that needs it."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -6,7 +6,6 @@ from typing import Any
 
 from adapters.tabular.csv import CsvWriter
 from adapters.tabular.json import JsonWriter, NdjsonWriter
-from adapters.tabular.parquet import ParquetConverter, ParquetWriter
 from application.ports import TableConverter, Tables, TableWriter
 from domain.export import Column, Format
 
@@ -21,9 +20,13 @@ class TabularTables(Tables):
             case Format.NDJSON:
                 return NdjsonWriter(columns)
             case Format.PARQUET:
+                from adapters.tabular.parquet import ParquetWriter  # noqa: PLC0415 - see above
+
                 return ParquetWriter(columns, metadata=_metadata(codebook))
 
     def converter(self, columns: Sequence[Column], *, codebook: Mapping[str, Any]) -> TableConverter:
+        from adapters.tabular.parquet import ParquetConverter  # noqa: PLC0415 - see above
+
         return ParquetConverter(columns, metadata=_metadata(codebook))
 
 

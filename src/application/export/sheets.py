@@ -61,7 +61,7 @@ async def _array(lines: AsyncGenerator[Part, None]) -> AsyncGenerator[Part, None
 
 
 async def _parquet(records: AsyncGenerator[Part, None], tables: Tables) -> AsyncGenerator[Part, None]:
-    converter = tables.converter(COLUMNS, codebook=CODEBOOK)
+    converter = await asyncio.to_thread(tables.converter, COLUMNS, codebook=CODEBOOK)
     yield Part(content=converter.begin(), rows=0)
     on_thread = asyncio.get_running_loop().run_in_executor
     thread = ThreadPoolExecutor(1)  # of its own: memory is kept by thread, and goes with it
@@ -107,7 +107,7 @@ async def _response_parts(
     meaning: Mapping[str, Any],
     guarded: bool,
 ) -> AsyncGenerator[Part, None]:
-    writer = tables.writer(kind, table.columns, guarded=guarded, codebook=meaning)
+    writer = await asyncio.to_thread(tables.writer, kind, table.columns, guarded=guarded, codebook=meaning)
     yield Part(content=writer.begin(), rows=0)
     async for rows in snapshot.batches(where):
         yield Part(content=await asyncio.to_thread(writer.rows, [table.cells(row) for row in rows]), rows=len(rows))

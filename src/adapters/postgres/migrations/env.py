@@ -1,4 +1,4 @@
-"""Alembic's entry: runs the migrations on the connection that `adapters.postgres.schema` hands over."""
+"""Alembic's entry: runs the migrations on the connection that `adapters.postgres.migrating` hands over."""
 
 from alembic import context
 

@@ -1,132 +1,32 @@
-"""Resources in PostgreSQL, as entities for changing them and as JSON for reading them."""
+"""Resources in PostgreSQL for reading: the JSON of the contract, made by PostgreSQL."""
 
-import re
-from collections.abc import Sequence
-from dataclasses import replace
 from datetime import datetime
 from functools import cache, partial
 from typing import Any
 
 from asyncpg import Record
-from sqlalchemy import (
-    BigInteger,
-    ColumnElement,
-    FromClause,
-    Select,
-    Text,
-    bindparam,
-    cast,
-    func,
-    insert,
-    literal,
-    literal_column,
-    select,
-    tuple_,
-    update,
-)
+from sqlalchemy import BigInteger, ColumnElement, FromClause, Select, Text, bindparam, cast, func, literal, literal_column, select, tuple_
 from sqlalchemy.dialects.postgresql import aggregate_order_by
 
-from adapters.postgres.database import Executor, Statement, parameters
-from adapters.postgres.tables import (
-    LABEL_KEY,
-    TIME,
-    UPDATED_ASCENDING,
-    UPDATED_DESCENDING,
-    annotation_items,
-    label_sets,
-    projects,
-    resources,
-    users,
+from adapters.postgres.database import Executor, Statement
+from adapters.postgres.resource.filters import (
+    LIVE,
+    PROJECT_EXISTS,
+    PROJECT_ID,
+    count_statement,
+    filtered,
+    given,
+    is_indexed,
+    shape,
 )
-from application.ports import After, Document, NumberedPage, Page, ResourceReader, Resources
+from adapters.postgres.tables import TIME, UPDATED_ASCENDING, UPDATED_DESCENDING, resources, users
+from application.ports import After, Document, NumberedPage, Page, ResourceReader
 from domain.errors import NotFound
-from domain.resource import Filter, Resource, SearchTooShort, Sort, Status
-from domain.text import canonical, folded
+from domain.resource import Filter, SearchTooShort, Sort
+from domain.text import folded
 
-PROJECT_ID = select(projects.c.id).where(projects.c.slug == bindparam("project"), projects.c.deleted_at.is_(None))
 NEARBY = 5000  # how many resources are looked at before the index is asked: a few milliseconds
 SCANNED = 20_000  # how many resources a search without the index may look at: some ten milliseconds
-
-_live = resources.c.deleted_at.is_(None)
-_stored = ("name", "name_key", "search_text", "description", "status", "attributes", "updated_at", "deleted_at", "version")
-
-ADD = Statement(
-    insert(resources)
-    .from_select(
-        ["project_id", "created_by", "created_at", *_stored],
-        PROJECT_ID.add_columns(
-            bindparam("created_by_id", type_=BigInteger),
-            bindparam("created_at", type_=TIME),
-            *parameters(resources, _stored).values(),
-        ),
-    )
-    .returning(resources.c.id)
-)
-_in_project = (
-    select(resources, users.c.username)
-    .join(users, users.c.id == resources.c.created_by)
-    .where(resources.c.project_id == PROJECT_ID.scalar_subquery())
-)
-_locking = _in_project.with_for_update(key_share=True, of=resources)
-_this = resources.c.id == bindparam("resource_id")
-GET_ANY = Statement(_in_project.where(_this))
-LOCK = Statement(_locking.where(_this, _live))
-LOCK_ANY = Statement(_locking.where(_this))
-LOCK_BY_NAME = Statement(_locking.where(_live, resources.c.name_key == bindparam("name_key")))
-SAVE = Statement(
-    update(resources)
-    .where(resources.c.project_id == PROJECT_ID.scalar_subquery(), resources.c.id == bindparam("id"))
-    .values(parameters(resources, _stored))
-)
-
-
-def _row(resource: Resource) -> dict[str, Any]:
-    names = ("id", "project", "created_by_id", "created_at", *_stored)
-    return {name: getattr(resource, name) for name in names} | {"status": resource.status.value}
-
-
-def _entity(row: Record, project: str) -> Resource:
-    same = ("id", "name", "description", "attributes", "created_at", "updated_at", "deleted_at", "version")
-    return Resource(
-        project=project,
-        status=Status(row["status"]),
-        created_by=row["username"],
-        created_by_id=row["created_by"],
-        **{name: row[name] for name in same},
-    )
-
-
-class PostgresResources(Resources):
-    def __init__(self, executor: Executor) -> None:
-        self._run = executor
-
-    async def add(self, resource: Resource) -> Resource:
-        row = await self._run.row(ADD, **_row(resource))
-        if row is None:
-            raise NotFound
-        return replace(resource, id=row["id"])
-
-    async def get(self, *, project: str, resource_id: int) -> Resource:
-        return await self._found(GET_ANY, project, resource_id)
-
-    async def lock(self, *, project: str, resource_id: int, deleted: bool = False) -> Resource:
-        return await self._found(LOCK_ANY if deleted else LOCK, project, resource_id)
-
-    async def lock_by_name(self, *, project: str, name: str) -> Resource | None:
-        row = await self._run.row(LOCK_BY_NAME, project=project, name_key=canonical(name))
-        return None if row is None else _entity(row, project)
-
-    async def save(self, resource: Resource) -> None:
-        await self._run.row(SAVE, **_row(resource))
-
-    async def _found(self, statement: Statement, project: str, resource_id: int) -> Resource:
-        row = await self._run.row(statement, project=project, resource_id=resource_id)
-        if row is None:
-            raise NotFound
-        return _entity(row, project)
-
-
-# --- reading: the JSON of the contract, made by PostgreSQL --------------------------------------------------------------------
 
 
 def rfc3339_text(column: ColumnElement[datetime], name: str) -> ColumnElement[str]:
@@ -155,36 +55,9 @@ def _as_json(source: FromClause, *columns: ColumnElement[Any]) -> Select[Any]:
 
 GET = Statement(
     _as_json(resources, resources.c.version).where(
-        resources.c.id == bindparam("resource_id"), resources.c.project_id == PROJECT_ID.scalar_subquery(), _live
+        resources.c.id == bindparam("resource_id"), resources.c.project_id == PROJECT_ID.scalar_subquery(), LIVE
     )
 )
-PROJECT_EXISTS = Statement(PROJECT_ID)
-
-
-def _labelled(number: int) -> ColumnElement[bool]:
-    """Whether most annotators gave this label in this set: once it has as many annotations as it should, and as long."""
-    items, label = annotation_items.c, bindparam(f"label_{number}", type_=Text)
-    labelled = (
-        select(items.resource_id)
-        .join(label_sets, label_sets.c.id == items.label_set_id)
-        .where(
-            label_sets.c.project_id == PROJECT_ID.scalar_subquery(),
-            label_sets.c.name == bindparam(f"label_set_{number}", type_=Text),
-            func.left(label, literal_column("255")) == LABEL_KEY,
-            items.label == label,
-            items.annotations >= label_sets.c.copies,
-        )
-    )
-    return resources.c.id.in_(labelled)
-
-
-def filtered(columns: Sequence[Any], *, status: bool, search: bool, labels: int = 0) -> Select[Any]:
-    query = select(*columns).where(resources.c.project_id == PROJECT_ID.scalar_subquery(), _live)
-    if status:
-        query = query.where(resources.c.status == bindparam("status"))
-    if search:
-        query = query.where(resources.c.search_text.like(bindparam("pattern")))
-    return query.where(*(_labelled(number) for number in range(labels)))
 
 
 def _key(sort: Sort, source: FromClause) -> ColumnElement[Any]:
@@ -259,44 +132,8 @@ def _numbered_page(sort: Sort, *, status: bool, search: bool, labels: int) -> St
     return Statement(select(total.label("total"), joined.label("json")))
 
 
-@cache
-def count_statement(*, status: bool, search: bool, labels: int) -> Statement:
-    return Statement(filtered([func.count().label("n")], status=status, search=search, labels=labels))
-
-
-_live_in_project = select(resources.c.id).where(resources.c.project_id == PROJECT_ID.scalar_subquery(), _live)
+_live_in_project = select(resources.c.id).where(resources.c.project_id == PROJECT_ID.scalar_subquery(), LIVE)
 COUNT_A_FEW = Statement(select(func.count().label("n")).select_from(_live_in_project.limit(literal_column(str(SCANNED + 1))).subquery()))
-
-
-def shape(where: Filter) -> dict[str, Any]:
-    """Which conditions a filter has: what its statement is chosen by."""
-    return {"status": where.status is not None, "search": bool(where.search), "labels": len(where.labels)}
-
-
-def given(where: Filter) -> dict[str, Any]:
-    """The parameters of a filter's conditions."""
-    parts = {"project": where.project, "status": where.status and where.status.value, "pattern": _pattern(where.search or "")}
-    for number, (label_set, label) in enumerate(where.labels):
-        parts |= {f"label_set_{number}": label_set, f"label_{number}": label}
-    return parts
-
-
-_WORD = re.compile(r"[^\W_]+")
-
-
-def is_indexed(search: str) -> bool:
-    """Whether the index knows the text: it holds three characters of each word in a row, the blank before and after a word among them."""
-    for word in _WORD.finditer(search):
-        length = word.end() - word.start()
-        if length >= 3 or (length == 2 and (word.start() > 0 or word.end() < len(search))):
-            return True
-    return False
-
-
-def _pattern(search: str) -> str:
-    """A LIKE pattern that finds exactly this text: wildcards lose their meaning."""
-    literal_text = folded(search).replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
-    return f"%{literal_text}%"
 
 
 def _sortable(key: str | int | None, sort: Sort) -> str | None:

@@ -1,0 +1,19 @@
+"""Resources in PostgreSQL, as entities for changing them and as JSON for reading them."""
+
+from adapters.postgres.resource.filters import PROJECT_EXISTS, count_statement, filtered, given, shape
+from adapters.postgres.resource.reader import GET, PostgresResourceReader, rfc3339_text
+from adapters.postgres.resource.repository import LOCK, SAVE, PostgresResources
+
+__all__ = [
+    "GET",
+    "LOCK",
+    "PROJECT_EXISTS",
+    "SAVE",
+    "PostgresResourceReader",
+    "PostgresResources",
+    "count_statement",
+    "filtered",
+    "given",
+    "rfc3339_text",
+    "shape",
+]

@@ -1,0 +1,92 @@
+"""Resources in PostgreSQL, as entities for changing them."""
+
+from dataclasses import replace
+from typing import Any
+
+from asyncpg import Record
+from sqlalchemy import BigInteger, bindparam, insert, select, update
+
+from adapters.postgres.database import Executor, Statement, parameters
+from adapters.postgres.resource.filters import LIVE, PROJECT_ID
+from adapters.postgres.tables import TIME, resources, users
+from application.ports import Resources
+from domain.errors import NotFound
+from domain.resource import Resource, Status
+from domain.text import canonical
+
+_stored = ("name", "name_key", "search_text", "description", "status", "attributes", "updated_at", "deleted_at", "version")
+
+ADD = Statement(
+    insert(resources)
+    .from_select(
+        ["project_id", "created_by", "created_at", *_stored],
+        PROJECT_ID.add_columns(
+            bindparam("created_by_id", type_=BigInteger),
+            bindparam("created_at", type_=TIME),
+            *parameters(resources, _stored).values(),
+        ),
+    )
+    .returning(resources.c.id)
+)
+_in_project = (
+    select(resources, users.c.username)
+    .join(users, users.c.id == resources.c.created_by)
+    .where(resources.c.project_id == PROJECT_ID.scalar_subquery())
+)
+_locking = _in_project.with_for_update(key_share=True, of=resources)
+_this = resources.c.id == bindparam("resource_id")
+GET_ANY = Statement(_in_project.where(_this))
+LOCK = Statement(_locking.where(_this, LIVE))
+LOCK_ANY = Statement(_locking.where(_this))
+LOCK_BY_NAME = Statement(_locking.where(LIVE, resources.c.name_key == bindparam("name_key")))
+SAVE = Statement(
+    update(resources)
+    .where(resources.c.project_id == PROJECT_ID.scalar_subquery(), resources.c.id == bindparam("id"))
+    .values(parameters(resources, _stored))
+)
+
+
+def _row(resource: Resource) -> dict[str, Any]:
+    names = ("id", "project", "created_by_id", "created_at", *_stored)
+    return {name: getattr(resource, name) for name in names} | {"status": resource.status.value}
+
+
+def _entity(row: Record, project: str) -> Resource:
+    same = ("id", "name", "description", "attributes", "created_at", "updated_at", "deleted_at", "version")
+    return Resource(
+        project=project,
+        status=Status(row["status"]),
+        created_by=row["username"],
+        created_by_id=row["created_by"],
+        **{name: row[name] for name in same},
+    )
+
+
+class PostgresResources(Resources):
+    def __init__(self, executor: Executor) -> None:
+        self._run = executor
+
+    async def add(self, resource: Resource) -> Resource:
+        row = await self._run.row(ADD, **_row(resource))
+        if row is None:
+            raise NotFound
+        return replace(resource, id=row["id"])
+
+    async def get(self, *, project: str, resource_id: int) -> Resource:
+        return await self._found(GET_ANY, project, resource_id)
+
+    async def lock(self, *, project: str, resource_id: int, deleted: bool = False) -> Resource:
+        return await self._found(LOCK_ANY if deleted else LOCK, project, resource_id)
+
+    async def lock_by_name(self, *, project: str, name: str) -> Resource | None:
+        row = await self._run.row(LOCK_BY_NAME, project=project, name_key=canonical(name))
+        return None if row is None else _entity(row, project)
+
+    async def save(self, resource: Resource) -> None:
+        await self._run.row(SAVE, **_row(resource))
+
+    async def _found(self, statement: Statement, project: str, resource_id: int) -> Resource:
+        row = await self._run.row(statement, project=project, resource_id=resource_id)
+        if row is None:
+            raise NotFound
+        return _entity(row, project)
