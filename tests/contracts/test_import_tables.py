@@ -10,7 +10,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from adapters.tabular import read_csv, read_ndjson
+from adapters.tabular import read_csv, read_ndjson, read_parquet
 from adapters.tabular.import_tables import TabularImportTables
 from application.ports import ImportTables
 from domain.resource_import import ABSENT, InvalidRows, Piece, RowFault, TableKind, Unreadable
@@ -175,6 +175,36 @@ class TestTabularImportTables(ImportTablesContract):
         assert len(bomb) < 100_000
         with pytest.raises(InvalidRows) as caught:
             read(TabularImportTables(at_most=AT_MOST), TableKind.PARQUET, bomb)
+        assert caught.value.row_faults[0].code == "too-large"
+
+    @pytest.mark.parametrize(
+        "how",
+        [
+            {"store_schema": False, "dictionary_pagesize_limit": 2**30},
+            {"use_dictionary": False, "column_encoding": {"name": "DELTA_BYTE_ARRAY"}},
+        ],
+        ids=["dictionary", "beginnings"],
+    )
+    def test_long_values_that_many_rows_share_are_never_unfolded_together(self, how: dict[str, Any]) -> None:
+        long = "x" * 2_000_000
+        shared = pa.table(
+            {"name": pa.array(["short", *[long if "dictionary_pagesize_limit" in how else f"{long}{n}" for n in range(400)]])}
+        )
+        bomb = parquet(shared, compression="zstd", **how)
+        del shared
+        assert len(bomb) < 100_000
+        pieces = read_parquet.parquet_pieces(io.BytesIO(bomb), at_most=2**31)
+        unfolded = [sum(map(len, piece.columns["name"])) for piece in pieces]
+        assert sum(unfolded) >= 400 * len(long)
+        assert max(unfolded) <= read_parquet.UNFOLDED_MAX_BYTES
+        with pytest.raises(InvalidRows) as caught:
+            read(TabularImportTables(at_most=AT_MOST), TableKind.PARQUET, bomb)
+        assert caught.value.row_faults[0].code == "too-large"
+
+    def test_a_kept_dictionary_counts_for_what_its_rows_unfold_to(self) -> None:
+        folded = pa.DictionaryArray.from_arrays(pa.array([0] * 20_000, pa.int32()), ["x" * 1000])
+        with pytest.raises(InvalidRows) as caught:
+            read(TabularImportTables(at_most=AT_MOST), TableKind.PARQUET, parquet(pa.table({"name": folded})))
         assert caught.value.row_faults[0].code == "too-large"
 
     @pytest.mark.parametrize("kind", [TableKind.CSV, TableKind.NDJSON])

@@ -121,6 +121,13 @@ def test_only_json_is_taken_as_json(anonymous: httpx.Client, media_type: str | N
     problem(refused, 415, "unsupported-media-type")
 
 
+def test_an_encoded_body_is_not_taken_as_it_stands(anonymous: httpx.Client) -> None:
+    body = b'{"username": "a", "password": "b"}'
+    for coding, status in (("gzip", 415), ("deflate, gzip", 415), ("Identity", 401)):
+        headers = {"content-type": "application/json", "content-encoding": coding}
+        problem(anonymous.post("/auth/login", content=body, headers=headers), status)
+
+
 @pytest.mark.parametrize(
     "media_type", ["application/json", "Application/JSON", "application/json;charset=UTF-8", 'application/json; charset="utf-8"']
 )

@@ -137,9 +137,14 @@ def test_filters_and_nothing_at_all(admin: httpx.Client, anonymous: httpx.Client
         assert counts[format]() == wanted, filters
 
 
+def test_without_a_format_it_is_json(admin: httpx.Client, filled: str) -> None:
+    for address in (f"/{filled}/export", f"/admin/{filled}/annotations/export"):
+        assert admin.get(address).content == admin.get(address, params={"format": "json"}).content
+
+
 def test_what_is_wrong_is_told_before_anything_is_sent(anonymous: httpx.Client, project: str) -> None:
     problem(anonymous.get("/unknown-story/export?format=csv"), 404)
-    for query in ("", "format=xls", "format=csv&status=odd", "format=csv&raw=yes", "format=csv&limit=1", "format=csv&format=json"):
+    for query in ("format=", "format=xls", "format=csv&status=odd", "format=csv&raw=yes", "format=csv&limit=1", "format=csv&format=json"):
         problem(anonymous.get(f"/{project}/export?{query}"), 422)
     problem(anonymous.get("/unknown-story/export?format=xls"), 404)
     problem(anonymous.post(f"/{project}/export?format=csv"), 405)

@@ -283,6 +283,8 @@ def test_the_limit_is_for_the_content(admin: httpx.Client, project: str, service
 def test_what_is_no_form_is_refused(admin: httpx.Client, project: str, kind: str) -> None:
     problem(send(admin, project, form(png()), kind), 415, "unsupported-media-type")
     problem(send(admin, "no-such-project", form(png()), kind), 404)
+    refused = admin.post(f"/admin/{project}/upload?colour=red", content=form(png()), headers={"content-type": kind})
+    problem(refused, 415, "unsupported-media-type")
 
 
 @pytest.mark.parametrize(

@@ -189,6 +189,18 @@ def test_other_media_types_are_not_taken(admin: httpx.Client, project: str, medi
     assert CSV in problem_of(send(admin, project, "name\na", media_type, mode="insert"), 415)["detail"]
 
 
+def test_another_media_type_is_told_before_bad_parameters_and_after_an_unknown_project(admin: httpx.Client, project: str) -> None:
+    problem_of(send(admin, project, b"{}", "application/json", mode="merge"), 415, "unsupported-media-type")
+    problem_of(send(admin, "no-such-project", b"{}", "application/json", mode="merge"), 404)
+
+
+def test_a_compressed_table_is_not_taken_for_a_table(admin: httpx.Client, project: str) -> None:
+    for coding, status in (("gzip", 415), ("x-gzip", 415), ("br", 415), ("identity", 200)):
+        headers = {"content-type": CSV, "content-encoding": coding}
+        told = admin.post(f"/admin/{project}/resources/import", content="name\na\n", headers=headers, params={"dry_run": "true"})
+        assert told.status_code == status, coding
+
+
 def test_bad_parameters_are_told_before_the_body_is_read(admin: httpx.Client, project: str) -> None:
     queries: list[dict[str, Any]] = [{"mode": "merge"}, {"mode": "insert", "dry_run": "1"}, {"mode": "insert", "colour": "x"}]
     for query in queries:

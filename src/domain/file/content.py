@@ -22,7 +22,8 @@ _SCAN = 0xDA
 _FRAME = struct.Struct(">HBHHB")
 _PDF = re.compile(rb"%PDF-[12]\.[0-9]")
 _PDF_TAIL = 1024
-_PDF_END = re.compile(rb"(?:startxref|trailer)\b.*%%EOF\s*", re.DOTALL)
+_PDF_END = b"%%EOF"
+_PADDING = b"\0\t\n\f\r "  # the white space of PDF, with which some writers fill a block
 
 
 class UnsupportedContent(Unsupported):
@@ -149,18 +150,22 @@ class _Jpeg(_Kind):
 
 
 class _Pdf(_Kind):
-    """The first line is the header, and the last the mark of the end, with a trailer or its place before it."""
+    """The first line is the header, and the last the mark of the end, which padding may follow."""
 
     content_type = "application/pdf"
 
     def __init__(self) -> None:
-        self._tail = b""
+        self._tail = self._padding = b""
 
     def take(self, part: bytes) -> None:
-        self._tail = (self._tail + part)[-_PDF_TAIL:]
+        kept = part.rstrip(_PADDING)
+        if kept:
+            self._tail = (self._tail + self._padding + kept)[-_PDF_TAIL:]
+            self._padding = b""
+        self._padding = (self._padding + part[len(kept) :])[-_PDF_TAIL:]
 
     def end(self) -> None:
-        if not _PDF_END.search(self._tail):
+        if _PDF_END not in self._tail:
             raise UnsupportedContent
 
 

@@ -71,7 +71,7 @@ class NextOut(Out):
 
 
 class AnnotationExport(Query):
-    format: Literal["json", "ndjson", "csv", "parquet"]
+    format: Literal["json", "ndjson", "csv", "parquet"] = "json"
     names: Annotated[Flag, Field(description="Annotators by name instead of pseudonym; for admins.")] = False
     raw: Annotated[Flag, Field(description="CSV without the guard against formulas.")] = False
 

@@ -34,7 +34,7 @@ _BELONG = {Subject.RESOURCES: {"status", "search", "raw"}, Subject.RESPONSES: {"
 
 
 class ResourceExport(ResourceFilter):
-    format: FormatName
+    format: FormatName = "json"
     raw: Annotated[Flag, Field(description="CSV without the guard against formulas.")] = False
 
 

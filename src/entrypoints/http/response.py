@@ -166,7 +166,7 @@ class ResponseList(PageQuery):
 
 
 class ResponseExport(Query):
-    format: Literal["json", "ndjson", "csv", "parquet"]
+    format: Literal["json", "ndjson", "csv", "parquet"] = "json"
     version: Annotated[Whole | None, Field(ge=1, description="Only the fields of this version and the answers given under it.")] = None
     raw: Annotated[Flag, Field(description="CSV without the guard against formulas.")] = False
 

@@ -20,8 +20,8 @@ from starlette.types import Receive, Scope, Send
 from domain.errors import Fault, Invalid, NotFound, Stale
 from domain.label_set import NAME_PATTERN
 from domain.project import SLUG_PATTERN
-from entrypoints.http.json_body import read_json
-from entrypoints.http.problems import EdgeRefusal, problem_responses
+from entrypoints.http.json_body import drain, read_json
+from entrypoints.http.problems import EdgeRefusal, UnsupportedMediaType, problem_responses
 from entrypoints.http.query import INT64_MAX, pairs
 from entrypoints.http.rate_limit import Limits, Policy, network, respondent, user
 
@@ -97,6 +97,7 @@ class _Plan:
     dependencies: tuple[tuple[str, Callable[[Request], Awaitable[Any]]], ...]
     query: tuple[str, type[BaseModel]] | None
     body: tuple[str, type[BaseModel]] | None
+    media_types: tuple[str, ...]  # of a body that the endpoint reads by itself
     first: tuple[Policy, ...]
     by_user: tuple[Policy, ...]
     by_respondent: tuple[Policy, ...]
@@ -140,6 +141,7 @@ class Route(APIRoute):
             dependencies=tuple((str(d.name), d.call) for d in asked.dependencies if d.call and d.name),
             query=_model(asked.query_params),
             body=_model(asked.body_params),
+            media_types=() if asked.body_params else tuple((self.openapi_extra or {}).get("requestBody", {}).get("content", ())),
             first=tuple(policy for policy in policies if policy.by is network),
             by_user=tuple(policy for policy in policies if policy.by is user),
             by_respondent=tuple(policy for policy in policies if policy.by is respondent),
@@ -173,6 +175,8 @@ class Route(APIRoute):
     async def _read(self, request: Request, given: dict[str, Any]) -> None:
         plan, scope = self._plan, request.scope
         content = None
+        if plan.body or plan.media_types:
+            await _check_media_type(request, plan.media_types)
         if plan.body:
             scope["body"], content = await read_json(request.receive, request.headers, by=scope.get("received_by"))
         query = pairs(scope["query_string"])
@@ -185,6 +189,19 @@ class Route(APIRoute):
             if plan.by_respondent:
                 scope["respondent"] = self.around.limits.respondent(body.fingerprint)
                 await self.around.limits.count(request, self.path, plan.by_respondent)
+
+
+async def _check_media_type(request: Request, media_types: tuple[str, ...]) -> None:
+    """Raise `UnsupportedMediaType` for an encoded body, which would be taken for what it is not, and for another type than these."""
+    encoding, declared = request.headers.get("content-encoding", ""), request.headers.get("content-type", "").partition(";")[0]
+    if encoding.strip().lower() not in ("", "identity"):
+        detail = "Send the body without Content-Encoding."
+    elif media_types and declared.strip().lower() not in media_types:
+        detail = f"Send {', '.join(media_types)}."
+    else:
+        return
+    is_left = await drain(request.receive, 0, more=True)
+    raise UnsupportedMediaType(detail, headers={"connection": "close"} if is_left else None)
 
 
 async def look_up(lookups: Mapping[str, Lookup], given: Mapping[str, Any]) -> None:

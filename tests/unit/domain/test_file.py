@@ -119,8 +119,6 @@ def test_a_jpeg_of_nothing_but_segments_or_fill_is_soon_refused() -> None:
 
 def endings() -> Iterator[bytes]:
     yield b""
-    yield b"%%EOF"
-    yield b"%%EOF" + bytes(2000)
     yield b"startxref\n9\n%%EO"
     yield b"startxref\n9\n%%EOF" + b"x" * 1100
 
@@ -128,6 +126,12 @@ def endings() -> Iterator[bytes]:
 @pytest.mark.parametrize("ending", list(endings()))
 def test_a_pdf_without_its_end_is_refused(ending: bytes) -> None:
     assert is_refused(b"%PDF-1.4\n1 0 obj\n<<>>\nendobj\n" + ending)
+
+
+@pytest.mark.parametrize("padding", [b"", b"\r\n", bytes(5000), b" \n" * 5000, b"trailing", b"x" * 900 + bytes(3000)])
+@pytest.mark.parametrize("part", [1, 7, 64, 100_000])
+def test_a_pdf_may_be_padded_after_its_end(padding: bytes, part: int) -> None:
+    assert inspected(pdf() + padding, part=part) == "application/pdf"
 
 
 def test_a_pdf_of_a_version_that_is_none_is_refused() -> None:
