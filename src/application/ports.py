@@ -18,7 +18,7 @@ from domain.api_key import ApiKey
 from domain.audit import AuditFilter, Entry, Recorded, Told
 from domain.audit_chain import Head, Link
 from domain.erasure import Erasure
-from domain.export import Column, Export, Format, Manifest
+from domain.export import Column, Export, Format, Manifest, Subject
 from domain.file import File
 from domain.idempotency import Keyed
 from domain.label_set import LabelSet, Level
@@ -492,6 +492,8 @@ class AnnotationSnapshot(Protocol):
     @property
     def project_id(self) -> int: ...
 
+    async def count(self, where: AnnotationFilter) -> int: ...
+
     def batches(self, where: AnnotationFilter) -> AsyncIterator[list[NamedAnnotation]]:
         """All annotations by id, some at a time; never more of them in memory than that."""
 
@@ -503,7 +505,7 @@ class AnnotationReader(Protocol):
         """Up to `limit` annotations by id, from after this id on. Raises `NotFound` when the project is absent."""
 
     def snapshot(self, project: str) -> AbstractAsyncContextManager[AnnotationSnapshot]:
-        """What is stored now, unmoved by later changes. Raises `NotFound`, and `Unavailable` while too many are open."""
+        """What is stored now, unmoved by later changes. Raises `NotFound`, and `TooManyTables` while too many are open."""
 
 
 class Archive(Protocol):
@@ -657,7 +659,7 @@ class Exports(Protocol):
 
     async def get(self, *, project: str, export_id: UUID) -> Export: ...
 
-    async def page(self, project: str, *, after: UUID, limit: int) -> list[Export]:
+    async def page(self, project: str, *, of: Collection[Subject], after: UUID, limit: int) -> list[Export]:
         """Up to `limit` exports by id, from after this id on. Raises `NotFound`."""
 
     async def claim(self, *, at: datetime, until: datetime) -> Claim | None:

@@ -21,6 +21,7 @@ class Role(StrEnum):
 
 
 _ORDER = (Role.MEMBER, Role.ANNOTATOR, Role.ADMIN)
+UNBLINDED = Role.ADMIN  # the least role that sees what blind sets hide, and who annotators are
 
 
 class Action(StrEnum):
@@ -152,6 +153,11 @@ class Actor(Protocol):
     def id(self) -> int: ...
     @property
     def role(self) -> Role: ...
+
+
+def is_unblinded(actor: Actor) -> bool:
+    """Whether nothing is hidden from the actor that blind label sets hide, nor who annotators are."""
+    return actor.role.rank >= UNBLINDED.rank
 
 
 def require(actor: Actor, action: Action) -> None:

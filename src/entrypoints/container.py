@@ -172,10 +172,12 @@ class Container(containers.DeclarativeContainer):
         making.Sheets,
         resources=providers.Singleton(PostgresResourceTables, own_snapshots),
         responses=providers.Singleton(PostgresResponseReader, own_snapshots),
+        annotations=providers.Singleton(PostgresAnnotationReader, pool, own_snapshots),
+        respondents=respondents,
         tables=tables,
     )
     label_sets = providers.Singleton(PostgresLabelSets, pool)
-    annotation_reader = providers.Singleton(PostgresAnnotationReader, pool)
+    annotation_reader = providers.Singleton(PostgresAnnotationReader, pool, snapshots)
     label_reader = providers.Singleton(PostgresLabelReader, pool)
     reliability = providers.Singleton(ReliabilityInProcess)
     kept = providers.Singleton(KeptInProcess)

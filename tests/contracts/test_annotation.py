@@ -8,12 +8,13 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from adapters.postgres.annotation.reader import SNAPSHOTS_AT_ONCE
 from adapters.postgres.database import Statement
+from adapters.postgres.snapshots import SNAPSHOTS_AT_ONCE
 from adapters.postgres.tables import annotation_changes
 from domain.access import Role
 from domain.annotation import LEASE, Annotation, AnnotationFilter, Given, annotate, is_seen, judged
-from domain.errors import NotFound, Unavailable
+from domain.errors import NotFound
+from domain.export import TooManyTables
 from domain.label_set import LabelSet
 from domain.resource import Filter, Resource, Sort
 from domain.user import User
@@ -56,6 +57,7 @@ class Scene:
         async with self.stage.annotation_reader.snapshot("story") as snapshot:
             assert snapshot.project_id == self.label_set.project_id
             named = [each async for batch in snapshot.batches(AnnotationFilter(project="story", **where)) for each in batch]
+            assert await snapshot.count(AnnotationFilter(project="story", **where)) == len(named)
         assert [each.annotation for each in named] == found
         names = {figure.id: figure.name for figure in self.figures}
         assert all(each.resource_name == names[each.annotation.resource_id] for each in named)
@@ -263,7 +265,7 @@ class AnnotationReaderContract:
         opened = [stage.annotation_reader.snapshot("story") for _ in range(SNAPSHOTS_AT_ONCE + 1)]
         for each in opened[:-1]:
             await each.__aenter__()
-        with pytest.raises(Unavailable):
+        with pytest.raises(TooManyTables):
             await opened[-1].__aenter__()
         for each in opened[:-1]:
             await each.__aexit__(None, None, None)

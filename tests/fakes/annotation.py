@@ -7,7 +7,8 @@ from datetime import datetime
 
 from application.ports import AnnotationReader, Annotations, AnnotationSnapshot, NamedAnnotation
 from domain.annotation import Annotation, AnnotationFilter, Given, Judgement, is_seen
-from domain.errors import NotFound, Unavailable
+from domain.errors import NotFound
+from domain.export import TooManyTables
 from domain.label_set import LabelSet
 from domain.resource import Resource
 from tests.fakes.store import Access, AnnotationChange, Lease, Tables
@@ -80,6 +81,9 @@ class FakeAnnotationSnapshot(AnnotationSnapshot):
     def project_id(self) -> int:
         return self._project_id
 
+    async def count(self, where: AnnotationFilter) -> int:
+        return len(_found(self._tables, where))
+
     async def batches(self, where: AnnotationFilter) -> AsyncIterator[list[NamedAnnotation]]:
         for annotation, resource in _found(self._tables, where):
             yield [NamedAnnotation(annotation=annotation, resource_name=resource.name)]
@@ -97,7 +101,7 @@ class FakeAnnotationReader(AnnotationReader):
     @asynccontextmanager
     async def snapshot(self, project: str) -> AsyncIterator[AnnotationSnapshot]:
         if self._open >= self._at_once:
-            raise Unavailable
+            raise TooManyTables
         self._open += 1
         try:
             tables = self._access.read.copy()
