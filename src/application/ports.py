@@ -123,6 +123,9 @@ class Users(Protocol):
     async def by_username(self, username: str) -> User | None:
         """The user of this canonical username."""
 
+    async def named(self, usernames: Sequence[str]) -> list[User]:
+        """The users of these canonical usernames."""
+
     async def lock_active_admins(self) -> frozenset[int]:
         """The ids of all active admins, none of whom changes until the unit of work ends."""
 
@@ -252,6 +255,9 @@ class Resources(Protocol):
     async def lock(self, *, project: str, resource_id: int, deleted: bool = False) -> Resource:
         """With `deleted`, a soft-deleted one is found too."""
 
+    async def ids(self, *, project: str, names: Sequence[str]) -> dict[str, int]:
+        """The ids of those live resources that have these names, which are canonical."""
+
     async def lock_by_name(self, *, project: str, name: str) -> Resource | None:
         """The live resource of this name, compared in canonical form."""
 
@@ -312,10 +318,13 @@ class ResourceReader(Protocol):
 
 
 class ImportTables(Protocol):
-    """Files of resources."""
+    """Files of resources, and of labels."""
 
     def pieces(self, kind: TableKind, file: BinaryIO) -> Iterator[Piece]:
         """The rows of a file, some at a time; reading blocks. Raises `Unreadable`, and `InvalidRows` for a bad header."""
+
+    def labels(self, file: BinaryIO) -> Iterator[Piece]:
+        """The same of a file of labels, which is CSV."""
 
 
 class ResourceImports(Protocol):
@@ -464,6 +473,15 @@ class Annotations(Protocol):
 
     async def remove(self, annotation: Annotation, *, at: datetime) -> None:
         """Take an annotation of a held item away, and log that."""
+
+    async def standing(self, label_set: LabelSet, *, resource_ids: Sequence[int], hold: bool) -> tuple[frozenset[int], list[Annotation]]:
+        """Those of these resources that are live in the set's project, and all that stands on them; `hold` makes and holds their items."""
+
+    async def save_all(self, label_set: LabelSet, made: Sequence[Annotation]) -> None:
+        """`save` for many annotations of held items, each of another place."""
+
+    async def settle_all(self, label_set: LabelSet, judgements: Mapping[int, Judgement]) -> None:
+        """`settle` for many held items, by resource; whoever has annotated one holds it no longer."""
 
     async def given(self, label_set: LabelSet, *, resource_id: int) -> list[Given]:
         """Every label of a held item, by annotator."""

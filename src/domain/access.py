@@ -67,6 +67,7 @@ class Action(StrEnum):
     ANNOTATION_DRAW = "annotation.draw"
     ANNOTATION_EXPORT = "annotation.export"
     ANNOTATION_AGREEMENT = "annotation.agreement"
+    ANNOTATION_IMPORT = "annotation.import"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,6 +130,7 @@ PERMISSIONS: Mapping[Action, Permission] = {
     Action.ANNOTATION_DRAW: _from(Role.ANNOTATOR),
     Action.ANNOTATION_EXPORT: _from(Role.ANNOTATOR),
     Action.ANNOTATION_AGREEMENT: _from(Role.ANNOTATOR),
+    Action.ANNOTATION_IMPORT: _from(Role.ADMIN),
 }
 
 

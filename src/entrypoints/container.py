@@ -51,6 +51,7 @@ from adapters.tabular.tables import TabularTables
 from application import (
     agreement,
     annotation,
+    annotation_import,
     api_key,
     audit,
     backup,
@@ -290,6 +291,10 @@ class Container(containers.DeclarativeContainer):
         tables=tables,
         respondents=respondents,
         record=record_annotation_export,
+    )
+
+    import_annotations = providers.Singleton(
+        annotation_import.ImportAnnotations, unit_of_work=unit_of_work, tables=import_tables, clock=clock
     )
 
     measure_agreement = providers.Singleton(agreement.MeasureAgreement, labels=label_reader, reliability=reliability, kept=kept)

@@ -119,6 +119,30 @@ class AnnotationsContract:
         again = await here.say(0, 0, "a")
         assert (again.version, again.id != said.id) == (1, True)
 
+    async def test_many_are_saved_and_settled_as_each_would_be(self, stage: Stage) -> None:
+        here = await scene(stage)
+        first = await here.say(0, 0, "a", note="?")
+        await here.delete(2)
+        ids = [figure.id for figure in here.figures]
+        assert await here.draw(1) == 0
+        async with stage.unit_of_work() as work:
+            for hold in (False, True):
+                live, standing = await work.annotations.standing(here.label_set, resource_ids=[*ids[:3], 10**6], hold=hold)
+                assert (live, standing) == (frozenset(ids[:2]), [first])
+            anew = annotate(here.label_set, first, resource_id=ids[0], value="b", note='"é\\', by=here.people[0], at=NOW + A_MOMENT)
+            more = [
+                annotate(here.label_set, None, resource_id=ids[n], value="a", confidence=5, by=here.people[1], at=NOW) for n in range(2)
+            ]
+            await work.annotations.save_all(here.label_set, [anew, *more])
+            for id in ids[:2]:
+                given = await work.annotations.given(here.label_set, resource_id=id)
+                await work.annotations.settle_all(here.label_set, {id: judged(here.label_set, given)})
+            await work.commit()
+        assert [replace(each, id=0) for each in await here.list()] == [replace(anew, id=0), *more]
+        assert (await here.list())[0].id == first.id
+        assert await here.draw(2) == 1  # which has one label; the other has two, in dispute, and was given back
+        assert await here.draw(2) == 0
+
     # --- the queue
 
     async def test_every_resource_is_handed_out_once_in_order_until_nothing_is_left(self, stage: Stage) -> None:

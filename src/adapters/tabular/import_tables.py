@@ -7,6 +7,7 @@ from adapters.tabular.read_csv import csv_pieces
 from adapters.tabular.read_ndjson import ndjson_pieces
 from adapters.tabular.read_parquet import parquet_pieces
 from application.ports import ImportTables
+from domain.annotation_import import label_header_faults
 from domain.resource_import import Piece, TableKind
 
 
@@ -25,3 +26,7 @@ class TabularImportTables(ImportTables):
                 return ndjson_pieces(file)
             case TableKind.PARQUET:
                 return parquet_pieces(file, at_most=self._at_most)
+
+    def labels(self, file: BinaryIO) -> Iterator[Piece]:
+        file.seek(0)
+        return csv_pieces(file, label_header_faults)
