@@ -1,19 +1,18 @@
 """Annotations: give, change and withdraw a label, draw what to label next, list and export labels."""
 
-import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import datetime
 
-from application.ports import AnnotationReader, Clock, NamedAnnotation, Respondents, Tables, UnitOfWork, UnitOfWorkFactory
+from application.export.sheets import annotation_sheet
+from application.ports import AnnotationReader, Clock, Respondents, Tables, UnitOfWork, UnitOfWorkFactory
 from domain.access import Action, require
-from domain.annotation import COLUMNS, LEASE, Annotation, AnnotationFilter, annotate, cells, judged, require_names, sight_of
+from domain.annotation import LEASE, Annotation, AnnotationFilter, annotate, judged, require_names, sight_of
 from domain.audit import Difference, Entry, Target, differences, entry
 from domain.errors import NotFound, expect_version
 from domain.export import Format
 from domain.label_set import LabelSet
 from domain.resource import Resource
-from domain.survey.table import respondent
 from domain.user import User
 
 
@@ -192,24 +191,8 @@ class ExportAnnotations:
         where = AnnotationFilter(project=project, seen_by=sight_of(by, Action.ANNOTATION_EXPORT))
         if names:
             require_names(by)
-        async with self.annotations.snapshot(project) as snapshot:
-            row = _name_row if names else self._pseudonym_row(snapshot.project_id)
-            writer = await asyncio.to_thread(self.tables.writer, kind, COLUMNS, guarded=guarded, codebook={})
+        by_whom = None if names else self.respondents
+        async with annotation_sheet(self.annotations, self.tables, by_whom, where, kind=kind, guarded=guarded) as sheet:
             await self.record(project=project, kind=kind, names=names, by=by)
-            yield writer.begin()
-            async for found in snapshot.batches(where):
-                # On a thread: encoding a batch must not hold up anybody's answer.
-                yield await asyncio.to_thread(writer.rows, [row(each) for each in found])
-            yield await asyncio.to_thread(writer.end)
-
-    def _pseudonym_row(self, project_id: int) -> Callable[[NamedAnnotation], tuple[object, ...]]:
-        def row(found: NamedAnnotation) -> tuple[object, ...]:
-            # No fingerprint holds a NUL: no reader has the pseudonym of an annotator.
-            own = self.respondents.pseudonym(project_id=project_id, fingerprint=f"\x00annotator:{found.annotation.annotator_id}")
-            return cells(found.annotation, resource_name=found.resource_name, annotator=respondent(own))
-
-        return row
-
-
-def _name_row(found: NamedAnnotation) -> tuple[object, ...]:
-    return cells(found.annotation, resource_name=found.resource_name, annotator=found.annotation.annotator)
+            async for part in sheet.parts:
+                yield part.content

@@ -18,7 +18,7 @@ from domain.api_key import ApiKey
 from domain.audit import AuditFilter, Entry, Recorded, Told
 from domain.audit_chain import Head, Link
 from domain.erasure import Erasure
-from domain.export import Column, Export, Format, Manifest
+from domain.export import Column, Export, Format, Manifest, Subject
 from domain.file import File
 from domain.idempotency import Keyed
 from domain.label_set import LabelSet, Level
@@ -122,6 +122,9 @@ class Users(Protocol):
 
     async def by_username(self, username: str) -> User | None:
         """The user of this canonical username."""
+
+    async def named(self, usernames: Sequence[str]) -> list[User]:
+        """The users of these canonical usernames."""
 
     async def lock_active_admins(self) -> frozenset[int]:
         """The ids of all active admins, none of whom changes until the unit of work ends."""
@@ -252,6 +255,9 @@ class Resources(Protocol):
     async def lock(self, *, project: str, resource_id: int, deleted: bool = False) -> Resource:
         """With `deleted`, a soft-deleted one is found too."""
 
+    async def ids(self, *, project: str, names: Sequence[str]) -> dict[str, int]:
+        """The ids of those live resources that have these names, which are canonical."""
+
     async def lock_by_name(self, *, project: str, name: str) -> Resource | None:
         """The live resource of this name, compared in canonical form."""
 
@@ -312,10 +318,13 @@ class ResourceReader(Protocol):
 
 
 class ImportTables(Protocol):
-    """Files of resources."""
+    """Files of resources, and of labels."""
 
     def pieces(self, kind: TableKind, file: BinaryIO) -> Iterator[Piece]:
         """The rows of a file, some at a time; reading blocks. Raises `Unreadable`, and `InvalidRows` for a bad header."""
+
+    def labels(self, file: BinaryIO) -> Iterator[Piece]:
+        """The same of a file of labels, which is CSV."""
 
 
 class ResourceImports(Protocol):
@@ -465,6 +474,15 @@ class Annotations(Protocol):
     async def remove(self, annotation: Annotation, *, at: datetime) -> None:
         """Take an annotation of a held item away, and log that."""
 
+    async def standing(self, label_set: LabelSet, *, resource_ids: Sequence[int], hold: bool) -> tuple[frozenset[int], list[Annotation]]:
+        """Those of these resources that are live in the set's project, and all that stands on them; `hold` makes and holds their items."""
+
+    async def save_all(self, label_set: LabelSet, made: Sequence[Annotation]) -> None:
+        """`save` for many annotations of held items, each of another place."""
+
+    async def settle_all(self, label_set: LabelSet, judgements: Mapping[int, Judgement]) -> None:
+        """`settle` for many held items, by resource; whoever has annotated one holds it no longer."""
+
     async def given(self, label_set: LabelSet, *, resource_id: int) -> list[Given]:
         """Every label of a held item, by annotator."""
 
@@ -492,6 +510,8 @@ class AnnotationSnapshot(Protocol):
     @property
     def project_id(self) -> int: ...
 
+    async def count(self, where: AnnotationFilter) -> int: ...
+
     def batches(self, where: AnnotationFilter) -> AsyncIterator[list[NamedAnnotation]]:
         """All annotations by id, some at a time; never more of them in memory than that."""
 
@@ -503,7 +523,7 @@ class AnnotationReader(Protocol):
         """Up to `limit` annotations by id, from after this id on. Raises `NotFound` when the project is absent."""
 
     def snapshot(self, project: str) -> AbstractAsyncContextManager[AnnotationSnapshot]:
-        """What is stored now, unmoved by later changes. Raises `NotFound`, and `Unavailable` while too many are open."""
+        """What is stored now, unmoved by later changes. Raises `NotFound`, and `TooManyTables` while too many are open."""
 
 
 class Archive(Protocol):
@@ -657,7 +677,7 @@ class Exports(Protocol):
 
     async def get(self, *, project: str, export_id: UUID) -> Export: ...
 
-    async def page(self, project: str, *, after: UUID, limit: int) -> list[Export]:
+    async def page(self, project: str, *, of: Collection[Subject], after: UUID, limit: int) -> list[Export]:
         """Up to `limit` exports by id, from after this id on. Raises `NotFound`."""
 
     async def claim(self, *, at: datetime, until: datetime) -> Claim | None:

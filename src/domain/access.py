@@ -21,6 +21,7 @@ class Role(StrEnum):
 
 
 _ORDER = (Role.MEMBER, Role.ANNOTATOR, Role.ADMIN)
+UNBLINDED = Role.ADMIN  # the least role that sees what blind sets hide, and who annotators are
 
 
 class Action(StrEnum):
@@ -66,6 +67,7 @@ class Action(StrEnum):
     ANNOTATION_DRAW = "annotation.draw"
     ANNOTATION_EXPORT = "annotation.export"
     ANNOTATION_AGREEMENT = "annotation.agreement"
+    ANNOTATION_IMPORT = "annotation.import"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,6 +130,7 @@ PERMISSIONS: Mapping[Action, Permission] = {
     Action.ANNOTATION_DRAW: _from(Role.ANNOTATOR),
     Action.ANNOTATION_EXPORT: _from(Role.ANNOTATOR),
     Action.ANNOTATION_AGREEMENT: _from(Role.ANNOTATOR),
+    Action.ANNOTATION_IMPORT: _from(Role.ADMIN),
 }
 
 
@@ -152,6 +155,11 @@ class Actor(Protocol):
     def id(self) -> int: ...
     @property
     def role(self) -> Role: ...
+
+
+def is_unblinded(actor: Actor) -> bool:
+    """Whether nothing is hidden from the actor that blind label sets hide, nor who annotators are."""
+    return actor.role.rank >= UNBLINDED.rank
 
 
 def require(actor: Actor, action: Action) -> None:

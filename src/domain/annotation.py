@@ -7,9 +7,9 @@ from datetime import datetime, timedelta
 from itertools import combinations
 from typing import Any
 
-from domain.access import Action, NotAllowed, Role, require
+from domain.access import Action, NotAllowed, is_unblinded, require
 from domain.errors import Fault, expect_version
-from domain.export import Column, ColumnType
+from domain.export import Column, ColumnType, table_schema
 from domain.label_set import LabelSet, written
 from domain.text import refuse, text_faults
 from domain.user import User
@@ -17,7 +17,6 @@ from domain.user import User
 NOTE_MAX = 2000
 CONFIDENCE_MIN, CONFIDENCE_MAX = 1, 5
 LEASE = timedelta(minutes=15)
-UNBLINDED = Role.ADMIN  # the least role that sees what blind sets hide, and who annotators are
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,7 +109,7 @@ class AnnotationFilter:
 def sight_of(by: User, action: Action) -> int | None:
     """Who looks, for `AnnotationFilter.seen_by`: who is unblinded sees all. Raises `NotAllowed`."""
     require(by, action)
-    return None if _is_unblinded(by) else by.id
+    return None if is_unblinded(by) else by.id
 
 
 def is_seen(annotation: Annotation, *, blind: bool, seen_by: int | None, own: bool) -> bool:
@@ -123,12 +122,8 @@ def is_seen(annotation: Annotation, *, blind: bool, seen_by: int | None, own: bo
 
 def require_names(by: User) -> None:
     """Raise `NotAllowed` unless annotators may be told by name."""
-    if not _is_unblinded(by):
+    if not is_unblinded(by):
         raise NotAllowed
-
-
-def _is_unblinded(by: User) -> bool:
-    return by.role.rank >= UNBLINDED.rank
 
 
 # --- what annotations come to ------------------------------------------------------------------------------------------------
@@ -186,6 +181,21 @@ COLUMNS = (
     Column(name="note", type=ColumnType.TEXT),
     Column(name="created_at", type=ColumnType.TIME),
     Column(name="updated_at", type=ColumnType.TIME),
+)
+CODEBOOK = table_schema(
+    COLUMNS,
+    {
+        "resource_id": {"title": "Number of the resource", "constraints": {"required": True, "minimum": 1}},
+        "resource_name": {"title": "Name of the resource", "constraints": {"required": True}},
+        "label_set": {"title": "Name of the label set", "constraints": {"required": True}},
+        "label_set_version": {"title": "Version of the set that took the label", "constraints": {"required": True, "minimum": 1}},
+        "annotator": {"title": "Pseudonym of the annotator, or the username where names were asked for", "constraints": {"required": True}},
+        "value": {"title": "The label as it is written", "constraints": {"required": True}},
+        "confidence": {"title": "How sure the annotator is", "constraints": {"minimum": CONFIDENCE_MIN, "maximum": CONFIDENCE_MAX}},
+        "note": {"title": "Note of the annotator"},
+        "created_at": {"title": "When it was given", "constraints": {"required": True}},
+        "updated_at": {"title": "When it last changed"},
+    },
 )
 
 

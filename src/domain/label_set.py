@@ -144,10 +144,14 @@ class LabelSet:
 
     def read(self, text: str, *, at: str) -> str:
         """The written form of the label that a text names; `at` points at it. Raises `Invalid`."""
+        return written(self.spelled(text, at=at))
+
+    def spelled(self, text: str, *, at: str) -> Any:
+        """The label that a text names; `at` points at it. Raises `Invalid`."""
         question = self.declaration.question
         for candidate in (text, {"true": True, "false": False}.get(text)):
             if question.accepts(candidate):
-                return written(question.accept(candidate))
+                return question.accept(candidate)
         raise Invalid(Fault(pointer=at, code="invalid-label", detail=question.refusal().detail))
 
     def publish(

@@ -49,6 +49,7 @@ from adapters.tabular.tables import TabularTables
 from application import (
     agreement,
     annotation,
+    annotation_import,
     api_key,
     audit,
     backup,
@@ -185,10 +186,12 @@ class Container(containers.DeclarativeContainer):
         making.Sheets,
         resources=providers.Singleton(PostgresResourceTables, own_snapshots),
         responses=providers.Singleton(PostgresResponseReader, own_snapshots),
+        annotations=providers.Singleton(PostgresAnnotationReader, pool, own_snapshots),
+        respondents=respondents,
         tables=tables,
     )
     label_sets = providers.Singleton(PostgresLabelSets, pool)
-    annotation_reader = providers.Singleton(PostgresAnnotationReader, pool)
+    annotation_reader = providers.Singleton(PostgresAnnotationReader, pool, snapshots)
     label_reader = providers.Singleton(PostgresLabelReader, pool)
     reliability = providers.Singleton(ReliabilityInProcess)
     kept = providers.Singleton(KeptInProcess)
@@ -301,6 +304,10 @@ class Container(containers.DeclarativeContainer):
         tables=tables,
         respondents=respondents,
         record=record_annotation_export,
+    )
+
+    import_annotations = providers.Singleton(
+        annotation_import.ImportAnnotations, unit_of_work=unit_of_work, tables=import_tables, clock=clock
     )
 
     measure_agreement = providers.Singleton(agreement.MeasureAgreement, labels=label_reader, reliability=reliability, kept=kept)

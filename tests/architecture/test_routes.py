@@ -31,6 +31,7 @@ TAKE_A_KEY = {
     "/admin/{project}/upload",
     "/admin/{project}/exports",
     "/admin/{project}/resources/import",
+    "/admin/{project}/annotations/import",
 }
 ANSWER_A_SECRET = {"/auth/api-keys", "/admin/users", "/admin/users/{user_id}/reset", "/admin/users/import"}
 NEED_NO_KEY = {  # sent again, they find done what they ask for

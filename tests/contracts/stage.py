@@ -218,7 +218,7 @@ def stage_in_postgres(pool: Pool) -> Stage:
         reader=PostgresResourceReader(pool),
         surveys=PostgresSurveys(pool),
         label_sets=PostgresLabelSets(pool),
-        annotation_reader=PostgresAnnotationReader(pool),
+        annotation_reader=PostgresAnnotationReader(pool, Snapshots(pool)),
         label_reader=PostgresLabelReader(pool),
         responses=PostgresResponses(pool, witness=told),
         audit=PostgresAuditReader(pool),

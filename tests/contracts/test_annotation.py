@@ -8,12 +8,13 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from adapters.postgres.annotation.reader import SNAPSHOTS_AT_ONCE
 from adapters.postgres.database import Statement
+from adapters.postgres.snapshots import SNAPSHOTS_AT_ONCE
 from adapters.postgres.tables import annotation_changes
 from domain.access import Role
 from domain.annotation import LEASE, Annotation, AnnotationFilter, Given, annotate, is_seen, judged
-from domain.errors import NotFound, Unavailable
+from domain.errors import NotFound
+from domain.export import TooManyTables
 from domain.label_set import LabelSet
 from domain.resource import Filter, Resource, Sort
 from domain.user import User
@@ -56,6 +57,7 @@ class Scene:
         async with self.stage.annotation_reader.snapshot("story") as snapshot:
             assert snapshot.project_id == self.label_set.project_id
             named = [each async for batch in snapshot.batches(AnnotationFilter(project="story", **where)) for each in batch]
+            assert await snapshot.count(AnnotationFilter(project="story", **where)) == len(named)
         assert [each.annotation for each in named] == found
         names = {figure.id: figure.name for figure in self.figures}
         assert all(each.resource_name == names[each.annotation.resource_id] for each in named)
@@ -116,6 +118,30 @@ class AnnotationsContract:
         assert await here.list() == []
         again = await here.say(0, 0, "a")
         assert (again.version, again.id != said.id) == (1, True)
+
+    async def test_many_are_saved_and_settled_as_each_would_be(self, stage: Stage) -> None:
+        here = await scene(stage)
+        first = await here.say(0, 0, "a", note="?")
+        await here.delete(2)
+        ids = [figure.id for figure in here.figures]
+        assert await here.draw(1) == 0
+        async with stage.unit_of_work() as work:
+            for hold in (False, True):
+                live, standing = await work.annotations.standing(here.label_set, resource_ids=[*ids[:3], 10**6], hold=hold)
+                assert (live, standing) == (frozenset(ids[:2]), [first])
+            anew = annotate(here.label_set, first, resource_id=ids[0], value="b", note='"é\\', by=here.people[0], at=NOW + A_MOMENT)
+            more = [
+                annotate(here.label_set, None, resource_id=ids[n], value="a", confidence=5, by=here.people[1], at=NOW) for n in range(2)
+            ]
+            await work.annotations.save_all(here.label_set, [anew, *more])
+            for id in ids[:2]:
+                given = await work.annotations.given(here.label_set, resource_id=id)
+                await work.annotations.settle_all(here.label_set, {id: judged(here.label_set, given)})
+            await work.commit()
+        assert [replace(each, id=0) for each in await here.list()] == [replace(anew, id=0), *more]
+        assert (await here.list())[0].id == first.id
+        assert await here.draw(2) == 1  # which has one label; the other has two, in dispute, and was given back
+        assert await here.draw(2) == 0
 
     # --- the queue
 
@@ -263,7 +289,7 @@ class AnnotationReaderContract:
         opened = [stage.annotation_reader.snapshot("story") for _ in range(SNAPSHOTS_AT_ONCE + 1)]
         for each in opened[:-1]:
             await each.__aenter__()
-        with pytest.raises(Unavailable):
+        with pytest.raises(TooManyTables):
             await opened[-1].__aenter__()
         for each in opened[:-1]:
             await each.__aexit__(None, None, None)

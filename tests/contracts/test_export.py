@@ -27,6 +27,8 @@ MANIFEST = Manifest(
     package='{"name": "ü"}'.encode(),
 )
 
+ALL = frozenset(Subject)
+
 
 def asked(number: int, by: User, *, project: str = "story", what: Subject = Subject.RESOURCES) -> Export:
     return new_export(id=UUID(int=number), project=project, what=what, format=Format.CSV, filters={"status": "active"}, by=by, at=NOW)
@@ -63,9 +65,9 @@ class ExportsContract:
         for project, id in (("other", made.id), ("story", UUID(int=2)), ("unknown", made.id)):
             with pytest.raises(NotFound):
                 await stage.exports.get(project=project, export_id=id)
-        assert await stage.exports.page("other", after=FIRST, limit=10) == []
+        assert await stage.exports.page("other", of=ALL, after=FIRST, limit=10) == []
         with pytest.raises(NotFound):
-            await stage.exports.page("unknown", after=FIRST, limit=10)
+            await stage.exports.page("unknown", of=ALL, after=FIRST, limit=10)
 
     async def test_a_project_that_is_gone_takes_none(self, stage: Stage) -> None:
         (made,) = await begin(stage, 1)
@@ -78,9 +80,17 @@ class ExportsContract:
 
     async def test_pages_are_in_the_order_of_ids(self, stage: Stage) -> None:
         await begin(stage, 3, 1, 2)
-        first = await stage.exports.page("story", after=FIRST, limit=2)
-        rest = await stage.exports.page("story", after=first[-1].id, limit=2)
+        first = await stage.exports.page("story", of=ALL, after=FIRST, limit=2)
+        rest = await stage.exports.page("story", of=ALL, after=first[-1].id, limit=2)
         assert [export.id.int for export in first + rest] == [1, 2, 3]
+
+    async def test_a_page_is_of_what_was_asked_for(self, stage: Stage) -> None:
+        await stage.project()
+        by = await stage.user("grace", role=Role.ADMIN)
+        for number, what in enumerate([Subject.ANNOTATIONS, Subject.RESPONSES, Subject.ANNOTATIONS, Subject.RESOURCES], start=1):
+            await stage.exports.add(asked(number, by, what=what))
+        for of, found in ((ALL - {Subject.ANNOTATIONS}, [2, 4]), ({Subject.ANNOTATIONS}, [1, 3]), (set[Subject](), [])):
+            assert [export.id.int for export in await stage.exports.page("story", of=of, after=FIRST, limit=2)] == found
 
     async def test_the_oldest_is_claimed_first_and_by_one_alone(self, stage: Stage) -> None:
         await begin(stage, 2, 1)
@@ -168,7 +178,7 @@ class ExportsContract:
         assert (await stage.purge(before=NOW))["exports"] == 0
         for for_good in (False, False, True):
             assert (await stage.purge(before=NOW + SECOND, for_good=for_good))["exports"] == 2
-        assert [export.id.int for export in await stage.exports.page("story", after=FIRST, limit=9)] == [3, 4]
+        assert [export.id.int for export in await stage.exports.page("story", of=ALL, after=FIRST, limit=9)] == [3, 4]
 
     async def test_exports_go_with_their_project(self, stage: Stage) -> None:
         await begin(stage, 1, 2)

@@ -106,6 +106,22 @@ class ImportTablesContract:
         assert {fault.row for fault in caught.value.row_faults} == {0}
         assert caught.value.rows_failed == 0
 
+    def test_labels_are_csv_with_columns_of_their_own(self, tables: ImportTables) -> None:
+        header = b"annotator,note,value,label_set,resource_name\n"
+        (piece,) = [each for each in tables.labels(io.BytesIO(header + b'emmy,,"",topic,One\n')) if each.numbers]
+        assert {name: cells[0] for name, cells in piece.columns.items()} == {
+            "annotator": "emmy", "note": None, "value": "", "label_set": "topic", "resource_name": "One"
+        }  # fmt: skip
+        for bad, fields in (
+            (b"name\n", {"", "label_set", "annotator", "value", "resource_id"}),
+            (b"resource_id,resource_name,label_set,annotator,value\n", {"resource_id"}),
+            (b"resource_id,label_set,annotator,value,value\n", {"value"}),
+            (b"", {"label_set", "annotator", "value", "resource_id"}),
+        ):
+            with pytest.raises(InvalidRows) as refused:
+                list(tables.labels(io.BytesIO(bad)))
+            assert {(fault.row, fault.field) for fault in refused.value.row_faults} == {(0, name) for name in fields}
+
     def test_ndjson_keeps_values_as_they_are(self, tables: ImportTables) -> None:
         data = b'\xef\xbb\xbf{"name": "a", "attributes": {"n": 1.0, "m": 12345678901234567890}}\r\n\n{"name": null, "status": 1}\n{}'
         rows, faults = read(tables, TableKind.NDJSON, data)

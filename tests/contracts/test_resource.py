@@ -72,6 +72,15 @@ class ResourcesContract:
         await put_away(stage, await stage.resources.add(resource("Figure 1", by=ada)))
         assert await stage.resources.add(resource("Figure 1", by=ada))
 
+    async def test_ids_are_found_by_name_where_the_resource_lives(self, stage: Stage, ada: User) -> None:
+        await stage.project("elsewhere")
+        one = await stage.resources.add(resource("One", by=ada))
+        gone = await stage.resources.add(resource("Gone", by=ada))
+        await stage.resources.add(resource("Two", by=ada, project="elsewhere"))
+        async with stage.unit_of_work() as work:
+            await work.resources.save(replace(await work.resources.lock(project="story", resource_id=gone.id), deleted_at=NOW))
+            assert await work.resources.ids(project="story", names=["one", "gone", "two", "x"]) == {"one": one.id}
+
     async def test_of_many_who_want_a_name_at_once_one_gets_it(self, stage: Stage, ada: User) -> None:
         made = await asyncio.gather(*(stage.resources.add(resource("Figure 1", by=ada)) for _ in range(8)), return_exceptions=True)
         assert sorted(type(each).__name__ for each in made) == ["NameTaken"] * 7 + ["Resource"]

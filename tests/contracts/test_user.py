@@ -39,6 +39,10 @@ class UsersContract:
         with pytest.raises(UsernameTaken):
             await stage.user("ada")
 
+    async def test_several_are_found_by_their_names(self, stage: Stage) -> None:
+        ada, emmy = [await stage.user(name) for name in ("ada", "emmy")]
+        assert sorted(each.id for each in await stage.users.named(["emmy", "nobody", "ada"])) == [ada.id, emmy.id]
+
     async def test_of_many_who_want_a_name_at_once_one_gets_it(self, stage: Stage) -> None:
         made = await asyncio.gather(*(stage.user("ada") for _ in range(8)), return_exceptions=True)
         assert sorted(type(each).__name__ for each in made) == ["User"] + ["UsernameTaken"] * 7

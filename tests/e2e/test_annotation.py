@@ -398,6 +398,41 @@ def test_annotations_leave_as_a_file(admin: httpx.Client, crowd: list[httpx.Clie
     assert {"field": "names", "from": None, "to": True} in [change for entry in entries for change in entry["changes"]]
 
 
+def test_labels_are_imported_and_read_back_equal(
+    admin: httpx.Client, annotator: httpx.Client, crowd: list[httpx.Client], project: str
+) -> None:
+    declare(admin, project)
+    resources = [make_resource(admin, project)["id"] for _ in range(3)]
+    names = [name_of(person) for person in crowd]
+    say(crowd[0], project, resources[0], "a")
+    rows = [(resource, "topic", name, "ab"[n % 2], n + 1, f'so, "{n}"') for n, name in enumerate(names) for resource in resources]
+    sink = io.StringIO()
+    csv.writer(sink).writerows([("resource_id", "label_set", "annotator", "value", "confidence", "note"), *rows])
+    address, headers = f"/admin/{project}/annotations/import", {"content-type": "text/csv"}
+
+    def send(person: httpx.Client, content: str = sink.getvalue(), query: str = "", **more: str) -> httpx.Response:
+        return person.post(address + query, content=content, headers=headers | more)
+
+    problem(send(annotator), 403, "not-allowed")
+    problem(send(admin, **{"content-type": "application/x-ndjson"}), 415)
+    problem(admin.post(address.replace(project, "no-such-story"), content=sink.getvalue(), headers=headers), 404)
+    refused = send(admin, sink.getvalue() + f"{resources[0]},topic,nobody-at-all,a,1,\n")
+    told = refused.json()
+    assert (refused.status_code, told["code"]) == (422, "invalid-rows")
+    assert (told["rows_failed"], [(each["row"], each["field"]) for each in told["errors"]]) == (1, [(len(rows) + 1, "annotator")])
+    counts = {"rows": 9, "inserted": 8, "updated": 1, "unchanged": 0}
+    assert send(admin, query="?dry_run=true").json() == {"dry_run": True, **counts}
+    assert len(admin.get(f"/admin/{project}/annotations").json()) == 1
+    first, again = [send(admin, **{"idempotency-key": f"labels-{project}"}) for _ in range(2)]
+    assert first.json() == {"dry_run": False, **counts}
+    assert (again.content, again.headers["idempotency-replayed"]) == (first.content, "true")
+    columns = ("resource_id", "label_set", "annotator", "value", "confidence", "note")
+    told = admin.get(f"/admin/{project}/annotations/export?format=json&names=true").json()
+    assert sorted(tuple(row[name] for name in columns) for row in told) == sorted(rows)
+    assert crowd[0].get(f"/admin/{project}/annotations/next?label_set=topic").status_code == 204
+    assert send(admin).json() == {"dry_run": False, "rows": 9, "inserted": 0, "updated": 0, "unchanged": 9}
+
+
 def test_a_story_declares_its_label_sets(service: Service, admin: httpx.Client) -> None:
     slug = unique("labelled")
     story = json.dumps({"slug": slug, "title": "Labelled", "label_sets": [TOPIC | {"name": "topic"}], "resources": [{"name": "One"}]})

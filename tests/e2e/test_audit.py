@@ -210,6 +210,14 @@ LEAVES: dict[str, tuple[list[str], Callable[[Scene], httpx.Response]]] = {
         ["annotation.delete"],
         lambda s: s.send("DELETE", s.annotation(given=True)),
     ),
+    "POST /admin/{project}/annotations/import": (
+        ["annotation.import"],
+        lambda s: s.admin.post(
+            f"/admin/{make_project(s.admin)}/annotations/import",
+            content="resource_id,label_set,annotator,value\n",
+            headers=s.headers | {"content-type": "text/csv"},
+        ),
+    ),
 }
 # Routes that read and yet leave an entry: what leaves the house is an export.
 EXPORTS: dict[str, tuple[list[str], Callable[[Scene], httpx.Response]]] = {

@@ -77,8 +77,10 @@ def store(reader: httpx.Client, project: str, what: str = "resources", format: s
 @pytest.fixture
 def filled(admin: httpx.Client, anonymous: httpx.Client, project: str) -> str:
     """A project with resources and responses that are not easily written."""
+    resources = []
     for name, description in (("=1+1", None), ('quote " and , and\nline', ""), ("emoji \U0001f600", "-5\ttab"), ("plain", "plain")):
-        make_resource(admin, project, name=name, description=description, attributes={"a": [1, None, "é", {"b": '"'}]}, status="pending")
+        attributes = {"a": [1, None, "é", {"b": '"'}]}
+        resources.append(make_resource(admin, project, name=name, description=description, attributes=attributes, status="pending")["id"])
     question = {"field": "note", "type": "text", "max_length": 5}
     choice = {"field": "level", "type": "choice", "choices": [{"value": "-1", "code": -1}, {"value": "+1", "label": "More"}]}
     definition = DEFINITION | {"questions": [*DEFINITION["questions"], question, choice]}
@@ -86,6 +88,10 @@ def filled(admin: httpx.Client, anonymous: httpx.Client, project: str) -> str:
     for number, answers in enumerate(({"note": "=abcd", "level": "-1"}, {"note": ""}, {"level": "+1"})):
         body = {"fingerprint": f"reader-number-{number}", "answers": {"consent": "accepted"} | answers}
         assert anonymous.post(f"/{project}/survey/answers", json=body).status_code == 201
+    labels = {"title": "Sign", "type": "choice", "choices": [{"value": "-1"}, {"value": "+1"}], "blind": True}
+    assert admin.put(f"/admin/{project}/label-sets/sign", json=labels).status_code == 201
+    for resource, label in zip(resources, ({"value": "-1", "note": "=so\n"}, {"value": "+1", "confidence": 5}), strict=False):
+        assert admin.put(f"/admin/{project}/resources/{resource}/annotations/sign", json=label).status_code == 201
     return project
 
 
@@ -311,12 +317,16 @@ def test_each_export_is_made_once_however_many_could_make_it(big: Big) -> None:
 # --- stored exports ----------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("what", ["resources", "responses"])
+@pytest.mark.parametrize("what", ["resources", "responses", "annotations"])
 @pytest.mark.parametrize("format", FORMATS)
 def test_a_stored_export_is_the_direct_one_of_its_moment_and_never_changes(
     admin: httpx.Client, filled: str, what: str, format: str
 ) -> None:
-    direct = {"resources": f"/{filled}/export", "responses": f"/admin/{filled}/survey/responses/export"}[what]
+    direct = {
+        "resources": f"/{filled}/export",
+        "responses": f"/admin/{filled}/survey/responses/export",
+        "annotations": f"/admin/{filled}/annotations/export",
+    }[what]
     before = admin.get(direct, params={"format": format}).content
     address = store(admin, filled, what, format)
     found = done(admin, address)
@@ -328,12 +338,13 @@ def test_a_stored_export_is_the_direct_one_of_its_moment_and_never_changes(
     else:
         assert content.content == before
     assert found["sha256"] == hashlib.sha256(content.content).hexdigest()
-    assert (found["rows"], found["bytes"]) == ({"resources": 4, "responses": 3}[what], len(content.content))
-    assert found["survey_version"] == {"resources": None, "responses": 1}[what]
+    assert (found["rows"], found["bytes"]) == ({"resources": 4, "responses": 3, "annotations": 2}[what], len(content.content))
+    assert found["survey_version"] == {"resources": None, "responses": 1, "annotations": None}[what]
     assert (found["what"], found["format"], found["filters"], found["created_by"]) == (what, format, {}, "admin")
     assert [column["name"] for column in found["schema"]][:2] == {
         "resources": ["id", "project"],
         "responses": ["respondent", "created_at"],
+        "annotations": ["resource_id", "resource_name"],
     }[what]
 
 
@@ -375,7 +386,7 @@ def test_content_in_parts(admin: httpx.Client, filled: str) -> None:
     assert (head.status_code, head.headers["content-length"]) == (200, str(size))  # ranges are for GET (RFC 9110, section 14.2)
 
 
-@pytest.mark.parametrize("what", ["resources", "responses"])
+@pytest.mark.parametrize("what", ["resources", "responses", "annotations"])
 @pytest.mark.parametrize(("format", "raw"), [("csv", False), ("csv", True), ("json", False), ("ndjson", False)])
 def test_frictionless_takes_the_package(admin: httpx.Client, filled: str, tmp_path: Path, what: str, format: str, *, raw: bool) -> None:
     address = store(admin, filled, what, format, **({"raw": True} if raw else {}))
@@ -429,6 +440,21 @@ def test_who_may_ask_for_exports(people: People, admin: httpx.Client, filled: st
     problem(admin.post(f"/admin/{other}/exports", json=body | {"what": "responses"}), 404)
 
 
+def test_stored_annotations_are_for_those_whom_nothing_is_hidden_from(people: People, admin: httpx.Client, filled: str) -> None:
+    list_address, body = f"/admin/{filled}/exports", {"what": "annotations", "format": "json"}
+    problem(people.annotator.post(list_address, json=body), 403, "not-allowed")
+    address, open_to_all = store(admin, filled, "annotations", "json"), store(admin, filled)
+    done(admin, address)
+    for path in (address, f"{address}/content", f"{address}/datapackage.json"):
+        problem(people.annotator.get(path), 403, "not-allowed")
+    for reader, seen in ((people.annotator, [open_to_all]), (admin, [address, open_to_all])):
+        assert [f"{list_address}/{each['id']}" for each in reader.get(list_address, params={"limit": 5}).json()] == seen
+    rows = admin.get(f"{address}/content").json()
+    assert [(row["label_set"], row["value"]) for row in rows] == [("sign", "-1"), ("sign", "+1")]
+    assert not {row["annotator"] for row in rows} & {"admin"}
+    problem(admin.post(list_address, json=body | {"filters": {"names": True}}), 422)
+
+
 def test_bad_questions_are_refused(admin: httpx.Client, filled: str) -> None:
     good = {"what": "resources", "format": "csv"}
     for bad, pointer in (
@@ -439,6 +465,7 @@ def test_bad_questions_are_refused(admin: httpx.Client, filled: str) -> None:
         ({"filters": {"colour": "red"}}, "/filters"),
         ({"filters": {"search": "x" * 201}}, "/filters/search"),
         ({"what": "responses", "filters": {"search": "x"}}, "/filters/search"),
+        ({"what": "annotations", "filters": {"version": 1}}, "/filters/version"),
         ({"what": "responses", "filters": {"version": 2}}, "/filters/version"),
         ({"what": "responses", "filters": {"version": "1"}}, "/filters/version"),
         ({"filters": None}, "/filters"),
@@ -490,11 +517,12 @@ def test_the_command_writes_the_same_bytes(service: Service, anonymous: httpx.Cl
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 
-def test_the_command_writes_to_a_pipe(service: Service, admin: httpx.Client, filled: str) -> None:
-    made = command(service, "export", filled, "--what", "responses", "--format", "ndjson")
+@pytest.mark.parametrize(("what", "path", "rows"), [("responses", "survey/responses", 3), ("annotations", "annotations", 2)])
+def test_the_command_writes_to_a_pipe(service: Service, admin: httpx.Client, filled: str, what: str, path: str, rows: int) -> None:
+    made = command(service, "export", filled, "--what", what, "--format", "ndjson")
     assert made.returncode == 0
-    assert made.stdout.encode() == admin.get(f"/admin/{filled}/survey/responses/export?format=ndjson").content
-    assert made.stderr.startswith("3 rows, ")
+    assert made.stdout.encode() == admin.get(f"/admin/{filled}/{path}/export?format=ndjson").content
+    assert made.stderr.startswith(f"{rows} rows, ")
 
 
 def test_the_command_leaves_what_was_there_when_it_fails(service: Service, filled: str, tmp_path: Path) -> None:
@@ -505,6 +533,7 @@ def test_the_command_leaves_what_was_there_when_it_fails(service: Service, fille
         ([filled, "--what", "responses", "--version", "9"], 2),
         ([filled, "--what", "responses", "--search", "x"], 2),
         ([filled, "--version", "1"], 2),
+        ([filled, "--what", "annotations", "--search", "x"], 2),
         ([filled, "--format", "xls"], 2),
     ):
         made = command(service, "export", *arguments, "-o", str(target))

@@ -1,13 +1,14 @@
 """Annotations and their queue in memory."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import datetime
 
 from application.ports import AnnotationReader, Annotations, AnnotationSnapshot, NamedAnnotation
 from domain.annotation import Annotation, AnnotationFilter, Given, Judgement, is_seen
-from domain.errors import NotFound, Unavailable
+from domain.errors import NotFound
+from domain.export import TooManyTables
 from domain.label_set import LabelSet
 from domain.resource import Resource
 from tests.fakes.store import Access, AnnotationChange, Lease, Tables
@@ -40,6 +41,23 @@ class FakeAnnotations(Annotations):
             del tables.annotations[annotation.id]
             change = AnnotationChange(annotation=annotation, withdrawn=True, at=at)
             tables.annotation_changes[annotation.id, annotation.version + 1] = change
+
+    async def standing(self, label_set: LabelSet, *, resource_ids: Sequence[int], hold: bool) -> tuple[frozenset[int], list[Annotation]]:
+        tables = self._access.read
+        owned = [resource for owner, resource in tables.resources.values() if owner == label_set.project_id]
+        live = frozenset(each.id for each in owned if each.is_active and each.id in resource_ids)
+        found = [each for _, each in sorted(tables.annotations.items())]
+        return live, [each for each in found if each.label_set_id == label_set.id and each.resource_id in live]
+
+    async def save_all(self, label_set: LabelSet, made: Sequence[Annotation]) -> None:
+        for each in made:
+            await self.save(label_set, each)
+
+    async def settle_all(self, label_set: LabelSet, judgements: Mapping[int, Judgement]) -> None:
+        for resource_id, judgement in judgements.items():
+            lease = self._access.read.leases.get((label_set.id, resource_id))
+            holder = None if lease is None or lease.annotator_id not in judgement.annotators else lease.annotator_id
+            await self.settle(label_set, judgement, resource_id=resource_id, given_back_by=holder)
 
     async def given(self, label_set: LabelSet, *, resource_id: int) -> list[Given]:
         here = [each for each in self._access.read.annotations.values() if _place(each)[:2] == (label_set.id, resource_id)]
@@ -80,6 +98,9 @@ class FakeAnnotationSnapshot(AnnotationSnapshot):
     def project_id(self) -> int:
         return self._project_id
 
+    async def count(self, where: AnnotationFilter) -> int:
+        return len(_found(self._tables, where))
+
     async def batches(self, where: AnnotationFilter) -> AsyncIterator[list[NamedAnnotation]]:
         for annotation, resource in _found(self._tables, where):
             yield [NamedAnnotation(annotation=annotation, resource_name=resource.name)]
@@ -97,7 +118,7 @@ class FakeAnnotationReader(AnnotationReader):
     @asynccontextmanager
     async def snapshot(self, project: str) -> AsyncIterator[AnnotationSnapshot]:
         if self._open >= self._at_once:
-            raise Unavailable
+            raise TooManyTables
         self._open += 1
         try:
             tables = self._access.read.copy()

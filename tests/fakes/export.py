@@ -1,13 +1,13 @@
 """Stored exports in memory."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from uuid import UUID, uuid4
 
 from application.ports import Claim, Exports
 from domain.errors import NotFound
-from domain.export import Export, Manifest, Progress
+from domain.export import Export, Manifest, Progress, Subject
 from tests.fakes.store import Access
 
 
@@ -37,8 +37,8 @@ class FakeExports(Exports):
             raise NotFound
         return found.export
 
-    async def page(self, project: str, *, after: UUID, limit: int) -> list[Export]:
-        return [kept.export for id, kept in sorted(self._of(project).items()) if id > after][:limit]
+    async def page(self, project: str, *, of: Collection[Subject], after: UUID, limit: int) -> list[Export]:
+        return [kept.export for id, kept in sorted(self._of(project).items()) if id > after and kept.export.what in of][:limit]
 
     async def claim(self, *, at: datetime, until: datetime) -> Claim | None:
         async with self._access.write() as tables:

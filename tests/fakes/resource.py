@@ -1,6 +1,7 @@
 """Resources in memory, as entities and as the JSON of the contract."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
@@ -33,6 +34,10 @@ class FakeResources(Resources):
 
     async def lock(self, *, project: str, resource_id: int, deleted: bool = False) -> Resource:
         return _found(self._access.read, project, resource_id, deleted=deleted)
+
+    async def ids(self, *, project: str, names: Sequence[str]) -> dict[str, int]:
+        found = [await self.lock_by_name(project=project, name=name) for name in names]
+        return {each.name_key: each.id for each in found if each is not None}
 
     async def lock_by_name(self, *, project: str, name: str) -> Resource | None:
         tables = self._access.read

@@ -1,7 +1,7 @@
 """Tables of resources in memory, one row after the other."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime
 from hashlib import sha256
@@ -10,6 +10,7 @@ from typing import Any, BinaryIO
 import pyarrow.parquet as pq
 
 from application.ports import ImportTables, ResourceImports
+from domain.annotation_import import label_header_faults
 from domain.audit import Entry, Target, differences
 from domain.errors import NotFound, Unavailable
 from domain.resource import Resource, Status
@@ -46,6 +47,10 @@ class FakeImportTables(ImportTables):
                 return _ndjson(file.read())
             case TableKind.PARQUET:
                 return _parquet(file)
+
+    def labels(self, file: BinaryIO) -> Iterator[Piece]:
+        file.seek(0)
+        return _csv(file.read(), label_header_faults)
 
 
 class FakeResourceImports(ResourceImports):
@@ -167,14 +172,14 @@ def _same(one: Any, other: Any) -> bool:
     return one == other and isinstance(one, bool) == isinstance(other, bool)
 
 
-def _csv(data: bytes) -> Iterator[Piece]:
+def _csv(data: bytes, wrong: Callable[[Sequence[str]], Iterator[RowFault]] = header_faults) -> Iterator[Piece]:
     """The rows, taken apart one character after the other."""
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError:
         raise Unreadable from None
     header, *rows = [row for row in _rows(text) if row != [None]] or [[]]
-    _refuse([name or "" for name in header])
+    _refuse_all(*wrong([name or "" for name in header]))
     for number, row in enumerate(rows, start=1):
         if len(row) == len(header):
             yield Piece(numbers=[number], columns={str(name): [cell] for name, cell in zip(header, row, strict=True)})

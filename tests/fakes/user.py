@@ -43,6 +43,9 @@ class FakeUsers(Users):
     async def by_username(self, username: str) -> User | None:
         return next((user for user in self._access.read.users.values() if user.username == username), None)
 
+    async def named(self, usernames: Sequence[str]) -> list[User]:
+        return [user for user in self._access.read.users.values() if user.username in usernames]
+
     async def lock_active_admins(self) -> frozenset[int]:
         return frozenset(user.id for user in self._access.read.users.values() if user.is_active_admin)
 

@@ -1,6 +1,7 @@
 """What holds when many annotate at once, shown with the use cases themselves on real PostgreSQL."""
 
 import asyncio
+import io
 from collections import Counter
 from functools import partial
 from typing import Any
@@ -12,11 +13,13 @@ from adapters.postgres.label_set import PostgresLabelSets
 from adapters.postgres.resource import count_statement
 from adapters.postgres.resource.reader import _page
 from adapters.postgres.unit_of_work import PostgresUnitOfWork
+from adapters.tabular.import_tables import TabularImportTables
 from application.annotation import Annotate, Annotated, DrawNext, WithdrawAnnotation
+from application.annotation_import import ImportAnnotations, LabelsImported
 from application.label_set import PublishLabelSet
 from domain.access import Role
-from domain.annotation import annotate
-from domain.errors import Invalid, NotFound
+from domain.annotation import Given, annotate, judged
+from domain.errors import Invalid, NotFound, Unavailable
 from domain.resource import Sort
 from domain.survey import BreakingChange
 from domain.user import User
@@ -175,3 +178,42 @@ async def test_resources_are_found_by_label_through_an_index(pool: Pool, stage: 
             text = "\n".join(row[0] for row in plan)
             assert "ix_annotation_items_label" in text, text
             assert "Seq Scan on resources" not in text, text
+
+
+async def test_imports_and_annotators_at_once_lose_nothing(pool: Pool, stage: Stage, admin: User) -> None:
+    label_set = await stage.label_set(by=admin, type="scale", choices=None, min=0, max=99)
+    figures = [await stage.resources.add(resource(f"Figure {n}", by=admin)) for n in range(6)]
+    work, people = partial(PostgresUnitOfWork, pool), await annotators(stage, 4)
+    give = Annotate(unit_of_work=work, clock=CLOCK)
+    bring = ImportAnnotations(unit_of_work=work, tables=TabularImportTables(at_most=10**6), clock=CLOCK)
+    places = [(figure, person) for figure in figures for person in people]
+
+    def table(value: int) -> io.BytesIO:
+        lines = [f"{figure.id},topic,{person.username},{value}" for figure, person in reversed(places)]
+        return io.BytesIO("\n".join(["resource_id,label_set,annotator,value", *lines]).encode())
+
+    given = [
+        give(project="story", resource_id=figure.id, label_set="topic", value=n, by=person) for n, (figure, person) in enumerate(places)
+    ]
+    brought = [bring(file=table(value), project="story", by=admin) for value in (90, 91, 92, 93)]
+    results = await asyncio.gather(
+        *(each for pair in zip(given, brought, strict=False) for each in pair), *given[4:], return_exceptions=True
+    )
+    assert {type(each) for each in results} <= {Annotated, LabelsImported, Unavailable}
+    done = [each for each in results if isinstance(each, LabelsImported)]
+    assert done
+    assert not [each for each in results if isinstance(each, Exception) and not isinstance(each, Unavailable)]
+    history = await rows(pool, "SELECT annotation_id, array_agg(version ORDER BY version) AS versions FROM annotation_changes GROUP BY 1")
+    assert len(history) == len(places)
+    assert all(each["versions"] == list(range(1, len(each["versions"]) + 1)) for each in history)
+    assert sum(len(each["versions"]) for each in history) == len(places) + sum(each.inserted + each.updated for each in done)
+    lost = """SELECT FROM annotations AS a LEFT JOIN annotation_changes AS c ON (c.annotation_id, c.version) = (a.id, a.version)
+        WHERE c.value IS DISTINCT FROM a.value"""
+    assert await rows(pool, lost) == []
+    for item in await rows(pool, "SELECT * FROM annotation_items"):
+        stored = await rows(pool, "SELECT resource_id, annotator_id, value FROM annotations ORDER BY annotator_id")
+        come_to = judged(
+            label_set,
+            [Given(annotator_id=row["annotator_id"], value=row["value"]) for row in stored if row["resource_id"] == item["resource_id"]],
+        )
+        assert (tuple(item["annotators"]), item["label"], item["dispute"]) == (come_to.annotators, come_to.label, come_to.dispute)

@@ -14,6 +14,7 @@ import duckdb
 import pyarrow.parquet as pq
 import pytest
 
+from adapters.postgres.annotation import PostgresAnnotationReader
 from adapters.postgres.database import Pool
 from adapters.postgres.export import PostgresExports
 from adapters.postgres.label_set import PostgresLabelSets
@@ -31,7 +32,7 @@ from domain.resource import COLUMNS, Filter
 from tests.contracts.stage import stage_in_postgres
 from tests.contracts.test_resource_table import ODD
 from tests.examples import NOW
-from tests.fakes.system import FakeClock, FakeRandom
+from tests.fakes.system import FakeClock, FakeRandom, FakeRespondents
 
 ROWS, SEED = 2000, 11
 NAMES = [column.name for column in COLUMNS]
@@ -188,7 +189,13 @@ class SlowStore(LocalFileStore):
 
 def maker(pool: Pool, store: LocalFileStore, clock: FakeClock) -> MakeNextExport:
     snapshots = Snapshots(pool)
-    sheets = Sheets(resources=PostgresResourceTables(snapshots), responses=PostgresResponseReader(snapshots), tables=TabularTables())
+    sheets = Sheets(
+        resources=PostgresResourceTables(snapshots),
+        responses=PostgresResponseReader(snapshots),
+        annotations=PostgresAnnotationReader(pool, snapshots),
+        respondents=FakeRespondents(),
+        tables=TabularTables(),
+    )
     return MakeNextExport(exports=PostgresExports(pool), sheets=sheets, store=store, clock=clock)
 
 

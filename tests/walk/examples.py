@@ -186,6 +186,9 @@ EXAMPLES: dict[tuple[str, str], Example] = {
     ("DELETE", "/admin/{project}/resources/{resource_id}"): Example(),
     ("POST", "/admin/{project}/resources/{resource_id}/restore"): Example(before=_delete_it),
     ("GET", "/admin/{project}/resources/{resource_id}/history"): Example(),
+    ("POST", "/admin/{project}/annotations/import"): Example(
+        text="resource_id,label_set,annotator,value\n", headers={"content-type": "text/csv"}
+    ),
     ("POST", "/admin/{project}/resources/import"): Example(text="name\nFigure 9\n", headers={"content-type": "text/csv"}),
     # files
     ("GET", "/{project}/files"): Example(),

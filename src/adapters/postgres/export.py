@@ -1,12 +1,12 @@
 """Stored exports in PostgreSQL. A claim is a row of which `content` is still the claim's: every claim gives it a new one."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from asyncpg import Record
-from sqlalchemy import ARRAY, BigInteger, Text, Uuid, bindparam, func, insert, literal, or_, select, update
+from sqlalchemy import ARRAY, BigInteger, Text, Uuid, any_, bindparam, func, insert, literal, or_, select, update
 
 from adapters.postgres.database import Executor, Statement, parameters
 from adapters.postgres.tables import TIME, exports, projects, users
@@ -38,7 +38,11 @@ _in_project = (
     .where(exports.c.project_id == _project_id.scalar_subquery())
 )
 GET = Statement(_in_project.where(exports.c.id == bindparam("id", type_=Uuid)))
-PAGE = Statement(_in_project.where(exports.c.id > bindparam("after", type_=Uuid)).order_by(exports.c.id).limit(bindparam("limit")))
+PAGE = Statement(
+    _in_project.where(exports.c.id > bindparam("after", type_=Uuid), exports.c.what == any_(bindparam("of", type_=ARRAY(Text))))
+    .order_by(exports.c.id)
+    .limit(bindparam("limit"))
+)
 
 _is_left = (exports.c.status == Progress.RUNNING.value) & (exports.c.claimed_until < bindparam("at", type_=TIME))
 _next = (
@@ -122,8 +126,8 @@ class PostgresExports(Exports):
             raise NotFound
         return _entity(row, project)
 
-    async def page(self, project: str, *, after: UUID, limit: int) -> list[Export]:
-        rows = await self._run.rows(PAGE, project=project, after=after, limit=limit)
+    async def page(self, project: str, *, of: Collection[Subject], after: UUID, limit: int) -> list[Export]:
+        rows = await self._run.rows(PAGE, project=project, of=[each.value for each in of], after=after, limit=limit)
         if not rows and await self._run.row(PROJECT_EXISTS, project=project) is None:
             raise NotFound
         return [_entity(row, project) for row in rows]

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from asyncpg import Record
-from sqlalchemy import bindparam, delete, func, insert, select, update
+from sqlalchemy import Text, any_, bindparam, delete, func, insert, select, update
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.dialects.postgresql import insert as upsert
 
@@ -33,6 +33,7 @@ ADD_FREE = Statement(
 GET = Statement(_by_id)
 LOCK = Statement(_by_id.with_for_update(key_share=True))
 BY_USERNAME = Statement(select(users).where(users.c.username == bindparam("username")))
+NAMED = Statement(select(users).where(users.c.username == any_(bindparam("usernames", type_=ARRAY(Text)))))
 LOCK_ACTIVE_ADMINS = Statement(
     select(users.c.id).where(users.c.role == "admin", users.c.is_active).order_by(users.c.id).with_for_update(key_share=True)
 )
@@ -79,6 +80,9 @@ class PostgresUsers(Users):
     async def by_username(self, username: str) -> User | None:
         row = await self._run.row(BY_USERNAME, username=username)
         return entity(row) if row else None
+
+    async def named(self, usernames: Sequence[str]) -> list[User]:
+        return [entity(row) for row in await self._run.rows(NAMED, usernames=list(usernames))]
 
     async def lock_active_admins(self) -> frozenset[int]:
         return frozenset(row["id"] for row in await self._run.rows(LOCK_ACTIVE_ADMINS))

@@ -6,6 +6,7 @@ from typing import BinaryIO
 from adapters.tabular.read_csv import csv_pieces
 from adapters.tabular.read_ndjson import ndjson_pieces
 from application.ports import ImportTables
+from domain.annotation_import import label_header_faults
 from domain.resource_import import Piece, TableKind
 
 
@@ -24,6 +25,10 @@ class TabularImportTables(ImportTables):
                 return ndjson_pieces(file)
             case TableKind.PARQUET:
                 return self._parquet(file)
+
+    def labels(self, file: BinaryIO) -> Iterator[Piece]:
+        file.seek(0)
+        return csv_pieces(file, label_header_faults)
 
     def _parquet(self, file: BinaryIO) -> Iterator[Piece]:
         from adapters.tabular.read_parquet import parquet_pieces  # noqa: PLC0415 - Arrow costs 40 MB: only once it is needed

@@ -5,7 +5,7 @@ No library tells these two apart and yet refuses what is ambiguous. A regular ex
 
 import codecs
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import BinaryIO
 
 from domain.resource_import import InvalidRows, Piece, RowFault, Unreadable, header_faults
@@ -16,8 +16,11 @@ ROW_MAX_CHARACTERS = 1024 * 1024
 _CELL = re.compile(r'("[^"]*+(?:""[^"]*+)*+"|[^",\r\n]*+)(,|\r\n|[\r\n])')
 
 
-def csv_pieces(file: BinaryIO) -> Iterator[Piece]:
-    """The rows of a table; empty lines are none. Raises `Unreadable`, and `InvalidRows` for a bad header."""
+HeaderFaults = Callable[[Sequence[str]], Iterator[RowFault]]
+
+
+def csv_pieces(file: BinaryIO, wrong: HeaderFaults = header_faults) -> Iterator[Piece]:
+    """The rows of a table; empty lines are none. Raises `Unreadable`, and `InvalidRows` for a header that is `wrong`."""
     header: list[str] | None = None
     row = 1
     for text in _stretches(file):
@@ -30,17 +33,17 @@ def csv_pieces(file: BinaryIO) -> Iterator[Piece]:
                 if not width:
                     continue
             header = [_value(cell) or "" for cell in cells[:width]]
-            _refuse(header)
+            _refuse(wrong(header))
             cells, ends = cells[width:], ends[width:]
         piece = _piece(header, cells, ends, first=row)
         row += len(piece.numbers) + len(piece.faults)
         yield piece
     if header is None:
-        _refuse([])
+        _refuse(wrong([]))
 
 
-def _refuse(header: list[str]) -> None:
-    faults = list(header_faults(header))
+def _refuse(found: Iterator[RowFault]) -> None:
+    faults = list(found)
     if faults:
         raise InvalidRows(faults, rows_failed=0)
 

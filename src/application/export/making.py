@@ -10,9 +10,10 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from application.export.sheets import Sheet, resource_sheet, response_sheet
+from application.export.sheets import Sheet, annotation_sheet, resource_sheet, response_sheet
 from application.export.stored import name_of
-from application.ports import Claim, Clock, Exports, FileStore, ResourceTables, ResponseReader, Tables
+from application.ports import AnnotationReader, Claim, Clock, Exports, FileStore, ResourceTables, Respondents, ResponseReader, Tables
+from domain.annotation import AnnotationFilter
 from domain.errors import DomainError, Unavailable
 from domain.export import Format, Manifest, Subject, data_package, percent
 from domain.resource import Filter, Status
@@ -28,14 +29,22 @@ class Sheets:
 
     resources: ResourceTables
     responses: ResponseReader
+    annotations: AnnotationReader
+    respondents: Respondents
     tables: Tables
 
     def open(self, project: str, what: Subject, format: Format, filters: Mapping[str, Any]) -> AbstractAsyncContextManager[Sheet]:
-        """The table as it is now, under the filters of its direct export. Raises `NotFound`, `TooManyTables`, `Invalid`."""
+        """The table as it is now, under the filters of its direct export; annotators are pseudonyms, and nothing is hidden.
+
+        Raises `NotFound`, `TooManyTables`, `Invalid`.
+        """
         is_guarded = not filters.get("raw", False)
         if what is Subject.RESPONSES:
             version = filters.get("version")
             return response_sheet(self.responses, self.tables, project=project, kind=format, version=version, guarded=is_guarded)
+        if what is Subject.ANNOTATIONS:
+            shown = AnnotationFilter(project=project)
+            return annotation_sheet(self.annotations, self.tables, self.respondents, shown, kind=format, guarded=is_guarded)
         status = Status(filters["status"]) if filters.get("status") else None
         where = Filter(project=project, status=status, search=filters.get("search") or None)
         return resource_sheet(self.resources, self.tables, where, kind=format, guarded=is_guarded)

@@ -7,10 +7,24 @@ from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from application.ports import Part, ResourceSnapshot, ResourceTables, ResponseReader, ResponseSnapshot, Tables
+from application.ports import (
+    AnnotationReader,
+    AnnotationSnapshot,
+    NamedAnnotation,
+    Part,
+    ResourceSnapshot,
+    ResourceTables,
+    Respondents,
+    ResponseReader,
+    ResponseSnapshot,
+    Tables,
+)
+from domain import annotation
+from domain.annotation import AnnotationFilter
 from domain.export import Column, Format
 from domain.resource import CODEBOOK, COLUMNS, Filter
 from domain.survey import ResponseFilter, ResponseTable, codebook, response_filter
+from domain.survey.table import respondent
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,3 +126,53 @@ async def _response_parts(
     async for rows in snapshot.batches(where):
         yield Part(content=await asyncio.to_thread(writer.rows, [table.cells(row) for row in rows]), rows=len(rows))
     yield Part(content=await asyncio.to_thread(writer.end), rows=0)
+
+
+@asynccontextmanager
+async def annotation_sheet(
+    annotations: AnnotationReader,
+    tables: Tables,
+    respondents: Respondents | None,
+    where: AnnotationFilter,
+    *,
+    kind: Format,
+    guarded: bool,
+) -> AsyncIterator[Sheet]:
+    """The annotations that match, by id. Annotators are pseudonyms that `respondents` makes; without it, names.
+
+    Raises `NotFound`, `TooManyTables`.
+    """
+    async with annotations.snapshot(where.project) as snapshot:
+
+        async def count() -> int:
+            return await snapshot.count(where)
+
+        cells = _cells(snapshot.project_id, respondents)
+        async with aclosing(_annotation_parts(snapshot, tables, where, cells, kind=kind, guarded=guarded)) as parts:
+            yield Sheet(columns=annotation.COLUMNS, codebook=annotation.CODEBOOK, survey_version=None, count=count, parts=parts)
+
+
+async def _annotation_parts(
+    snapshot: AnnotationSnapshot,
+    tables: Tables,
+    where: AnnotationFilter,
+    cells: Callable[[NamedAnnotation], tuple[object, ...]],
+    *,
+    kind: Format,
+    guarded: bool,
+) -> AsyncGenerator[Part, None]:
+    writer = tables.writer(kind, annotation.COLUMNS, guarded=guarded, codebook=annotation.CODEBOOK)
+    yield Part(content=writer.begin(), rows=0)
+    async for found in snapshot.batches(where):
+        yield Part(content=await asyncio.to_thread(writer.rows, [cells(each) for each in found]), rows=len(found))
+    yield Part(content=await asyncio.to_thread(writer.end), rows=0)
+
+
+def _cells(project_id: int, respondents: Respondents | None) -> Callable[[NamedAnnotation], tuple[object, ...]]:
+    def annotator(found: NamedAnnotation) -> str:
+        if respondents is None:
+            return found.annotation.annotator
+        # No fingerprint holds a NUL: no reader has the pseudonym of an annotator.
+        return respondent(respondents.pseudonym(project_id=project_id, fingerprint=f"\x00annotator:{found.annotation.annotator_id}"))
+
+    return lambda found: annotation.cells(found.annotation, resource_name=found.resource_name, annotator=annotator(found))

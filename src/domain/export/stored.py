@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
-from domain.access import Action, require
+from domain.access import Action, NotAllowed, is_unblinded, require
 from domain.errors import Conflict
 from domain.export.table import Column, Format
 from domain.user import User
@@ -25,6 +25,7 @@ class Subject(StrEnum):
 
     RESOURCES = "resources"
     RESPONSES = "responses"
+    ANNOTATIONS = "annotations"
 
 
 class Progress(StrEnum):
@@ -65,6 +66,11 @@ class Export:
     created_by_id: int
     created_at: datetime
 
+    def show_to(self, by: User) -> None:
+        """Raise `NotAllowed` unless one may see and read it."""
+        if self.what not in shown_to(by):
+            raise NotAllowed
+
     @property
     def filename(self) -> str:
         return f"{self.project}-{self.what}.{self.format}"
@@ -80,10 +86,19 @@ class Export:
         return replace(self, status=Progress.DONE, percent=100, manifest=manifest, content=content)
 
 
+def shown_to(by: User) -> frozenset[Subject]:
+    """Of what one may ask for stored exports, see and read them. Raises `NotAllowed`.
+
+    A stored export of annotations holds all labels and never changes: it is only for those from whom blind sets hide nothing.
+    """
+    require(by, Action.EXPORT_READ)
+    return frozenset(Subject) if is_unblinded(by) else frozenset(Subject) - {Subject.ANNOTATIONS}
+
+
 def new_export(*, id: UUID, project: str, what: Subject, format: Format, filters: Mapping[str, Any], by: User, at: datetime) -> Export:
     """An export to be made. `filters` are those of the direct export that were given. Raises `NotAllowed`."""
     require(by, Action.EXPORT_CREATE)
-    return Export(
+    made = Export(
         id=id,
         project=project,
         what=what,
@@ -93,6 +108,8 @@ def new_export(*, id: UUID, project: str, what: Subject, format: Format, filters
         created_by_id=by.id,
         created_at=at,
     )
+    made.show_to(by)
+    return made
 
 
 def percent(rows: int, total: int) -> int:

@@ -45,7 +45,7 @@ def export_command(
         bool, typer.Option("--json", help="Tell rows, bytes and SHA-256 for programs: on standard error beside a pipe.")
     ] = False,
 ) -> None:
-    """Write resources or responses to a file or a pipe: the same bytes as over HTTP. A file is whole or stays as it was."""
+    """Write a table to a file or a pipe: the same bytes as over HTTP, annotators as pseudonyms. A file is whole or stays as it was."""
     is_pipe = output == "-"
     given = {"status": status and status.value, "search": search, "version": version, "raw": raw}
 
@@ -54,9 +54,9 @@ def export_command(
             return await _write_export(container, target, project=project, what=what, kind=kind, filters=given)
 
     with one_line_errors():
-        if what is Subject.RESPONSES and (status or search):
+        if what is not Subject.RESOURCES and (status or search):
             raise SettingsError("--status and --search are for resources.")
-        if what is Subject.RESOURCES and version:
+        if what is not Subject.RESPONSES and version:
             raise SettingsError("--version is for responses.")
         try:
             written = with_container(run)

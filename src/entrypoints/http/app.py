@@ -17,6 +17,7 @@ from entrypoints.container import Container, trace_statements
 from entrypoints.http.admission import Admission
 from entrypoints.http.agreement import agreement_routes
 from entrypoints.http.annotation import annotation_routes
+from entrypoints.http.annotation_import import annotation_import_routes
 from entrypoints.http.api_key import api_key_routes
 from entrypoints.http.audit import audit_routes
 from entrypoints.http.cross_origin import CrossOrigin
@@ -159,6 +160,7 @@ def routes_of(
         signed_in_responses(use, limits, guard),
         label_set_routes(use, limits, guard),
         annotation_routes(use, limits, guard),
+        annotation_import_routes(use, limits, guard, at_most=max_import_bytes),
         agreement_routes(use, limits, guard),
         audit_routes(use, limits, guard),
         signed_in_files(use, limits, guard, at_most=max_upload_bytes),

@@ -1,4 +1,4 @@
-"""Exports over HTTP: resources as files, and stored exports of resources and responses."""
+"""Exports over HTTP: resources as files, and stored exports of resources, responses and annotations."""
 
 from collections.abc import AsyncGenerator, Mapping
 from typing import Annotated, Any, Literal
@@ -30,7 +30,7 @@ from entrypoints.http.stream import table_file
 
 FormatName = Literal["json", "ndjson", "csv", "parquet"]
 FILE: dict[int | str, dict[str, Any]] = {200: {"description": "The file.", "content": {kind.media_type: {} for kind in Format}}}
-_BELONG = {Subject.RESOURCES: {"status", "search", "raw"}, Subject.RESPONSES: {"version", "raw"}}
+_BELONG = {Subject.RESOURCES: {"status", "search", "raw"}, Subject.RESPONSES: {"version", "raw"}, Subject.ANNOTATIONS: {"raw"}}
 
 
 class ResourceExport(ResourceFilter):
@@ -39,7 +39,7 @@ class ResourceExport(ResourceFilter):
 
 
 class ExportFilters(Body):
-    """As in the direct export: `status` and `search` of resources, `version` of responses, `raw` of both."""
+    """As in the direct export: `status` and `search` of resources, `version` of responses, `raw` of all."""
 
     status: StatusName = Field("active", json_schema_extra=without_default)
     search: Annotated[str, Field(max_length=SEARCH_MAX)] = Field("", json_schema_extra=without_default)
@@ -48,7 +48,7 @@ class ExportFilters(Body):
 
 
 class ExportIn(Body):
-    what: Literal["resources", "responses"]
+    what: Literal["resources", "responses", "annotations"]
     format: FormatName
     filters: ExportFilters = Field(default_factory=ExportFilters)
 
@@ -70,7 +70,7 @@ class ExportOut(Out):
     model_config = ConfigDict(frozen=True, serialize_by_alias=True)
 
     id: UUID
-    what: Literal["resources", "responses"]
+    what: Literal["resources", "responses", "annotations"]
     format: FormatName
     filters: dict[str, JsonValue]
     status: Literal["queued", "running", "done", "failed"]

@@ -1,7 +1,7 @@
 """Receiving a table: into a temporary file while it is hashed, with nothing else held meanwhile."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
 from hashlib import sha256
 from tempfile import TemporaryFile
@@ -24,21 +24,24 @@ WRITE_BYTES = 1024 * 1024
 _PARAMETERS = {"", "charset=utf-8", 'charset="utf-8"', "header=present"}
 
 
-def kind_of(headers: Headers) -> TableKind:
-    """The format that the headers declare. Raises `UnsupportedMediaType`."""
+def kind_of(headers: Headers, kinds: Collection[TableKind] = frozenset(TableKind)) -> TableKind:
+    """The format that the headers declare, which is one of these. Raises `UnsupportedMediaType`."""
+    taken = {media_type: kind for media_type, kind in MEDIA_TYPES.items() if kind in kinds}
     media_type, *parameters = (part.strip().lower() for part in headers.get("content-type", "").split(";"))
-    if media_type not in MEDIA_TYPES or not set(parameters) <= _PARAMETERS:
-        raise UnsupportedMediaType(f"Send {', '.join(MEDIA_TYPES)}.")
-    return MEDIA_TYPES[media_type]
+    if media_type not in taken or not set(parameters) <= _PARAMETERS:
+        raise UnsupportedMediaType(f"Send {', '.join(taken)}.")
+    return taken[media_type]
 
 
 @asynccontextmanager
-async def received_table(receive: Receive, headers: Headers, *, at_most: int) -> AsyncIterator[TableFile]:
+async def received_table(
+    receive: Receive, headers: Headers, *, at_most: int, kinds: Collection[TableKind] = frozenset(TableKind)
+) -> AsyncIterator[TableFile]:
     """The table that a request sends, as long as this lasts. A client may take its time, but not be silent.
 
     Raises `UnsupportedMediaType`, `TooLarge`, `RequestTimeout`.
     """
-    kind, declared = kind_of(headers), headers.get("content-length", "")
+    kind, declared = kind_of(headers, kinds), headers.get("content-length", "")
     with TemporaryFile() as file:
         digest, size, more = sha256(), 0, True
         held: list[bytes] = []

@@ -6,6 +6,7 @@ import pytest
 
 from application.agreement import GetAgreement, MeasureAgreement
 from application.annotation import Annotate, DrawNext, ExportAnnotations, ListAnnotations, RecordExport, WithdrawAnnotation
+from application.annotation_import import ImportAnnotations
 from application.api_key import AuthenticateKey, CreateApiKey, ListApiKeys, NoteKeyUse, RevokeApiKey
 from application.audit import ChainAudit, ListAudit, ListHistory, VerifyAudit
 from application.idempotency import Once
@@ -52,6 +53,7 @@ from tests.fakes.audit import FakeAuditChain, FakeAuditReader
 from tests.fakes.label_set import FakeLabelSets
 from tests.fakes.project import FakeProjects
 from tests.fakes.resource import FakeResourceReader, FakeResources
+from tests.fakes.resource_import import FakeImportTables
 from tests.fakes.response import FakeResponses
 from tests.fakes.response_reader import FakeResponseReader
 from tests.fakes.results import FakeShared
@@ -143,6 +145,7 @@ class World:
         self.annotate = Annotate(unit_of_work=work, clock=clock)
         self.withdraw = WithdrawAnnotation(unit_of_work=work, clock=clock)
         self.draw = DrawNext(unit_of_work=work, clock=clock)
+        self.import_annotations = ImportAnnotations(unit_of_work=work, tables=FakeImportTables(), clock=clock)
         self.reliability = FakeReliability()
         measure = MeasureAgreement(labels=FakeLabelReader(store), reliability=self.reliability, kept=FakeKept())
         self.get_agreement = GetAgreement(label_sets=label_sets, measure=measure)

@@ -5,18 +5,17 @@ from contextlib import asynccontextmanager
 from functools import cache
 from typing import Any
 
-from sqlalchemy import BigInteger, Select, Text, and_, bindparam, literal_column, or_, select
+from sqlalchemy import BigInteger, Select, Text, and_, bindparam, func, literal_column, or_, select
 
 from adapters.postgres.annotation.repository import entity
 from adapters.postgres.database import Pool, Statement, Transaction
 from adapters.postgres.project import GET as GET_PROJECT
 from adapters.postgres.response.reader import BATCH
+from adapters.postgres.snapshots import Snapshots
 from adapters.postgres.tables import annotations, label_sets, projects, resources, users
 from application.ports import AnnotationReader, AnnotationSnapshot, NamedAnnotation
 from domain.annotation import Annotation, AnnotationFilter
-from domain.errors import NotFound, Unavailable
-
-SNAPSHOTS_AT_ONCE = 8
+from domain.errors import NotFound
 
 _project_id = select(projects.c.id).where(projects.c.slug == bindparam("project"), projects.c.deleted_at.is_(None))
 _seen_by = bindparam("seen_by", type_=BigInteger)
@@ -61,6 +60,11 @@ def _all(asked: frozenset[str]) -> Statement:
 
 
 @cache
+def _count(asked: frozenset[str]) -> Statement:
+    return Statement(select(func.count().label("n")).select_from(_filtered(asked).order_by(None).subquery()))
+
+
+@cache
 def _page(asked: frozenset[str]) -> Statement:
     return Statement(_filtered(asked).where(annotations.c.id > bindparam("after", type_=BigInteger)).limit(bindparam("limit")))
 
@@ -79,6 +83,11 @@ class PostgresAnnotationSnapshot(AnnotationSnapshot):
     def project_id(self) -> int:
         return self._project_id
 
+    async def count(self, where: AnnotationFilter) -> int:
+        asked, given = _given(where)
+        n: int = (await self._run.one(_count(asked), **given))["n"]
+        return n
+
     async def batches(self, where: AnnotationFilter) -> AsyncIterator[list[NamedAnnotation]]:
         asked, given = _given(where)
         async for rows in self._run.batches(_all(asked), size=BATCH, **given):
@@ -86,11 +95,9 @@ class PostgresAnnotationSnapshot(AnnotationSnapshot):
 
 
 class PostgresAnnotationReader(AnnotationReader):
-    """Bounded: each snapshot holds a connection for as long as its reader takes."""
-
-    def __init__(self, pool: Pool) -> None:
+    def __init__(self, pool: Pool, snapshots: Snapshots) -> None:
         self._pool = pool
-        self._open = 0
+        self._snapshots = snapshots
 
     async def page(self, where: AnnotationFilter, *, after: int, limit: int) -> list[Annotation]:
         asked, given = _given(where)
@@ -101,14 +108,8 @@ class PostgresAnnotationReader(AnnotationReader):
 
     @asynccontextmanager
     async def snapshot(self, project: str) -> AsyncIterator[AnnotationSnapshot]:
-        if self._open >= SNAPSHOTS_AT_ONCE:
-            raise Unavailable("Too many tables are being read at once: try again shortly.")
-        self._open += 1
-        try:
-            async with Transaction(self._pool, snapshot=True) as transaction:
-                row = await transaction.row(GET_PROJECT, slug=project)
-                if row is None:
-                    raise NotFound
-                yield PostgresAnnotationSnapshot(transaction, row["id"])
-        finally:
-            self._open -= 1
+        async with self._snapshots.open() as transaction:
+            row = await transaction.row(GET_PROJECT, slug=project)
+            if row is None:
+                raise NotFound
+            yield PostgresAnnotationSnapshot(transaction, row["id"])

@@ -1,5 +1,6 @@
 """Annotations in PostgreSQL as entities, and their queue."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -13,10 +14,15 @@ from adapters.postgres.annotation.statements import (
     DRAW_WANTING,
     GIVEN,
     HOLD_ITEM,
+    HOLD_ITEMS,
+    LIVE,
     OWN,
     REMOVE,
     SAVE,
+    SAVE_ALL,
     SETTLE,
+    SETTLE_ALL,
+    STANDING,
 )
 from adapters.postgres.database import Executor, Statement
 from application.ports import Annotations
@@ -63,6 +69,19 @@ class PostgresAnnotations(Annotations):
         place = {name: getattr(annotation, name) for name in ("label_set_id", "resource_id", "annotator_id")}
         await self._run.row(REMOVE, **place, at=at)
 
+    async def standing(self, label_set: LabelSet, *, resource_ids: Sequence[int], hold: bool) -> tuple[frozenset[int], list[Annotation]]:
+        here = {"label_set_id": label_set.id, "resource_ids": list(resource_ids)}
+        live = frozenset(row["resource_id"] for row in await self._run.rows(HOLD_ITEMS if hold else LIVE, **here))
+        return live, [entity(row) for row in await self._run.rows(STANDING, **here) if row["resource_id"] in live]
+
+    async def save_all(self, label_set: LabelSet, made: Sequence[Annotation]) -> None:
+        rows = [{name: _plain(getattr(each, name)) for name in STORED} for each in made]
+        await self._run.row(SAVE_ALL, project_id=label_set.project_id, rows=rows)
+
+    async def settle_all(self, label_set: LabelSet, judgements: Mapping[int, Judgement]) -> None:
+        rows = [{"resource_id": id, "annotators": each.annotators} | _told(each) for id, each in judgements.items()]
+        await self._run.row(SETTLE_ALL, label_set_id=label_set.id, rows=rows)
+
     async def given(self, label_set: LabelSet, *, resource_id: int) -> list[Given]:
         return [Given(**row) for row in await self._run.rows(GIVEN, label_set_id=label_set.id, resource_id=resource_id)]
 
@@ -96,3 +115,11 @@ class PostgresAnnotations(Annotations):
     async def _drawn(self, statement: Statement, given: dict[str, Any]) -> int | None:
         row = await self._run.row(statement, **given)
         return None if row is None else int(row["resource_id"])
+
+
+def _plain(value: Any) -> Any:
+    return value.isoformat() if isinstance(value, datetime) else value
+
+
+def _told(judgement: Judgement) -> dict[str, Any]:
+    return {"label": judgement.label, "dispute": judgement.dispute}

@@ -11,6 +11,7 @@ from sqlalchemy import (
     Integer,
     Text,
     and_,
+    any_,
     bindparam,
     case,
     cast,
@@ -22,9 +23,10 @@ from sqlalchemy import (
     null,
     or_,
     select,
+    text,
     update,
 )
-from sqlalchemy.dialects.postgresql import ARRAY, array
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB, array
 from sqlalchemy.dialects.postgresql import insert as upsert
 
 from adapters.postgres.database import Statement, parameters
@@ -109,6 +111,68 @@ SETTLE = Statement(
         leased_by=case((_given_back, null()), else_=_item.leased_by),
         leased_until=case((_given_back, cast(literal("-infinity", Text), TIME)), else_=_item.leased_until),
     )
+)
+
+# --- many at once --------------------------------------------------------------------------------------------------------------
+
+_these = resources.c.id == any_(bindparam("resource_ids", type_=ARRAY(BigInteger)))
+_live = (
+    select(label_sets.c.id, resources.c.project_id, resources.c.id.label("resource_id"))
+    .join(resources, resources.c.project_id == label_sets.c.project_id)
+    .where(label_sets.c.id == _label_set_id, _these, resources.c.deleted_at.is_(None))
+)
+LIVE = Statement(_live)
+# In one order for all, so that no two wait for each other.
+HOLD_ITEMS = Statement(
+    upsert(annotation_items)
+    .from_select(["label_set_id", "project_id", "resource_id"], _live.order_by(resources.c.id))
+    .on_conflict_do_update(index_elements=[_item.label_set_id, _item.resource_id], set_={"annotations": _item.annotations})
+    .returning(_item.resource_id),
+    patient=True,
+)
+STANDING = Statement(
+    select(annotations, users.c.username, label_sets.c.name)
+    .join(users, users.c.id == annotations.c.annotator_id)
+    .join(label_sets, label_sets.c.id == annotations.c.label_set_id)
+    .where(
+        annotations.c.label_set_id == _label_set_id,
+        annotations.c.resource_id == any_(bindparam("resource_ids", type_=ARRAY(BigInteger))),
+    )
+    .order_by(annotations.c.id)
+)
+_rows = bindparam("rows", type_=JSONB)
+SAVE_ALL = Statement(
+    text(
+        """WITH saved AS (
+            INSERT INTO annotations (project_id, label_set_id, label_set_version, resource_id, annotator_id, value, confidence, note,
+                created_at, updated_at, version)
+            SELECT CAST(:project_id AS bigint), g.* FROM jsonb_to_recordset(CAST(:rows AS jsonb)) AS g(
+                label_set_id bigint, label_set_version integer, resource_id bigint, annotator_id bigint, value jsonb, confidence integer,
+                note text, created_at timestamptz, updated_at timestamptz, version integer)
+            ON CONFLICT (resource_id, label_set_id, annotator_id) DO UPDATE SET
+                label_set_version = excluded.label_set_version, value = excluded.value, confidence = excluded.confidence,
+                note = excluded.note, updated_at = excluded.updated_at, version = excluded.version
+            RETURNING *
+        ), log AS (
+            INSERT INTO annotation_changes (annotation_id, project_id, label_set_id, label_set_version, resource_id, annotator_id, value,
+                confidence, note, version, changed_at)
+            SELECT id, project_id, label_set_id, label_set_version, resource_id, annotator_id, value, confidence, note, version,
+                coalesce(updated_at, created_at)
+            FROM saved
+        )
+        SELECT count(*) AS n FROM saved"""
+    ).bindparams(bindparam("project_id", type_=BigInteger), _rows)
+)
+SETTLE_ALL = Statement(
+    text(
+        """UPDATE annotation_items AS i SET
+            annotators = g.annotators, annotations = cardinality(g.annotators), label = g.label, dispute = g.dispute,
+            leased_by = CASE WHEN i.leased_by = ANY (g.annotators) THEN NULL ELSE i.leased_by END,
+            leased_until = CASE WHEN i.leased_by = ANY (g.annotators) THEN '-infinity' ELSE i.leased_until END
+        FROM jsonb_to_recordset(CAST(:rows AS jsonb)) AS g(
+            resource_id bigint, annotators bigint[], label text, dispute double precision)
+        WHERE i.label_set_id = CAST(:label_set_id AS bigint) AND i.resource_id = g.resource_id"""
+    ).bindparams(_label_set_id, _rows)
 )
 
 # --- drawing -----------------------------------------------------------------------------------------------------------------

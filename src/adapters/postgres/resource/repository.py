@@ -1,10 +1,12 @@
 """Resources in PostgreSQL, as entities for changing them."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
 from asyncpg import Record
-from sqlalchemy import BigInteger, bindparam, insert, select, update
+from sqlalchemy import BigInteger, Text, any_, bindparam, insert, select, update
+from sqlalchemy.dialects.postgresql import ARRAY
 
 from adapters.postgres.database import Executor, Statement, parameters
 from adapters.postgres.resource.filters import LIVE, PROJECT_ID
@@ -38,6 +40,11 @@ _this = resources.c.id == bindparam("resource_id")
 GET_ANY = Statement(_in_project.where(_this))
 LOCK = Statement(_locking.where(_this, LIVE))
 LOCK_ANY = Statement(_locking.where(_this))
+IDS = Statement(
+    select(resources.c.id, resources.c.name_key).where(
+        resources.c.project_id == PROJECT_ID.scalar_subquery(), LIVE, resources.c.name_key == any_(bindparam("names", type_=ARRAY(Text)))
+    )
+)
 LOCK_BY_NAME = Statement(_locking.where(LIVE, resources.c.name_key == bindparam("name_key")))
 SAVE = Statement(
     update(resources)
@@ -77,6 +84,9 @@ class PostgresResources(Resources):
 
     async def lock(self, *, project: str, resource_id: int, deleted: bool = False) -> Resource:
         return await self._found(LOCK_ANY if deleted else LOCK, project, resource_id)
+
+    async def ids(self, *, project: str, names: Sequence[str]) -> dict[str, int]:
+        return {row["name_key"]: row["id"] for row in await self._run.rows(IDS, project=project, names=list(names))}
 
     async def lock_by_name(self, *, project: str, name: str) -> Resource | None:
         row = await self._run.row(LOCK_BY_NAME, project=project, name_key=canonical(name))
