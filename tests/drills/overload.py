@@ -1,25 +1,32 @@
 """Overload: `python -m tests.drills.overload` asks five times what the service can answer, and looks at what it answers.
 
 First it finds the capacity (clients that ask again as soon as they are answered), then the times at 70 % of it, then it asks five times
-as much for 30 s, at times that do not depend on the answers (open loop). Reading and saving, as readers do.
+as much for 30 s, at times that do not depend on the answers (open loop). Reading and saving, as readers do. Where there are two cores, the
+service and its database have one of them, and the asking program has the other, for all three: else who asks takes from who answers.
 """
 
 import argparse
 import asyncio
 import json
+import os
 import random
 import sys
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from time import perf_counter
 
 import uvloop
 
-from tests.drills.load import Told, Web, get, send
+from tests.drills.load import Told as Answer
+from tests.drills.load import Web, get, send
+from tests.drills.schedule import asking
 from tests.e2e.client import ADMIN_PASSWORD, Service, data_folder
 
 SETTINGS = {"ADMIN_PASSWORD": ADMIN_PASSWORD, "RATE_LIMITS": "off", "LOG_FORMAT": "json"}
 CLIENTS = 48
+LINES = 400  # connections that stay open
+VARIETY = 5000  # requests that are asked again and again
 WINDOWS = 5
 HEALTH_SECONDS = 0.2
 
@@ -28,15 +35,20 @@ HEALTH_SECONDS = 0.2
 class Overloaded:
     """What the drill came to; times in milliseconds unless their name says otherwise."""
 
+    apart: bool
+    load_average: float
     capacity: float
+    quiet_p50: float
     quiet_p99: float
     offered: float
     goodput: float
     statuses: dict[int, int]
     admitted_p50: float
     admitted_p99: float
+    refused_p50: float
     refused_p99: float
     refused_longest: float
+    waited_for_a_line: int
     without_retry_after: int
     health_asked: int
     health_failed: int
@@ -55,40 +67,15 @@ def _request(rng: random.Random) -> bytes:
     return get(f"/dark-data/resources/{rng.randint(1, 4)}" if rng.random() < 0.7 else "/dark-data/resources?limit=20")
 
 
-async def _capacity(web: Web, *, seconds: float) -> float:
-    """Answers a second when so many clients each ask as soon as they are answered: the most that the service gives."""
-    end, done = perf_counter() + seconds, 0
-
-    async def ask(rng: random.Random) -> None:
-        nonlocal done
-        while perf_counter() < end:
-            told = await web.ask(_request(rng))
-            done += told.status in (200, 201)  # after the wait: others count meanwhile
-
-    began = perf_counter()
-    await asyncio.gather(*(ask(random.Random(number)) for number in range(CLIENTS)))
-    return done / (perf_counter() - began)
+def _schedule(requests: list[bytes], *, rate: float, seconds: float) -> list[tuple[float, bytes]]:
+    """So many requests a second, as independent people send them."""
+    rng, schedule, at = random.Random(1), [], 0.0
+    while (at := at + rng.expovariate(rate)) < seconds:
+        schedule.append((at, rng.choice(requests)))
+    return schedule
 
 
-async def _open_loop(web: Web, *, rate: float, seconds: float) -> tuple[list[Told], float]:
-    """Every answer when so many requests a second are asked, however long the answers take; and the rate that came about."""
-    loop, rng = asyncio.get_running_loop(), random.Random(1)
-    tasks: list[asyncio.Task[Told]] = []
-    began = loop.time()
-    due = began
-    while due < began + seconds:
-        pause = due - loop.time()
-        if pause > 0:
-            await asyncio.sleep(pause)
-        while due <= loop.time() and due < began + seconds:
-            tasks.append(asyncio.create_task(web.ask(_request(rng))))
-            due += rng.expovariate(rate)
-        await asyncio.sleep(0)
-    taken = loop.time() - began
-    return list(await asyncio.gather(*tasks)), len(tasks) / taken
-
-
-async def _health(web: Web, over: asyncio.Event) -> list[Told]:
+async def _health(web: Web, over: asyncio.Event) -> list[Answer]:
     told = []
     while not over.is_set():
         told.append(await web.ask(get("/health/live")))
@@ -101,46 +88,70 @@ def _at(quantile: float, times: list[float]) -> float:
     return 1000 * ordered[min(len(ordered) - 1, int(quantile * len(ordered)))] if ordered else 0.0
 
 
-async def drill(port: int, *, seconds: float, times: float, calm: float = 10.0) -> Overloaded:
-    web, apart = Web(port), Web(port)
-    await _capacity(web, seconds=calm / 2)
-    capacity = max([await _capacity(web, seconds=calm / WINDOWS) for _ in range(WINDOWS)])
-    quiet, _ = await _open_loop(web, rate=0.7 * capacity, seconds=calm)
+async def drill(port: int, *, seconds: float, times: float, apart: bool, calm: float = 10.0) -> Overloaded:
+    rng, web = random.Random(2), Web(port)
+    requests = [_request(rng) for _ in range(VARIETY)]
+    async with asking(port, lines=CLIENTS) as asker:
+        await asker.closed_loop(requests, seconds=calm / 2)
+        capacity = max([await asker.closed_loop(requests, seconds=calm / WINDOWS) for _ in range(WINDOWS)])
+    schedule = _schedule(requests, rate=0.7 * capacity, seconds=calm)
+    async with asking(port, lines=LINES) as asker:
+        quiet = [told.seconds for told in await asker.open_loop(schedule)]
     over = asyncio.Event()
-    watching = asyncio.create_task(_health(apart, over))
-    told, offered = await _open_loop(web, rate=times * capacity, seconds=seconds)
+    watching = asyncio.create_task(_health(web, over))
+    schedule = _schedule(requests, rate=times * capacity, seconds=seconds)
+    async with asking(port, lines=LINES) as asker:
+        told = await asker.open_loop(schedule)
     over.set()
     health = await watching
     web.close()
-    apart.close()
     good = [each.seconds for each in told if each.status in (200, 201)]
     refused = [each for each in told if each.status == 503]
     return Overloaded(
+        apart=apart,
+        load_average=os.getloadavg()[0],
         capacity=capacity,
-        quiet_p99=_at(0.99, [each.seconds for each in quiet]),
-        offered=offered,
+        quiet_p50=_at(0.5, quiet),
+        quiet_p99=_at(0.99, quiet),
+        offered=len(schedule) / seconds,
         goodput=len(good) / seconds,
         statuses=dict(sorted(Counter(each.status for each in told).items())),
         admitted_p50=_at(0.5, good),
         admitted_p99=_at(0.99, good),
+        refused_p50=_at(0.5, [each.seconds for each in refused]),
         refused_p99=_at(0.99, [each.seconds for each in refused]),
         refused_longest=_at(1, [each.seconds for each in refused]),
+        waited_for_a_line=asker.longest_due,
         without_retry_after=sum(not each.has_retry_after for each in refused),
         health_asked=len(health),
         health_failed=sum(each.status != 200 for each in health),
     )
 
 
+@contextmanager
+def apart() -> Iterator[bool]:
+    """What is started first has one core, and this program has another, afterwards; whether there are two."""
+    before = sorted(os.sched_getaffinity(0))
+    os.sched_setaffinity(0, before[:1])
+    try:
+        yield len(before) > 1
+    finally:
+        os.sched_setaffinity(0, before[1:] or before)
+
+
 def table(done: Overloaded) -> str:
     answers = ", ".join(f"{number} x {status}" for status, number in done.statuses.items())
     rows = [
+        ("cores", "one for the service and its database, one for who asks" if done.apart else "shared with who asks"),
+        ("load average of the machine", f"{done.load_average:.1f}"),
         ("capacity", f"{done.capacity:.0f} answers a second"),
-        ("p99 at 70 % of it", f"{done.quiet_p99:.1f} ms"),
+        ("p50 and p99 at 70 % of it", f"{done.quiet_p50:.1f} ms, {done.quiet_p99:.1f} ms"),
         ("asked", f"{done.offered:.0f} a second ({done.offered / done.capacity:.1f} times)"),
         ("answered well", f"{done.goodput:.0f} a second ({100 * done.goodput / done.capacity:.0f} % of the capacity)"),
         ("their p50 and p99", f"{done.admitted_p50:.1f} ms, {done.admitted_p99:.1f} ms ({done.admitted_p99 / done.quiet_p99:.1f} times)"),
-        ("refusals: p99 and longest", f"{done.refused_p99:.1f} ms, {done.refused_longest:.1f} ms"),
+        ("refusals: p50, p99, longest", f"{done.refused_p50:.1f} ms, {done.refused_p99:.1f} ms, {done.refused_longest:.1f} ms"),
         ("answers (0: connection broke)", answers),
+        ("most that waited for one of the connections", f"{done.waited_for_a_line} (of {LINES} connections)"),
         ("refusals without Retry-After", f"{done.without_retry_after}"),
         ("health asked, failed", f"{done.health_asked}, {done.health_failed}"),
     ]
@@ -156,9 +167,11 @@ def main() -> int:
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
     with data_folder() as folder:
-        service = Service(folder, "--demo", **SETTINGS).wait_ready()
+        with apart() as is_apart:
+            service = Service(folder, "--demo", **SETTINGS)
+        service.wait_ready()
         try:
-            done = uvloop.run(drill(service.port, seconds=options.seconds, times=options.times))
+            done = uvloop.run(drill(service.port, seconds=options.seconds, times=options.times, apart=is_apart))
         finally:
             service.stop()
     print(json.dumps(asdict(done)) if options.json else table(done))

@@ -16,7 +16,7 @@ from starlette.types import Message, Receive, Scope, Send
 from domain.errors import Unavailable
 
 AT_ONCE = 32
-AT_ONCE_OVERLOADED = 16  # as much is done in all, and each waits less
+AT_ONCE_OVERLOADED = 24  # as much is done in all, and each waits less
 CROWD = 128
 CROWD_SECONDS = 0.8  # nobody waits longer, whatever became of those before
 PROMPT_SECONDS = 0.01
@@ -44,7 +44,8 @@ class Admission:
         self._at_once = at_once
         self._crowd = crowd
         self._now = now
-        self._working = 0
+        self._limit = at_once
+        self._coming = self._working = 0
         self._waiting: deque[asyncio.Future[None]] = deque()
         self._calm_at = self._left_at = now()
         self._pace = PROMPT_SECONDS / 8  # seconds from one turn that ends to the next, while somebody waits
@@ -59,15 +60,36 @@ class Admission:
         """How many wait for one."""
         return len(self._waiting)
 
+    def full(self) -> float | None:
+        """The seconds after which to come again, where whoever came now would be refused; else None."""
+        ahead = self._working + len(self._waiting) + self._coming
+        if ahead < self._limit:  # nothing is asked of the clock as long as there is room
+            return None
+        now = self._now()
+        room = self._room(now)
+        return self._refusal(now).retry_after if ahead >= self._limit + room else None
+
+    def announce(self) -> None:
+        """Say that somebody is about to `come`: those count who were let in at the same moment, and have not yet asked for a turn."""
+        self._coming += 1
+
+    def come(self) -> None:
+        """Be the one who was announced."""
+        self._coming -= 1
+
     async def enter(self) -> None:
         """Take a turn, to be given back by `leave`. Raises `Overloaded`."""
-        if self._working < self._at_once and not self._waiting:  # nothing is asked of the clock as long as there is room
+        if self._working < self._limit and not self._waiting:
             self._working += 1
             return
         now = self._now()
+        room = self._room(now)
         if not self._waiting:
+            if self._working < self._limit:  # it was over
+                self._working += 1
+                return
             self._left_at = now
-        elif len(self._waiting) >= self._room(now):
+        elif len(self._waiting) >= room:
             raise self._refusal(now)
         await self._wait()
 
@@ -82,8 +104,8 @@ class Admission:
         now = self._now()
         self._pace += (now - self._left_at - self._pace) / 32
         self._left_at = now
-        at_once = min(self._at_once, AT_ONCE_OVERLOADED) if now < self._calm_at else self._at_once
-        while self._waiting and self._working < at_once:
+        self._room(now)
+        while self._waiting and self._working < self._limit:
             turn = self._waiting.popleft()
             if not turn.done():
                 self._working += 1
@@ -91,7 +113,10 @@ class Admission:
 
     def _room(self, now: float) -> int:
         """How many may wait."""
-        return max(1, min(self._crowd, int(PROMPT_SECONDS / self._pace))) if now < self._calm_at else self._crowd
+        if now >= self._calm_at:
+            self._limit = self._at_once
+            return self._crowd
+        return max(1, min(self._crowd, int(PROMPT_SECONDS / self._pace)))
 
     async def _wait(self) -> None:
         loop = asyncio.get_running_loop()
@@ -115,6 +140,7 @@ class Admission:
     def _refusal(self, now: float) -> Overloaded:
         """With the time after which all who wait now will have had their turn, at the present pace."""
         self._calm_at = now + CALM_SECONDS
+        self._limit = min(self._at_once, AT_ONCE_OVERLOADED)
         pace = max(self._pace, (now - self._left_at) / 8)  # nobody has left for a while: slower than it was
         return Overloaded(retry_after=min(RETRY_SECONDS, max(1, ceil(len(self._waiting) * pace))))
 

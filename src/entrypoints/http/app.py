@@ -25,6 +25,7 @@ from entrypoints.http.docs import admin_document, docs_routes, public_document
 from entrypoints.http.edge import Edge, methods_by_path
 from entrypoints.http.export import public_exports, signed_in_exports
 from entrypoints.http.file import public_files, signed_in_files
+from entrypoints.http.gate import Gate
 from entrypoints.http.label_set import label_set_routes
 from entrypoints.http.metrics import admin_metrics, open_metrics
 from entrypoints.http.network import Networks
@@ -83,11 +84,13 @@ class Application(FastAPI):
             telemetry={"tracing": False, "metrics": False, "logs": False, "auto_configure": False},  # ours tell less, see tracing.py
         )
         self.router.routes.extend(router.routes)
+        admission = Admission()
+        self.gate = Gate(admission, access_log=access_log, metrics=metrics, cross_origin=cross_origin)
         edge = Edge(
             self.router,
             networks=networks,
             access_log=access_log,
-            admission=Admission(),
+            admission=admission,
             methods_of=methods_by_path(self.router.routes),
             cross_origin=cross_origin,
             metrics=metrics,
@@ -96,6 +99,8 @@ class Application(FastAPI):
         self._edge: ASGIApp = edge if tracing is None else tracing.around(edge)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope.pop("is_announced", False):
+            self.gate.admission.come()
         scope["app"] = self
         await self._edge(scope, receive, send)
 

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 TARGET_MAX = 8192
 CONTENT_SECURITY_POLICY = b"default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; sandbox"
 
-_REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
+REQUEST_ID_FORM = re.compile(rb"[A-Za-z0-9._-]{1,64}")
 ALWAYS = [(b"x-content-type-options", b"nosniff"), (b"referrer-policy", b"no-referrer")]
 
 
@@ -157,7 +157,7 @@ class _Answer:
                 self._signed_in, self.is_anonymous = True, False
             elif name == b"x-respondent-token":
                 self.is_anonymous = False  # who has just written reads what was written
-        self._id = given if _REQUEST_ID.fullmatch(given) else new_request_id().encode()
+        self._id = given if REQUEST_ID_FORM.fullmatch(given) else new_request_id().encode()
 
     @property
     def request_id(self) -> str:

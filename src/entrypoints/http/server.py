@@ -7,6 +7,7 @@ import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from entrypoints.http.edge import ALWAYS, CONTENT_SECURITY_POLICY, new_request_id
+from entrypoints.http.gate import Gate
 from entrypoints.http.problems import EdgeRefusal, HeadersTooLarge, Malformed, RequestTimeout, render
 
 HEADERS_MAX = 32 * 1024
@@ -28,6 +29,8 @@ class Protocol(HttpToolsProtocol):
 
     A client that takes nothing of an answer for a while is cut off: what is made while it is sent holds a connection to the database.
 
+    What there is no room for is refused at the end of its headers, without the application: see gate.py.
+
     What cannot be read is refused only after the requests before it on the same connection were answered.
     """
 
@@ -38,7 +41,8 @@ class Protocol(HttpToolsProtocol):
         self._stall_timer: asyncio.TimerHandle | None = None
         self._refusal: EdgeRefusal | None = None
         self._rest_timer: asyncio.TimerHandle | None = None
-        self._is_arriving = False
+        self._gate: Gate | None = getattr(self.app, "gate", None)
+        self._is_arriving = self._is_head_due = self._is_turned_away = False
         self._await_head()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -61,6 +65,10 @@ class Protocol(HttpToolsProtocol):
         if self._head_timer is not None:
             self._head_bytes += len(data)
         super().data_received(data)
+        if self._is_head_due and self._head_timer is None:
+            self._await_head()
+        elif self._is_turned_away and self._is_arriving and self._rest_timer is None:
+            self._rest_timer = self.loop.call_later(UNREAD_SECONDS, self.transport.close)
         if self._head_timer is not None and self._head_bytes > HEADERS_MAX:
             self._refuse(HeadersTooLarge())
         elif not self._is_arriving and self._is_idle and self.timeout_keep_alive_task is None and self._head_timer is None:
@@ -69,14 +77,16 @@ class Protocol(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         if self._refusal is not None:
             return
-        self._is_arriving = True
+        self._is_arriving = self._is_head_due = True
+        self._is_turned_away = False
         super().on_message_begin()
         self.scope["received_by"] = self.loop.time() + REQUEST_SECONDS  # type: ignore[typeddict-unknown-key]
-        self._await_head()
+        self._head_arrived()  # a timer for this one is set only where it has not come whole
 
     def on_headers_complete(self) -> None:
         if self._refusal is not None:
             return
+        self._is_head_due = False
         self._head_arrived()
         size, encodings = 0, []
         for name, value in self.headers:
@@ -88,10 +98,31 @@ class Protocol(HttpToolsProtocol):
         elif encodings not in ([], [b"chunked"]):
             self._refuse(Malformed("The only transfer encoding is chunked."))  # others leave in doubt where the body ends
         else:
+            self._let_in()
+
+    def _let_in(self) -> None:
+        """Give the request to the application, unless there is no room for it."""
+        gate = self._gate
+        if gate is None or not self._is_idle or self.flow.write_paused:  # after another one, or after answers that nobody takes
             super().on_headers_complete()
+            return
+        keeps = self.parser.should_keep_alive() and self.parser.get_http_version() != "1.0"
+        is_last = not keeps or getattr(self.server_state, "is_stopping", False)
+        method = self.parser.get_method().decode("ascii")
+        answer = gate.refusal(method, self.url, self.headers, self.server_state.default_headers, is_last=is_last)
+        if answer is None:
+            super().on_headers_complete()
+            self.scope["is_announced"] = True  # type: ignore[typeddict-unknown-key]
+            gate.admission.announce()
+            return
+        self._is_turned_away = True
+        self.server_state.total_requests += 1
+        self.transport.write(answer)
+        if is_last:
+            self.transport.close()
 
     def on_body(self, body: bytes) -> None:
-        if self._refusal is None:
+        if self._refusal is None and not self._is_turned_away:
             super().on_body(body)
 
     def on_message_complete(self) -> None:
@@ -99,7 +130,11 @@ class Protocol(HttpToolsProtocol):
             return
         self._is_arriving = False
         self._rest_arrived()
-        super().on_message_complete()
+        if self._is_turned_away:
+            self._unset_keepalive_if_required()
+            self.timeout_keep_alive_task = self.loop.call_later(self.timeout_keep_alive, self.timeout_keep_alive_handler)
+        else:
+            super().on_message_complete()
 
     def on_response_complete(self) -> None:
         super().on_response_complete()

@@ -189,3 +189,29 @@ async def test_an_answer_that_is_streamed_holds_no_turn() -> None:
 def test_health_is_never_asked_to_wait() -> None:
     assert all(map(is_exempt, ("/health", "/health/live", "/health/ready", "/metrics")))
     assert not any(map(is_exempt, ("/", "/projects", "/healthy-eating/resources", "/auth/login")))
+
+
+async def test_whoever_was_let_in_and_has_no_turn_yet_counts() -> None:
+    admission = Admission(at_once=2, crowd=3)
+    for number in range(5):
+        assert admission.full() is None, number
+        admission.announce()
+    assert admission.full() == 1
+    admission.come()
+    tasks = await crowd(admission, 1)
+    assert (admission.working, admission.full()) == (1, 1)
+    await dismiss(tasks)
+
+
+async def test_once_it_is_over_there_is_room_at_once() -> None:
+    now = Now()
+    admission = Admission(at_once=2 * AT_ONCE_OVERLOADED, crowd=1, now=now)
+    tasks = await crowd(admission, 2 * AT_ONCE_OVERLOADED + 1)
+    await refused(admission)
+    for _ in range(AT_ONCE_OVERLOADED + 1):
+        admission.leave()
+    assert admission.working == AT_ONCE_OVERLOADED
+    now.at += CALM_SECONDS + 0.01
+    tasks += await crowd(admission, AT_ONCE_OVERLOADED)
+    assert (admission.working, admission.waiting) == (2 * AT_ONCE_OVERLOADED, 0)
+    await dismiss(tasks)
