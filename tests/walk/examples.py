@@ -164,6 +164,7 @@ EXAMPLES: dict[tuple[str, str], Example] = {
     ("GET", "/health"): Example(),
     ("GET", "/health/live"): Example(),
     ("GET", "/health/ready"): Example(),
+    ("GET", "/metrics"): Example(),
     ("GET", "/problems/{code}"): Example(),
     ("GET", "/openapi.json"): Example(),
     ("GET", "/docs"): Example(),

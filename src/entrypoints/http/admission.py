@@ -18,7 +18,7 @@ from domain.errors import Unavailable
 AT_ONCE = 32
 AT_ONCE_OVERLOADED = 24  # as much is done in all, and each waits less
 CROWD = 128
-CROWD_SECONDS = 0.8  # nobody waits longer, whatever became of those before
+CROWD_SECONDS = 2.0  # nobody waits longer, whatever became of those before
 PROMPT_SECONDS = 0.01
 CALM_SECONDS = 0.5  # nobody was refused for so long: it is over
 RETRY_SECONDS = 10  # nobody is told to stay away longer
