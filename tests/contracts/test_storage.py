@@ -6,9 +6,11 @@ import resource
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import obstore
@@ -309,6 +311,40 @@ def address() -> Iterator[str]:
 
 
 @pytest.mark.xdist_group("object-store")
+@pytest.mark.parametrize("step", ["open", "pread"])
+async def test_a_reader_that_leaves_while_a_thread_is_at_work_leaves_no_file_open_and_reads_no_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    store = LocalFileStore(tmp_path / "kept")
+    name = await kept(store, b"abc")
+    begun, go_on, real = threading.Event(), threading.Event(), getattr(os, step)
+    used: list[int] = []
+
+    def slow(*given: Any) -> Any:
+        if step == "open" and not str(given[0]).endswith(name):
+            return real(*given)
+        begun.set()
+        go_on.wait(10)
+        answer = real(*given)
+        used.append(answer if step == "open" else given[0])
+        return answer
+
+    monkeypatch.setattr(os, step, slow)
+    reader = asyncio.create_task(anext(store.read(name)))
+    await asyncio.to_thread(begun.wait, 10)
+    reader.cancel()
+    await asyncio.sleep(0)
+    go_on.set()
+    with pytest.raises(asyncio.CancelledError):
+        await reader
+    monkeypatch.undo()
+    await asyncio.to_thread(store._threads.shutdown)
+    for number in used:
+        with pytest.raises(OSError, match="Bad file descriptor"):
+            os.fstat(number)
+    assert len(used) == 1
+
+
 class TestS3FileStore(FileStoreContract):
     @pytest.fixture(autouse=True)
     def bucket(self, address: str, monkeypatch: pytest.MonkeyPatch) -> str:

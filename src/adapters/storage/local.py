@@ -65,12 +65,13 @@ class LocalFileStore(FileStore):
 
     async def read(self, name: str, *, start: int = 0, end: int | None = None) -> AsyncGenerator[bytes, None]:
         path = self._path(name)
-        file = await self._in_thread(lambda: os.open(path, os.O_RDONLY | os.O_CLOEXEC))
+        content = _Kept(path)
         try:
+            await self._in_thread(content.open)
             position = start
             while end is None or position < end:
                 size = PIECE if end is None else min(PIECE, end - position)
-                piece = await self._in_thread(lambda size=size, position=position: os.pread(file, size, position))  # type: ignore[misc]
+                piece = await self._in_thread(lambda size=size, position=position: content.piece(size, position))  # type: ignore[misc]
                 if not piece:
                     if end is not None:
                         raise Unavailable("The stored content is shorter than it was.")
@@ -78,7 +79,7 @@ class LocalFileStore(FileStore):
                 position += len(piece)
                 yield piece
         finally:
-            os.close(file)
+            await self._in_thread(content.close)
 
     async def remove(self, name: str) -> None:
         path = self._path(name)
@@ -124,6 +125,31 @@ class LocalFileStore(FileStore):
                 return work()
 
         return await asyncio.shield(asyncio.get_running_loop().run_in_executor(self._threads, translated))
+
+
+class _Kept:
+    """A file that is being read: one step after the other, and nothing after `close`, since who asks may leave meanwhile."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._file = -1
+        self._is_closed = False
+        self._one_step = threading.Lock()
+
+    def open(self) -> None:
+        with self._one_step:
+            if not self._is_closed:
+                self._file = os.open(self._path, os.O_RDONLY | os.O_CLOEXEC)
+
+    def piece(self, size: int, position: int) -> bytes:
+        with self._one_step:
+            return b"" if self._is_closed else os.pread(self._file, size, position)
+
+    def close(self) -> None:
+        with self._one_step:
+            if self._file >= 0 and not self._is_closed:
+                os.close(self._file)
+            self._is_closed = True
 
 
 class _LocalIncoming(Incoming):
