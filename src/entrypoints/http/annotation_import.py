@@ -9,7 +9,6 @@ from starlette.responses import Response
 
 from application.annotation_import import LabelsImported
 from domain.access import Action
-from domain.errors import Unavailable
 from domain.resource_import import TableKind
 from domain.user import User
 from entrypoints.container import Container
@@ -22,7 +21,7 @@ from entrypoints.http.rate_limit import Limits
 from entrypoints.http.reply import Json, Out
 from entrypoints.http.route import router_of
 from entrypoints.http.signed_in import Guard
-from entrypoints.http.table_body import received_table
+from entrypoints.http.table_body import Places, received_table
 
 _EXAMPLE = "resource_id,label_set,annotator,value,confidence,note\n7,topic,emmy,trust,4,Clear.\n"
 _BODY = {
@@ -45,7 +44,7 @@ class LabelsImportedOut(Out):
 def annotation_import_routes(use: Container, limits: Limits, guard: Guard, *, at_most: int) -> APIRouter:
     import_them, projects, once = use.import_annotations(), use.projects(), MakesOnce(use)
     router = router_of("Annotations", limits, lookups_of(use))
-    is_busy = False  # one at a time in a process: each takes some memory, and a thread
+    places = Places(1, told="Labels are being imported by another: try again shortly.")
 
     @router.post(
         "/admin/{project:slug}/annotations/import",
@@ -61,17 +60,11 @@ def annotation_import_routes(use: Container, limits: Limits, guard: Guard, *, at
         query: Annotated[LabelImportQuery, Query()],
         by: Annotated[User, Depends(guard(Action.ANNOTATION_IMPORT))],
     ) -> Response:
-        nonlocal is_busy
         await projects.get(project)
-        if is_busy:
-            raise Unavailable("Labels are being imported by another: try again shortly.")
-        is_busy = True
-        try:
+        with places.one():
             async with received_table(request.receive, request.headers, at_most=at_most, kinds={TableKind.CSV}) as table:
                 given = {"file": table.file, "project": project, "dry_run": query.dry_run}
                 return await once(request, import_them, _answer, by=by, body_digest=table.digest, **given)
-        finally:
-            is_busy = False
 
     return router
 

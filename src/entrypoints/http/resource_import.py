@@ -11,7 +11,6 @@ from starlette.responses import Response
 
 from application.resource_import import Imported
 from domain.access import Action
-from domain.errors import Unavailable
 from domain.resource_import import Mode
 from domain.user import User
 from entrypoints.container import Container
@@ -24,9 +23,9 @@ from entrypoints.http.rate_limit import Limits
 from entrypoints.http.reply import Json, Out
 from entrypoints.http.route import router_of
 from entrypoints.http.signed_in import Guard
-from entrypoints.http.table_body import MEDIA_TYPES, received_table
+from entrypoints.http.table_body import MEDIA_TYPES, Places, received_table
 
-AT_ONCE = 2  # in one process: each takes some memory, and a thread
+AT_ONCE = 2  # in one process
 
 _EXAMPLE = 'name,description,status,attributes\nTrust circles,"Who trusts whom",active,"{""year"": 2024}"\n'
 _BODY: dict[str, Any] = {
@@ -60,7 +59,7 @@ class ImportedOut(Out):
 def resource_import_routes(use: Container, limits: Limits, guard: Guard, *, at_most: int) -> APIRouter:
     import_them, projects, once = use.import_resources(), use.projects(), MakesOnce(use)
     router = router_of("Resources", limits, lookups_of(use))
-    underway = 0
+    places = Places(AT_ONCE, told="Too many tables are being imported at once: try again shortly.")
 
     @router.post(
         "/admin/{project:slug}/resources/import",
@@ -76,12 +75,8 @@ def resource_import_routes(use: Container, limits: Limits, guard: Guard, *, at_m
         query: Annotated[ImportQuery, Query()],
         by: Annotated[User, Depends(guard(Action.RESOURCE_IMPORT))],
     ) -> Response:
-        nonlocal underway
         await projects.get(project)
-        if underway >= AT_ONCE:
-            raise Unavailable("Too many tables are being imported at once: try again shortly.")
-        underway += 1
-        try:
+        with places.one():
             async with received_table(request.receive, request.headers, at_most=at_most) as table:
                 told = sha256(table.kind.encode() + table.digest).digest()
                 return await once(
@@ -96,8 +91,6 @@ def resource_import_routes(use: Container, limits: Limits, guard: Guard, *, at_m
                     dry_run=query.dry_run,
                     plan=query.plan,
                 )
-        finally:
-            underway -= 1
 
     return router
 

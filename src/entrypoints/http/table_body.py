@@ -1,8 +1,8 @@
 """Receiving a table: into a temporary file while it is hashed, with nothing else held meanwhile."""
 
 import asyncio
-from collections.abc import AsyncIterator, Collection
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Collection, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from hashlib import sha256
 from tempfile import TemporaryFile
 
@@ -10,6 +10,7 @@ from starlette.datastructures import Headers
 from starlette.types import Message, Receive
 
 from application.resource_import import TableFile
+from domain.errors import Unavailable
 from domain.resource_import import TableKind
 from entrypoints.http.json_body import RECEIVE_SECONDS, ClientLeft, drain
 from entrypoints.http.problems import RequestTimeout, TooLarge, UnsupportedMediaType
@@ -33,6 +34,26 @@ def kind_of(headers: Headers, kinds: Collection[TableKind] = frozenset(TableKind
     return taken[media_type]
 
 
+class Places:
+    """How many tables one process imports at once: each takes some memory, and a thread."""
+
+    def __init__(self, number: int, *, told: str) -> None:
+        """`told` is what whoever finds no place hears."""
+        self._free = number
+        self._told = told
+
+    @contextmanager
+    def one(self) -> Iterator[None]:
+        """A place as long as this lasts. Raises `Unavailable`."""
+        if not self._free:
+            raise Unavailable(self._told)
+        self._free -= 1
+        try:
+            yield
+        finally:
+            self._free += 1
+
+
 @asynccontextmanager
 async def received_table(
     receive: Receive, headers: Headers, *, at_most: int, kinds: Collection[TableKind] = frozenset(TableKind)
@@ -43,7 +64,7 @@ async def received_table(
     """
     kind, declared = kind_of(headers, kinds), headers.get("content-length", "")
     with TemporaryFile() as file:
-        digest, size, more = sha256(), 0, True
+        digest, size, kept, more = sha256(), 0, 0, True
         held: list[bytes] = []
 
         def keep() -> None:
@@ -60,8 +81,9 @@ async def received_table(
                 await drain(receive, size, more=more)
                 raise TooLarge(f"At most {at_most} bytes.", headers={"connection": "close"})
             held.append(part)
-            if sum(map(len, held)) >= WRITE_BYTES:
+            if size - kept >= WRITE_BYTES:
                 await asyncio.to_thread(keep)
+                kept = size
         await asyncio.to_thread(keep)
         yield TableFile(kind=kind, file=file, digest=digest.digest())
 
