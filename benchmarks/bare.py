@@ -19,7 +19,7 @@ from starlette.types import Receive, Scope, Send
 from adapters.postgres.audit import ADD
 from adapters.postgres.database import Pool, Statement
 from adapters.postgres.resource import GET, LOCK, SAVE, PostgresResourceReader, given
-from adapters.postgres.resource.reader import _page
+from adapters.postgres.resource.reader import page_statement
 from adapters.postgres.response import PostgresResponses
 from adapters.postgres.session import USER_OF
 from adapters.postgres.survey import PostgresSurveys
@@ -65,7 +65,7 @@ def after_id(cursor: str) -> int:
 
 def _by_index(where: Filter) -> _Asked:
     """A search by the index alone: the service looks nearby first, for words that are frequent."""
-    statement = _page(Sort.ID, status=False, search=True, labels=0, after=False)
+    statement = page_statement(Sort.ID, status=False, search=True, labels=0, after=False)
     return _Asked(statement, given(where) | {"limit": 101, "skip": 0, "after_id": None, "after_key": None})
 
 

@@ -11,7 +11,7 @@ import pytest
 from adapters.postgres.database import Pool
 from adapters.postgres.label_set import PostgresLabelSets
 from adapters.postgres.resource import count_statement
-from adapters.postgres.resource.reader import _page
+from adapters.postgres.resource.reader import page_statement
 from adapters.postgres.unit_of_work import PostgresUnitOfWork
 from adapters.tabular.import_tables import TabularImportTables
 from application.annotation import Annotate, Annotated, DrawNext, WithdrawAnnotation
@@ -171,7 +171,7 @@ async def test_resources_are_found_by_label_through_an_index(pool: Pool, stage: 
         await connection.execute("ANALYZE")
         given = {"project": "story", "label_set_0": "topic", "label_0": "7", "limit": 101, "skip": 0}
         for statement in (
-            _page(Sort.ID, status=False, search=False, labels=1, after=False),
+            page_statement(Sort.ID, status=False, search=False, labels=1, after=False),
             count_statement(status=False, search=False, labels=1),
         ):
             plan = await connection.fetch(f"EXPLAIN {statement.sql}", *statement.arguments(given))

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from adapters.postgres.database import Pool
-from adapters.postgres.resource.reader import _page
+from adapters.postgres.resource.reader import page_statement
 from domain.access import Role
 from domain.resource import Sort
 from tests.contracts.stage import stage_in_postgres
@@ -34,7 +34,7 @@ async def test_a_page_reads_next_to_no_row_that_it_does_not_show(pool: Pool, slu
     await stage.user("grace", role=Role.ADMIN)
     for name in ("first", "last"):
         await stage.project(name)
-    statement = _page(sort, status=status is not None, search=False, labels=0, after=False)
+    statement = page_statement(sort, status=status is not None, search=False, labels=0, after=False)
     given = {"project": slug, "limit": LIMIT, "skip": 0, "status": status}
     async with pool.connections.acquire() as connection:
         await connection.execute(SEED, ROWS)

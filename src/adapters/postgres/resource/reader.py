@@ -115,7 +115,7 @@ def _found_nearby(sort: Sort, *, status: bool, labels: int, after: bool) -> Sele
 
 
 @cache
-def _page(sort: Sort, *, status: bool, search: bool, labels: int, after: bool, nearby: bool = False) -> Statement:
+def page_statement(sort: Sort, *, status: bool, search: bool, labels: int, after: bool, nearby: bool = False) -> Statement:
     found = _found_nearby if nearby else partial(_found, search=search)
     query = found(sort, status=status, labels=labels, after=after)
     page = query.limit(bindparam("limit")).offset(bindparam("skip")).subquery("resources")
@@ -158,9 +158,9 @@ class PostgresResourceReader(ResourceReader):
         asked = given(where) | place | {"limit": limit + 1, "skip": skip}
         rows: list[Record] = []
         if where.search and not await self._is_scanned(where):
-            rows = await self._run.rows(_page(sort, **shape(where), after=after is not None, nearby=True), **asked)
+            rows = await self._run.rows(page_statement(sort, **shape(where), after=after is not None, nearby=True), **asked)
         if len(rows) <= limit:
-            rows = await self._run.rows(_page(sort, **shape(where), after=after is not None), **asked)
+            rows = await self._run.rows(page_statement(sort, **shape(where), after=after is not None), **asked)
         if not rows:
             await self._expect_project(where.project)
         more, rows = len(rows) > limit, rows[:limit]
