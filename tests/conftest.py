@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, settings
 from adapters.postgres.database import Pool
 from adapters.postgres.schema import migrate
 from adapters.postgres.tables import metadata
-from tests.postgres import drop_database, make_database, make_quick, postgres_server
+from tests.postgres import drop_database, lent, make_database, make_quick, postgres_server
 
 CONNECTIONS = 40
 APPEND_ONLY = ("audit_entries", "audit_links")
@@ -52,7 +52,7 @@ async def open_pool(database_url: str) -> AsyncIterator[Pool]:
 @pytest.fixture
 async def pool(open_pool: Pool) -> Pool:
     """Connections to a database with nothing in it."""
-    async with open_pool.connections.acquire() as connection:
+    async with lent(open_pool) as connection:
         await connection.execute(EMPTY)
     return open_pool
 

@@ -17,7 +17,9 @@ from sqlalchemy import make_url
 from testcontainers.community.postgres import PostgresContainer
 from testcontainers.core.docker_client import DockerClient
 
+from adapters.postgres.database import Pool
 from adapters.postgres.embedded import EmbeddedPostgres
+from adapters.postgres.line import Line
 
 IMAGE = "postgres:18"
 
@@ -83,6 +85,16 @@ async def make_database(url: str) -> str:
 async def drop_database(url: str, *, server: str) -> None:
     async with connected(server) as connection:
         await connection.execute(f"DROP DATABASE {make_url(url).database} WITH (FORCE)")
+
+
+@asynccontextmanager
+async def lent(pool: Pool) -> AsyncIterator[Line]:
+    """A connection of a pool, for what the pool itself does not offer."""
+    line = await pool.acquire()
+    try:
+        yield line
+    finally:
+        pool.release(line)
 
 
 @asynccontextmanager

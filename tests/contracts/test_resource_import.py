@@ -26,6 +26,7 @@ from tests.contracts.stage import InMemory, InPostgres, Stage, stage_in_memory, 
 from tests.examples import resource
 from tests.fakes.resource_import import FakeImportTables
 from tests.fakes.system import FakeClock
+from tests.postgres import lent
 
 Rows = list[dict[str, Any]]
 
@@ -294,14 +295,14 @@ class TestPostgresResourceImports(InPostgres, ResourceImportsContract):
         rows = [full(f"n{number}", "some words to be found") for number in range(200)]
         assert counts(await send(stage, ada, rows, Mode.INSERT)) == (200, 0, 0, 0)
         assert await stage.reader.count(Filter(project="story", search="words to be")) == 200
-        async with pool.connections.acquire() as connection:
+        async with lent(pool) as connection:
             left = await connection.fetchval("SELECT gin_clean_pending_list('ix_resources_search')")
         assert (left == 0) is is_owner
 
     async def test_every_change_is_told_in_the_trail(self, stage: Stage, ada: User, pool: Pool) -> None:
         await send(stage, ada, [full("a", "x"), full("b"), full("c")], Mode.INSERT)
         await send(stage, ada, [full("A", None, "pending"), full("b"), full("d")], Mode.REPLACE)
-        async with pool.connections.acquire() as connection:
+        async with lent(pool) as connection:
             rows = await connection.fetch("SELECT action, target_id, changes, actor_id, project FROM audit_entries ORDER BY id")
         assert {(row["actor_id"], row["project"]) for row in rows} == {(ada.id, "story")}
         told = [(row["action"], row["target_id"]) for row in rows]
@@ -351,7 +352,7 @@ STEP = st.tuples(st.lists(ROW, max_size=6), st.sampled_from(Mode), st.booleans()
 @settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(steps=st.lists(STEP, min_size=1, max_size=4))
 async def test_postgres_and_the_model_agree_on_any_run_of_imports(pool: Pool, steps: list[tuple[Rows, Mode, bool]]) -> None:
-    async with pool.connections.acquire() as connection:
+    async with lent(pool) as connection:
         await connection.execute(EMPTY)
     stages = [stage_in_memory(), stage_in_postgres(pool)]
     people = [await stage.user("ada", role=Role.ADMIN) for stage in stages]

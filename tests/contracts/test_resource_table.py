@@ -23,6 +23,7 @@ from domain.user import User
 from tests.contracts.stage import InMemory, InPostgres, Stage, stage_in_postgres
 from tests.examples import NOW, resource
 from tests.fakes.resource_table import cell
+from tests.postgres import lent
 from tests.tabular import csv_records, read_csv, time_of
 
 ALL = Filter(project="story")
@@ -260,12 +261,12 @@ SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND xac
 async def test_parts_are_small_and_the_server_waits_for_them(pool: Pool) -> None:
     stage = stage_in_postgres(pool)
     project, by = await stage.project(), await stage.user()
-    async with pool.connections.acquire() as connection:
+    async with lent(pool) as connection:
         await connection.execute(MANY, project.id, by.id, 60_000)
     async with stage.tables.snapshot(ALL) as snapshot, aclosing(snapshot.records(guarded=True)) as parts:
         first = await anext(parts)
         await asyncio.sleep(0.3)  # time enough to run ahead, for a server that would
-        async with pool.connections.acquire() as connection:
+        async with lent(pool) as connection:
             state = await connection.fetchrow(
                 "SELECT state, wait_event FROM pg_stat_activity WHERE datname = current_database() AND query LIKE 'COPY%'"
             )
@@ -280,16 +281,16 @@ async def test_parts_are_small_and_the_server_waits_for_them(pool: Pool) -> None
 async def test_leaving_midway_ends_the_work_of_the_server_at_once(pool: Pool, kind: Format) -> None:
     stage = stage_in_postgres(pool)
     project, by = await stage.project(), await stage.user()
-    async with pool.connections.acquire() as connection:
+    async with lent(pool) as connection:
         await connection.execute(MANY, project.id, by.id, 60_000)
     async with stage.tables.snapshot(ALL) as snapshot:
         async with aclosing(snapshot.records(guarded=True) if kind is Format.CSV else snapshot.lines()) as parts:
             await anext(parts)
-    async with pool.connections.acquire() as connection:
+    async with lent(pool) as connection:
         async with asyncio.timeout(10):
             while await connection.fetchval(OPEN):  # noqa: ASYNC110 - what is waited for happens in another process
                 await asyncio.sleep(0.02)
-    assert pool.connections.get_idle_size() == pool.connections.get_size()
+    assert pool.used == 0
 
 
 async def test_a_description_of_the_greatest_length_is_one_row(pool: Pool) -> None:

@@ -16,6 +16,7 @@ from domain.errors import NotFound, Unavailable
 from domain.survey import ResponseFilter, ResponseRow, Survey
 from tests.contracts.stage import InMemory, InPostgres, Stage, stage_in_postgres
 from tests.examples import AGE, BOOLEAN, CONSENT, NOTE, NOW, NUMBER, PLATFORMS, definition
+from tests.postgres import lent
 
 HOUR = timedelta(hours=1)
 ASKED = definition(AGE, NOTE, PLATFORMS, NUMBER, BOOLEAN, CONSENT)
@@ -303,7 +304,7 @@ FROM generate_series(1, $2) AS n
 async def test_a_table_of_more_than_a_batch_is_read_whole(pool: Pool) -> None:
     stage = stage_in_postgres(pool)
     survey = await stage.survey(definition({"field": "n", "type": "integer"}))
-    async with pool.connections.acquire() as connection:
+    async with lent(pool) as connection:
         await connection.execute(MANY_ROWS, survey.project_id, 2 * BATCH + 1)
     found = await batches(stage)
     assert [len(batch) for batch in found] == [BATCH, BATCH, 1]

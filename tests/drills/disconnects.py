@@ -112,11 +112,11 @@ async def _counts(container: Container) -> Counts:
     found = None
     for _ in range(40):
         gc.collect()
-        pool = container.pool().connections
+        pool = container.pool()
         now = Counts(
             tasks=len(asyncio.all_tasks()),
-            descriptors=_descriptors() - pool.get_size(),
-            connections=pool.get_size() - pool.get_idle_size(),
+            descriptors=_descriptors() - pool.idle - pool.used,
+            connections=pool.used,
         )
         if now == found:
             return now

@@ -37,7 +37,7 @@ from domain.user import User
 from tests.examples import NOW, user
 from tests.fakes.results import FakeShared
 from tests.fakes.system import FakeClock
-from tests.postgres import connected, make_database, postgres_server
+from tests.postgres import connected, lent, make_database, postgres_server
 from tests.tabular import READERS, Row, typed
 
 PROJECT = "dark-data"
@@ -169,7 +169,7 @@ async def fill(pool: Pool, *, responses: int, seed: int) -> tuple[int, User]:
     publish = PublishSurvey(unit_of_work=partial(PostgresUnitOfWork, pool), clock=clock, shared=FakeShared())
     for document in (first_version(), second_version()):
         await publish(project=PROJECT, definition=definition_from(document), by=admin)
-    async with pool.connections.acquire() as connection:
+    async with lent(pool) as connection:
         for batch in _batches(responses, random.Random(seed)):
             await connection.execute(INSERT, project.id, *batch)
     return project.id, admin

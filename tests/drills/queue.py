@@ -30,7 +30,7 @@ from domain.project import new_project
 from domain.user import User
 from tests.examples import NOW, declaration, user
 from tests.fakes.system import FakeClock
-from tests.postgres import make_database, postgres_server
+from tests.postgres import lent, make_database, postgres_server
 
 PROJECT, LABEL_SET, COPIES = "drill", "topic", 2
 RESOURCES = """
@@ -126,7 +126,7 @@ async def drill(pool: Pool, *, annotators: int, resources: int, seed: int) -> Ou
     while await here.everybody_annotates(abandoning=0.05 if rounds < 3 else 0):
         rounds += 1
         here.end_leases()
-    async with pool.connections.acquire() as connection:
+    async with lent(pool) as connection:
         stored = {row["resource_id"]: row["n"] for row in await connection.fetch(ANNOTATIONS)}
     if len(stored) != resources or set(stored.values()) != {COPIES}:
         here.faults.append(f"annotated: {Counter(stored.values())} annotations of {len(stored)} resources")
@@ -139,7 +139,7 @@ async def _prepared(pool: Pool, *, annotators: int, resources: int, seed: int) -
     admin = await users.add(user("grace", role=Role.ADMIN))
     people = [await users.add(user(f"annotator-{number}", role=Role.ANNOTATOR)) for number in range(annotators)]
     project = await PostgresProjects(pool).add(new_project(slug=PROJECT, title="A drill", at=NOW))
-    async with pool.connections.acquire() as connection:
+    async with lent(pool) as connection:
         await connection.execute(RESOURCES, project.id, admin.id, NOW, resources)
         await connection.execute("ANALYZE")
     publish = PublishLabelSet(unit_of_work=work, clock=clock)

@@ -27,6 +27,7 @@ from tests.contracts.stage import Stage, stage_in_postgres
 from tests.drills.queue import drill
 from tests.examples import declaration, resource
 from tests.fakes.system import FakeClock
+from tests.postgres import lent
 
 CLOCK = FakeClock()
 ITEMS = "SELECT annotators, annotations, label, dispute FROM annotation_items"
@@ -48,7 +49,7 @@ async def annotators(stage: Stage, number: int) -> list[User]:
 
 
 async def rows(pool: Pool, query: str) -> list[dict[str, Any]]:
-    async with pool.connections.acquire() as connection:
+    async with lent(pool) as connection:
         return [dict(row) for row in await connection.fetch(query)]
 
 
@@ -156,7 +157,7 @@ async def test_a_draw_waits_for_what_is_being_worked_on_before_it_says_that_noth
 
 async def test_resources_are_found_by_label_through_an_index(pool: Pool, stage: Stage, admin: User) -> None:
     label_set = await stage.label_set(by=admin, type="scale", choices=None, min=0, max=9999)
-    async with pool.connections.acquire() as connection:
+    async with lent(pool) as connection:
         await connection.execute(
             """INSERT INTO resources (project_id, name, name_key, search_text, status, attributes, created_by, created_at, version)
             SELECT $1, n::text, n::text, '', 'active', '{}', $2, now(), 1 FROM generate_series(1, 5000) AS n""",

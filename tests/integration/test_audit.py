@@ -18,7 +18,7 @@ from application.audit import ChainAudit, Verdict, VerifyAudit
 from domain.audit import Difference, Entry, Target, entry
 from domain.audit_chain import FaultKind, Head
 from tests.examples import NOW, user
-from tests.postgres import connected
+from tests.postgres import connected, lent
 
 SEALER = HmacSealer(b"a pepper of thirty-two bytes and more")
 OTHER_SEALER = HmacSealer(b"another one, by who lacks the pepper")
@@ -125,7 +125,7 @@ async def test_an_entry_that_commits_late_is_chained_after_those_that_overtook_i
 
 
 async def test_many_entries_of_one_statement_all_come_to_wait(pool: Pool) -> None:
-    async with pool.connections.acquire() as connection:
+    async with lent(pool) as connection:
         await connection.execute(
             "INSERT INTO audit_entries (at, action, target_type, target_id, changes)"
             " SELECT now(), 'resource.create', 'resource', to_jsonb(n), '[]' FROM generate_series(1, 2500) n"
@@ -185,7 +185,7 @@ async def test_a_change_of_any_field_is_found(pool: Pool, meddle: Callable[..., 
 
 
 async def test_the_fields_of_an_entry_are_all_changed_above(pool: Pool) -> None:
-    async with pool.connections.acquire() as connection:
+    async with lent(pool) as connection:
         columns = await connection.fetch(
             "SELECT attname FROM pg_attribute WHERE attrelid = 'audit_entries'::regclass AND attnum > 0 AND NOT attisdropped"
         )

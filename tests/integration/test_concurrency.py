@@ -34,6 +34,7 @@ from tests.contracts.stage import Stage, stage_in_postgres
 from tests.examples import AGE, CONSENT, GATE, NOTE, NOW, definition, gated
 from tests.fakes.results import FakeShared
 from tests.fakes.system import FakeClock, FakeCommonPasswords, FakeHasher, FakeRandom, FakeTokens
+from tests.postgres import lent
 
 FINGERPRINT = "fingerprint-of-one"
 OWN = "o" * 43
@@ -76,7 +77,7 @@ async def outcomes(tasks: Iterable[Awaitable[Any]]) -> Counter[str]:
 
 
 async def response_rows(pool: Pool) -> list[dict[str, Any]]:
-    async with pool.connections.acquire() as connection:
+    async with lent(pool) as connection:
         return [dict(row) for row in await connection.fetch("SELECT * FROM responses ORDER BY id")]
 
 
@@ -250,7 +251,7 @@ async def save_directly(pool: Pool, survey: Survey, field: str, value: object) -
 
 
 async def somebody_waits(pool: Pool) -> bool:
-    async with pool.connections.acquire() as connection:
+    async with lent(pool) as connection:
         return bool(await connection.fetchval("SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted)"))
 
 
@@ -291,7 +292,7 @@ async def test_no_session_by_an_old_password_outlives_its_change(pool: Pool, sta
         changing = change(current_password=old, new_password=new, network="home", session_id=own, by=person)
         results = await asyncio.gather(enter(), enter(), changing, enter(), enter(), return_exceptions=True)
         assert {type(each).__name__ for each in results} <= {"SignedIn", "User", "InvalidCredentials"}
-        async with pool.connections.acquire() as connection:
+        async with lent(pool) as connection:
             live = await connection.fetch("SELECT id FROM sessions WHERE user_id = $1 AND ended_at IS NULL", person.id)
         assert [row["id"] for row in live] == [own]
 

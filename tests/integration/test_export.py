@@ -20,6 +20,7 @@ from domain.survey import ResponseFilter
 from domain.user import User
 from tests.drills.export import OURS, PROJECT, QUESTIONS, REMOVED, columns, difference, expected, exporter, fill
 from tests.examples import NOW
+from tests.postgres import lent
 from tests.tabular import READERS, typed
 
 RESPONSES = 3 * BATCH + 7
@@ -36,7 +37,7 @@ class Filled:
         return b"".join([part async for part in export(project=PROJECT, kind=kind, guarded=guarded, version=version, by=self.admin)])
 
     async def expected(self, *, with_codes: bool = False, guarded: bool = False) -> list[tuple[object, ...]]:
-        async with self.pool.connections.acquire() as connection:
+        async with lent(self.pool) as connection:
             return await expected(connection, self.project_id, with_codes=with_codes, guarded=guarded)
 
 
@@ -85,7 +86,7 @@ async def test_an_export_of_one_version_has_the_answers_given_under_it(filled: F
     fields = [question["field"] for question in QUESTIONS]
     shown = fields[:12] if version == 1 else [name for name in fields if name != REMOVED]
     names = [column for column in columns(with_codes=False) if column in OURS or column.name in shown]
-    async with filled.pool.connections.acquire() as connection:
+    async with lent(filled.pool) as connection:
         pinned = [row["versions"] for row in await connection.fetch("SELECT versions FROM responses ORDER BY id")]
     wanted = []
     for cells, versions in zip(await filled.expected(), pinned, strict=True):
@@ -114,7 +115,7 @@ async def test_an_export_is_of_the_moment_when_it_began(filled: Filled) -> None:
     export = exporter(filled.pool)
     parts = export(project=PROJECT, kind=Format.NDJSON, guarded=False, by=filled.admin)
     content = await anext(parts) + await anext(parts)
-    async with filled.pool.connections.acquire() as connection:
+    async with lent(filled.pool) as connection:
         await connection.execute("UPDATE responses SET answers = '{}', revision = revision + 1, updated_at = $1", NOW + timedelta(days=1))
         await connection.execute("DELETE FROM responses WHERE id % 2 = 0")
     content += b"".join([part async for part in parts])

@@ -15,6 +15,7 @@ from domain.response import ConsentRequired
 from domain.survey import Survey
 from tests.contracts.stage import Stage, stage_in_postgres
 from tests.examples import AGE, NOTE, NOW, SCALE, definition, gated
+from tests.postgres import lent
 
 MINE, TOKEN = b"p" * 32, b"t" * 32
 LATER = NOW + timedelta(hours=1)
@@ -54,7 +55,7 @@ async def save(
 
 
 async def rows(pool: Pool, query: str = WHOLE, *given: Any) -> list[tuple[Any, ...]]:
-    async with pool.connections.acquire() as connection:
+    async with lent(pool) as connection:
         return [tuple(row) for row in await connection.fetch(query, *given)]
 
 

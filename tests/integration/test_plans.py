@@ -10,6 +10,7 @@ from adapters.postgres.resource.reader import page_statement
 from domain.access import Role
 from domain.resource import Sort
 from tests.contracts.stage import stage_in_postgres
+from tests.postgres import lent
 
 ROWS, LIMIT = 4000, 10
 SEED = """
@@ -36,7 +37,7 @@ async def test_a_page_reads_next_to_no_row_that_it_does_not_show(pool: Pool, slu
         await stage.project(name)
     statement = page_statement(sort, status=status is not None, search=False, labels=0, after=False)
     given = {"project": slug, "limit": LIMIT, "skip": 0, "status": status}
-    async with pool.connections.acquire() as connection:
+    async with lent(pool) as connection:
         await connection.execute(SEED, ROWS)
         await connection.execute("ANALYZE resources, projects, users")
         async with connection.transaction():

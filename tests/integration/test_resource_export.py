@@ -33,6 +33,7 @@ from tests.contracts.stage import stage_in_postgres
 from tests.contracts.test_resource_table import ODD
 from tests.examples import NOW
 from tests.fakes.system import FakeClock, FakeRandom, FakeRespondents
+from tests.postgres import lent
 
 ROWS, SEED = 2000, 11
 NAMES = [column.name for column in COLUMNS]
@@ -67,7 +68,7 @@ async def fill(pool: Pool) -> list[tuple[Any, ...]]:
     stage, rng = stage_in_postgres(pool), random.Random(SEED)
     project, by = await stage.project(), await stage.user()
     rows = [generated(rng) for _ in range(ROWS)]
-    async with pool.connections.acquire() as connection:
+    async with lent(pool) as connection:
         await connection.execute(INSERT, project.id, by.id, *[list(column) for column in zip(*rows, strict=True)])
         return [tuple(row) for row in await connection.fetch(STORED)]
 
@@ -152,7 +153,7 @@ async def test_an_export_is_of_the_moment_when_it_began(pool: Pool, kind: Format
     wanted = await export(pool, kind)
     parts = exporter(pool)(Filter(project="story"), kind=kind, guarded=False)
     content = await anext(parts)
-    async with pool.connections.acquire() as connection:
+    async with lent(pool) as connection:
         # The first part of CSV and Parquet needs no row, but the moment is that of the snapshot, which was taken for it.
         await connection.execute("UPDATE resources SET description = 'changed', version = version + 1")
         await connection.execute("DELETE FROM resources WHERE id % 2 = 0")

@@ -6,8 +6,8 @@ Why not through SQLAlchemy's own engine: docs/decisions/0002-core-on-asyncpg.md.
 import asyncio
 import json
 import re
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable, Sequence
-from contextlib import AbstractContextManager, asynccontextmanager, suppress
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
 from types import TracebackType
 from typing import Any, Protocol, Self
 
@@ -17,17 +17,18 @@ from sqlalchemy.dialects.postgresql import asyncpg as asyncpg_dialect
 from sqlalchemy.sql.visitors import iterate
 
 from adapters.postgres.hosts import addresses, connect_to_primary
-from adapters.postgres.integrity import Again, domain_errors
-from adapters.postgres.line import Line, Watch, is_gone
+from adapters.postgres.integrity import Again, meaning
+from adapters.postgres.line import Call, Line
+from adapters.postgres.lines import ACQUIRE_SECONDS, Lines
 from domain.errors import Unavailable
 
 _DIALECT = asyncpg_dialect.dialect()  # type: ignore[no-untyped-call]
 
-ACQUIRE_SECONDS = 1.5
 STATEMENT_SECONDS = 2.5  # then the server gives up
 ANSWER_SECONDS = 2.7  # then nothing more is expected of it: a request has its answer within 3 s
 PATIENT_SECONDS = 60.0  # what reads whole tables, and says so
 IDLE_SECONDS = 5.0  # what a transaction holds is let go when nothing more is heard of it
+GONE_SECONDS = 1.0  # after which the server notices that nobody waits for its answer any more
 ATTEMPTS = 3
 COPY_SECONDS = 24 * 3600.0  # a bound that asyncpg wants; who takes nothing is cut off long before
 COPY_PIECE = 64 * 1024
@@ -47,11 +48,14 @@ class Statement:
         self.sql = str(compiled)
         names: Sequence[str] = getattr(compiled, "positiontup", None) or ()
         binds = compiled.binds  # type: ignore[attr-defined]
-        self._order = tuple((name, binds[name].required, binds[name].value) for name in names)
+        self._names = tuple(names)
+        self._written = {name: binds[name].value for name in names if not binds[name].required}
 
-    def arguments(self, given: dict[str, Any]) -> list[Any]:
+    def arguments(self, given: Mapping[str, Any]) -> list[Any]:
         """The values in order. Raises `KeyError` for a parameter that was not given."""
-        return [given[name] if required else value for name, required, value in self._order]
+        if self._written:
+            given = {**given, **self._written}
+        return [given[name] for name in self._names]
 
 
 def parameters(table: Table, names: Iterable[str] | None = None, *, but: Iterable[str] = ()) -> dict[str, BindParameter[Any]]:
@@ -86,8 +90,7 @@ class Pool(Executor):
         self._dsns = addresses(url)
         self._size = size
         self._seconds = seconds
-        self._pool: asyncpg.Pool[asyncpg.Record] | None = None
-        self._silent_at = 0.0
+        self._lines: Lines | None = None
         self.failures = 0  # how often the database could not do what it was asked to, so far
 
     @property
@@ -98,68 +101,61 @@ class Pool(Executor):
     @property
     def idle(self) -> int:
         """How many open connections wait for work."""
-        return self._pool.get_idle_size() if self._pool else 0
+        return self._lines.idle if self._lines else 0
 
     @property
     def used(self) -> int:
         """How many connections are at work."""
-        return self._pool.get_size() - self._pool.get_idle_size() if self._pool else 0
+        return self._lines.used if self._lines else 0
 
     async def __aenter__(self) -> Self:
-        with self.domain_errors():
-            self._pool = await asyncpg.create_pool(
-                *self._dsns[:1],
-                connect=self._connect,
-                min_size=0,
-                max_size=self._size,
-                connection_class=Line,
-                command_timeout=PATIENT_SECONDS,
-                init=_prepare,
-                reset=_leave_as_is,
-                server_settings={
-                    "application_name": "complex-stories",
-                    "timezone": "UTC",
-                    "statement_timeout": _milliseconds(self._seconds),
-                    "idle_in_transaction_session_timeout": _milliseconds(IDLE_SECONDS),
-                },
-            )
+        self._lines = Lines(self._connect, size=self._size)
         return self
 
-    async def _connect(self, *_: Any, **options: Any) -> Any:
-        if len(self._dsns) == 1:
-            return await asyncpg.connect(self._dsns[0], **options)
-        return await connect_to_primary(*self._dsns, **options)
-
     async def __aexit__(self, *_: object) -> None:
-        pool, self._pool = self.connections, None
-        pool.terminate()
+        lines, self._lines = self._lines, None
+        if lines is not None:
+            lines.end()
 
-    @property
-    def connections(self) -> "asyncpg.Pool[asyncpg.Record]":
-        """The open connections; use the pool as an asynchronous context manager first."""
-        if self._pool is None:
+    async def _connect(self) -> Line:
+        options: dict[str, Any] = {
+            "connection_class": Line,
+            "server_settings": {
+                "application_name": "complex-stories",
+                "timezone": "UTC",
+                "statement_timeout": _milliseconds(self._seconds),
+                "idle_in_transaction_session_timeout": _milliseconds(IDLE_SECONDS),
+                "client_connection_check_interval": _milliseconds(GONE_SECONDS),
+            },
+        }
+        connecting = connect_to_primary(*self._dsns, **options) if len(self._dsns) > 1 else asyncpg.connect(self._dsns[0], **options)
+        line: Line = await connecting
+        try:
+            await line.set_type_codec("jsonb", schema="pg_catalog", encoder=as_json, decoder=json.loads, format="text")
+        except BaseException:
+            line.terminate()
+            raise
+        return line
+
+    async def acquire(self, *, until: float | None = None) -> Line:
+        """A connection to be released, within `ACQUIRE_SECONDS`. Raises `Unavailable`."""
+        lines = self._lines
+        if lines is None:
             raise RuntimeError("The pool is not open.")
-        return self._pool
+        try:
+            return await lines.acquire(until=until)
+        except Exception as error:
+            meant = meaning(error, self.note_failure)
+            if meant is None:
+                raise
+            raise meant from error
 
-    async def acquire(self, *, until: float | None = None) -> Any:
-        """A connection to be released; those from before the database last fell silent are ended. Raises `Unavailable`."""
-        patience = asyncio.get_running_loop().time() + ACQUIRE_SECONDS
-        with self.domain_errors():
-            async with asyncio.timeout_at(patience if until is None else min(patience, until)):
-                while True:
-                    connection: Any = await self.connections.acquire()
-                    if connection.made_at >= self._silent_at:
-                        return connection
-                    connection.terminate()
-
-    async def release(self, connection: Any) -> None:
+    def release(self, line: Line) -> None:
         """Give a connection back; what is wrong with it harms nobody, since it is ended then."""
-        with suppress(asyncpg.PostgresError, asyncpg.InterfaceError, OSError):
-            await self.connections.release(connection, timeout=ACQUIRE_SECONDS)
-
-    def watch(self, connection: Any, seconds: float) -> Watch:
-        """Ends the connection when what is awaited within has no answer after so many seconds."""
-        return Watch(connection, seconds, self._fell_silent)
+        if self._lines is None:
+            line.terminate()
+        else:
+            self._lines.release(line)
 
     async def rows(self, statement: Statement, **given: Any) -> list[asyncpg.Record]:
         found: list[asyncpg.Record] = await self._alone("fetch", statement, given)
@@ -175,10 +171,6 @@ class Pool(Executor):
         found: list[asyncpg.Record] = await self._once("fetch", statement.sql, (), until=until, changes=False)
         return found
 
-    def domain_errors(self, *, changes: bool | None = None) -> AbstractContextManager[None]:
-        """As `domain_errors`; what means that the database failed is counted."""
-        return domain_errors(self._note_failure, changes=changes)
-
     async def _alone(self, fetch: str, statement: Statement, given: dict[str, Any]) -> Any:
         """Run a statement that commits by itself, and once more where that is safe."""
         arguments = statement.arguments(given)
@@ -191,17 +183,14 @@ class Pool(Executor):
         return await self._once(fetch, statement.sql, arguments, until=until, changes=statement.changes)
 
     async def _once(self, fetch: str, sql: str, arguments: Sequence[Any], *, until: float, changes: bool) -> Any:
-        connection = await self.acquire(until=until)
+        line = await self.acquire(until=until)
         try:
-            with self.domain_errors(changes=changes), self.watch(connection, until - asyncio.get_running_loop().time()):
-                return await getattr(connection, fetch)(sql, *arguments)
+            with Call(line, until, self.note_failure, changes=changes):
+                return await getattr(line, fetch)(sql, *arguments)
         finally:
-            await self.release(connection)
+            self.release(line)
 
-    def _fell_silent(self) -> None:
-        self._silent_at = asyncio.get_running_loop().time()
-
-    def _note_failure(self) -> None:
+    def note_failure(self) -> None:
         self.failures += 1
 
 
@@ -216,48 +205,48 @@ class Transaction(Executor):
         self._options = {"isolation": "repeatable_read", "readonly": True} if snapshot else {}
         self._is_snapshot = snapshot
         self._seconds = ANSWER_SECONDS
-        self._connection: Any = None
+        self._line: Any = None  # a Line, while there is one
         self._transaction: Any = None
 
     async def __aenter__(self) -> Self:
-        self._connection = await self._pool.acquire()
+        self._line = await self._pool.acquire()
         try:
-            with self._pool.domain_errors(), self._watch():
-                self._transaction = self._connection.transaction(**self._options)
+            with self._call():
+                self._transaction = self._line.transaction(**self._options)
                 await self._transaction.start()
             if self._is_snapshot:
                 await self.be_patient()
         except BaseException:
-            await self._pool.release(self._connection)
+            self._pool.release(self._line)
             raise
         return self
 
     async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
         try:
-            if self._transaction is not None and not is_gone(self._connection):
-                with self._pool.domain_errors(), self._watch():
+            if self._transaction is not None and not self._line.is_closed():
+                with self._call():
                     await self._transaction.rollback()
         finally:
-            await self._pool.release(self._connection)
+            self._pool.release(self._line)
 
     async def commit(self) -> None:
         """Raises `OutcomeUnknown` when the line is lost before the database said that it is stored."""
-        if is_gone(self._connection):
+        if self._line.is_closed():
             raise Unavailable  # nothing was sent, so nothing is stored
-        with self._pool.domain_errors(changes=True), self._watch():
+        with self._call(changes=True):
             await self._transaction.commit()
         self._transaction = None
 
     async def rows(self, statement: Statement, **given: Any) -> list[asyncpg.Record]:
         await self._heed(statement)
-        with self._pool.domain_errors(), self._watch():
-            found: list[asyncpg.Record] = await self._connection.fetch(statement.sql, *statement.arguments(given))
+        with self._call():
+            found: list[asyncpg.Record] = await self._line.fetch(statement.sql, *statement.arguments(given))
             return found
 
     async def row(self, statement: Statement, **given: Any) -> asyncpg.Record | None:
         await self._heed(statement)
-        with self._pool.domain_errors(), self._watch():
-            found: asyncpg.Record | None = await self._connection.fetchrow(statement.sql, *statement.arguments(given))
+        with self._call():
+            found: asyncpg.Record | None = await self._line.fetchrow(statement.sql, *statement.arguments(given))
             return found
 
     async def be_patient(self, *, seconds: float = PATIENT_SECONDS, memory: str | None = None) -> None:
@@ -265,35 +254,46 @@ class Transaction(Executor):
         wanted = dict.fromkeys(("statement_timeout", "idle_in_transaction_session_timeout"), _milliseconds(seconds))
         if memory is not None:
             wanted |= dict.fromkeys(("work_mem", "maintenance_work_mem", "gin_pending_list_limit"), memory)
-        with self._pool.domain_errors(), self._watch():
-            await self._connection.execute("; ".join(f"SET LOCAL {name} = '{value}'" for name, value in wanted.items()))
+        with self._call():
+            await self._line.execute("; ".join(f"SET LOCAL {name} = '{value}'" for name, value in wanted.items()))
         self._seconds = seconds
 
     async def fill(self, source: AsyncIterator[bytes], *, table: str, columns: Sequence[str]) -> None:
         """Fill a table from lines in the text format of COPY."""
-        with self._pool.domain_errors():
-            await self._connection.copy_to_table(table, source=source, columns=columns, timeout=self._seconds)
+        with self._call(is_bounded=False):
+            await self._line.copy_to_table(table, source=source, columns=columns, timeout=self._seconds)
 
     @asynccontextmanager
     async def attempt(self) -> AsyncIterator[None]:
         """A part of the transaction that is undone by itself when it raises."""
-        async with self._connection.transaction():
+        part = self._line.transaction()
+        with self._call():
+            await part.start()
+        try:
             yield
+        except BaseException:
+            if not self._line.is_closed():
+                with self._call():
+                    await part.rollback()
+            raise
+        with self._call():
+            await part.commit()
 
     async def batches(self, statement: Statement, *, size: int, **given: Any) -> AsyncIterator[list[asyncpg.Record]]:
         """The rows of a statement by a cursor, so many at a time."""
         await self._heed(statement)
-        with self._pool.domain_errors(), self._watch():
-            cursor = await self._connection.cursor(statement.sql, *statement.arguments(given))
+        with self._call():
+            cursor = await self._line.cursor(statement.sql, *statement.arguments(given))
         while True:
-            with self._pool.domain_errors(), self._watch():
+            with self._call():
                 rows = await cursor.fetch(size)
             if not rows:
                 return
             yield rows
 
-    def _watch(self) -> Watch:
-        return self._pool.watch(self._connection, self._seconds)
+    def _call(self, *, changes: bool | None = None, is_bounded: bool = True) -> Call:
+        until = asyncio.get_running_loop().time() + self._seconds if is_bounded else None
+        return Call(self._line, until, self._pool.note_failure, changes=changes)
 
     async def _heed(self, statement: Statement) -> None:
         if statement.patient and self._seconds < PATIENT_SECONDS:
@@ -304,8 +304,8 @@ class Transaction(Executor):
 
         The server goes on only as pieces are taken. Leaving early closes the connection, which ends its work at once.
         """
-        with self._pool.domain_errors():
-            await self._connection.execute("SET LOCAL statement_timeout = 0; SET LOCAL jit = off")
+        with self._call():
+            await self._line.execute("SET LOCAL statement_timeout = 0; SET LOCAL jit = off")
         pieces: asyncio.Queue[bytes | None] = asyncio.Queue()
         room = asyncio.Semaphore(1)
 
@@ -317,7 +317,7 @@ class Transaction(Executor):
         copying.add_done_callback(lambda _: pieces.put_nowait(None))
         try:
             while True:
-                with self._pool.domain_errors():
+                with self._call(is_bounded=False):
                     async with asyncio.timeout(PATIENT_SECONDS):  # it may take long in all, but not be silent for long
                         piece = await pieces.get()
                 if piece is None:
@@ -328,7 +328,7 @@ class Transaction(Executor):
         finally:
             if not copying.done():
                 self._transaction = None  # ends with the connection
-                self._connection.terminate()
+                self._line.terminate()
                 copying.cancel()
                 with suppress(Exception, asyncio.CancelledError):
                     await copying
@@ -345,8 +345,8 @@ class Transaction(Executor):
                 held.clear()
                 await put(piece)
 
-        with self._pool.domain_errors():
-            await self._connection.copy_from_query(
+        with self._call(is_bounded=False):
+            await self._line.copy_from_query(
                 statement.sql,
                 *statement.arguments(given),
                 output=take,
@@ -362,15 +362,6 @@ class Transaction(Executor):
 
 def _milliseconds(seconds: float) -> str:
     return str(int(seconds * 1000))
-
-
-async def _prepare(connection: Any) -> None:
-    connection.made_at = asyncio.get_running_loop().time()
-    await connection.set_type_codec("jsonb", schema="pg_catalog", encoder=as_json, decoder=json.loads, format="text")
-
-
-async def _leave_as_is(connection: Any) -> None:
-    """Nothing here outlives its statement or transaction, so there is nothing to reset (that would cost a round trip)."""
 
 
 _TEXT_OR_LARGE_DOUBLE = re.compile(r'"(?:[^"\\]|\\.)*"|-?[0-9.]+e\+[0-9]+')

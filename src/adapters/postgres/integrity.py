@@ -34,8 +34,6 @@ _AWAY = (
 )
 
 
-_CROSSED = (asyncpg.SerializationError, asyncpg.DeadlockDetectedError)
-
 # After these the server may have carried out what it was sent; any other error it sent itself, having undone it.
 _LINE_LOST = (
     OSError,
@@ -54,26 +52,35 @@ class Again(Unavailable):
 
 
 @contextmanager
-def domain_errors(note_failure: Callable[[], None] = lambda: None, *, changes: bool | None = None) -> Iterator[None]:
-    """Raise what the database says as the domain's own errors: a broken constraint by its name, absence as `Unavailable`.
+def domain_errors() -> Iterator[None]:
+    """Raise what the database says as the domain's own errors."""
+    try:
+        yield
+    except Exception as error:
+        meant = meaning(error)
+        if meant is None:
+            raise
+        raise meant from error
+
+
+def meaning(error: BaseException, note_failure: Callable[[], None] = lambda: None, *, changes: bool | None = None) -> DomainError | None:
+    """What an error of the database means in the domain: a broken constraint by its name, absence `Unavailable`. None: it has no meaning.
 
     `changes`: whether all that was sent is one statement, or a commit, that changes something. If it does, and the line is lost before
     the answer, nobody knows what became of it: `OutcomeUnknown`. If not, it may be tried `Again`, as may what met a deadlock.
     `note_failure` is told of absence.
     """
-    try:
-        yield
-    except asyncpg.IntegrityConstraintViolationError as error:
-        meaning = CONSTRAINTS.get(error.constraint_name or "")
-        if meaning is None:
-            raise
-        raise meaning from None
-    except _CROSSED as error:
-        raise Again from error
-    except asyncpg.DiskFullError as error:
-        raise Full from error
-    except _AWAY as error:
-        note_failure()
-        if changes is not None and isinstance(error, _LINE_LOST):
-            raise OutcomeUnknown if changes else Again from error
-        raise Unavailable from error
+    match error:
+        case asyncpg.IntegrityConstraintViolationError():
+            broken = CONSTRAINTS.get(error.constraint_name or "")
+            return None if broken is None else broken()
+        case asyncpg.SerializationError() | asyncpg.DeadlockDetectedError():
+            return Again()
+        case asyncpg.DiskFullError():
+            return Full()
+    if not isinstance(error, _AWAY):
+        return None
+    note_failure()
+    if changes is not None and isinstance(error, _LINE_LOST):
+        return OutcomeUnknown() if changes else Again()
+    return Unavailable()

@@ -4,13 +4,13 @@ asyncpg stops a statement by asking over a second connection, which a silent dat
 not answer in time is ended instead, and never used again.
 """
 
-import asyncio
 from collections.abc import Callable
-from contextlib import suppress
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING
 
 import asyncpg
+
+from adapters.postgres.integrity import meaning
 
 if TYPE_CHECKING:
     _Connection = asyncpg.Connection[asyncpg.Record]
@@ -19,46 +19,46 @@ else:
 
 
 class Line(_Connection):
-    """A connection that knows since when it stands, by the clock of the event loop."""
+    """A connection that knows since when it stands and unused, and when an answer is due, by the clock of the event loop."""
 
     made_at = 0.0
+    unused_since = 0.0
+    due: float | None = None
+    was_silent = False
+
+    @property
+    def is_reusable(self) -> bool:
+        """Whether the next one may have it: it is there, and nothing is going on in it."""
+        return not self.is_closed() and not self.is_in_transaction()
 
 
-def is_gone(connection: Any) -> bool:
-    """Whether a connection was ended, by either side."""
-    try:
-        return bool(connection.is_closed())
-    except asyncpg.InterfaceError:
-        return True  # it was ended while it was lent out
+class Call:
+    """What is asked of the database within: the line ends where there is no answer in time, and errors are raised as the domain's."""
 
+    __slots__ = ("_changes", "_line", "_note_failure", "_until")
 
-class Watch:
-    """Ends a connection, and says so, when what is awaited within takes longer than so many seconds: that raises `TimeoutError`."""
+    def __init__(self, line: Line, until: float | None, note_failure: Callable[[], None], *, changes: bool | None = None) -> None:
+        """`until`: when the answer is due, by the clock of the event loop. `changes` and `note_failure` are as `meaning` takes them."""
+        self._line = line
+        self._until = until
+        self._note_failure = note_failure
+        self._changes = changes
 
-    __slots__ = ("_connection", "_fell_silent", "_handle", "_has_ended", "_seconds")
-
-    def __init__(self, connection: Any, seconds: float, fell_silent: Callable[[], None]) -> None:
-        self._connection = connection
-        self._seconds = seconds
-        self._fell_silent = fell_silent
-        self._has_ended = False
-
-    def __enter__(self) -> Self:
-        self._handle = asyncio.get_running_loop().call_later(max(0.0, self._seconds), self._end)
-        return self
+    def __enter__(self) -> None:
+        self._line.due = self._until
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
-        self._handle.cancel()
-        if isinstance(error, asyncpg.InternalClientError):
-            self._terminate()  # asyncpg is at odds with the server about what is going on
-        if self._has_ended and isinstance(error, Exception):
-            raise TimeoutError("no answer in time") from error  # whatever asyncpg makes of a connection that ends under its hands
-
-    def _end(self) -> None:
-        self._has_ended = True
-        self._fell_silent()
-        self._terminate()
-
-    def _terminate(self) -> None:
-        with suppress(asyncpg.InterfaceError):
-            self._connection.terminate()
+        line = self._line
+        line.due = None
+        if error is None:
+            return
+        is_cancelled = not isinstance(error, Exception)
+        if is_cancelled or isinstance(error, asyncpg.InternalClientError):  # the latter: asyncpg is at odds with the server
+            line.terminate()
+        if is_cancelled:
+            return
+        # Whatever asyncpg makes of a connection that ends under its hands.
+        told = TimeoutError("no answer in time") if line.was_silent else error
+        meant = meaning(told, self._note_failure, changes=self._changes)
+        if meant is not None:
+            raise meant from error

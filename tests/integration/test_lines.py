@@ -1,0 +1,113 @@
+"""The pool of connections: whatever becomes of those who use it, no connection is lost, and none is lent that may not be used."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from random import Random
+
+import pytest
+from sqlalchemy import text
+
+from adapters.postgres import lines
+from adapters.postgres.database import Pool, Statement
+from domain.errors import Unavailable
+
+SIZE = 3
+NAP = Statement(text("SELECT pg_sleep(0.003)"))
+ONE = Statement(text("SELECT 1 AS one"))
+
+
+@pytest.fixture
+async def small(database_url: str) -> AsyncIterator[Pool]:
+    async with Pool(database_url, size=SIZE) as pool:
+        yield pool
+
+
+@pytest.mark.parametrize("seed", range(6))
+async def test_however_tasks_are_cancelled_all_connections_can_be_lent_again(small: Pool, seed: int) -> None:
+    random = Random(seed)
+    tasks = []
+    for _ in range(120):
+        tasks.append(asyncio.create_task(small.row(NAP)))
+        await asyncio.sleep(random.choice([0, 0, 0.001, 0.004]))
+        random.choice(tasks).cancel()
+    found = await asyncio.gather(*tasks, return_exceptions=True)
+    assert {type(each) for each in found if isinstance(each, BaseException)} <= {asyncio.CancelledError}
+    assert small.used == 0
+    held = [await small.acquire() for _ in range(SIZE)]
+    assert [await line.fetchval("SELECT 1") for line in held] == [1] * SIZE
+    assert small.used == SIZE
+    for line in held:
+        small.release(line)
+
+
+async def test_no_more_connections_are_opened_than_there_may_be_and_all_who_wait_have_their_turn(small: Pool) -> None:
+    most = 0
+
+    async def ask() -> None:
+        nonlocal most
+        await small.row(NAP)
+        most = max(most, small.used + small.idle)
+
+    await asyncio.gather(*(ask() for _ in range(60)))
+    assert most == SIZE
+    assert small.idle == SIZE
+
+
+async def test_who_waits_is_given_the_place_of_a_connection_that_ended(small: Pool) -> None:
+    held = [await small.acquire() for _ in range(SIZE)]
+    waiting = asyncio.create_task(small.one(ONE))
+    await asyncio.sleep(0)
+    held[0].terminate()
+    small.release(held[0])
+    assert (await waiting)["one"] == 1
+    for line in held[1:]:
+        small.release(line)
+
+
+async def test_a_connection_with_a_transaction_on_it_is_not_lent_again(small: Pool) -> None:
+    line = await small.acquire()
+    await line.execute("BEGIN")
+    small.release(line)
+    assert line.is_closed()
+    assert (small.used, small.idle) == (0, 0)
+
+
+async def test_a_connection_that_the_server_ended_is_not_lent_again(small: Pool) -> None:
+    line = await small.acquire()
+    pid = await line.fetchval("SELECT pg_backend_pid()")
+    small.release(line)
+    other = await small.acquire()
+    assert other is line
+    ending = await small.acquire()
+    await ending.fetchval("SELECT pg_terminate_backend($1, 5000)", pid)
+    small.release(other)
+    small.release(ending)
+    assert (await small.one(ONE))["one"] == 1
+
+
+async def test_what_nobody_wants_for_a_while_is_ended(database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lines, "UNUSED_SECONDS", 0.05)
+    async with Pool(database_url, size=SIZE) as pool:
+        await asyncio.gather(*(pool.row(NAP) for _ in range(SIZE)))
+        assert pool.idle == SIZE
+        async with asyncio.timeout(5):
+            while pool.idle:  # noqa: ASYNC110 - only time brings it about
+                await asyncio.sleep(0.01)
+        assert (await pool.one(ONE))["one"] == 1
+
+
+async def test_a_pool_that_was_left_lends_nothing(database_url: str) -> None:
+    async with Pool(database_url, size=1) as pool:
+        line = await pool.acquire()
+    assert line.is_closed()
+    pool.release(line)
+    with pytest.raises(RuntimeError):
+        await pool.acquire()
+
+
+async def test_a_database_that_cannot_be_reached_leaves_its_place_to_the_next_one() -> None:
+    async with Pool("postgresql+asyncpg://nobody@127.0.0.1:1/nothing", size=1) as pool:
+        for _ in range(3):
+            with pytest.raises(Unavailable):
+                await pool.row(ONE)
+        assert pool.used == 0
