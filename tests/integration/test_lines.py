@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import text
 
 from adapters.postgres import lines
-from adapters.postgres.database import Pool, Statement
+from adapters.postgres.database import Pool, Statement, Transaction
 from domain.errors import Unavailable
 
 SIZE = 3
@@ -111,3 +111,20 @@ async def test_a_database_that_cannot_be_reached_leaves_its_place_to_the_next_on
             with pytest.raises(Unavailable):
                 await pool.row(ONE)
         assert pool.used == 0
+
+
+async def test_what_was_asked_for_somebody_who_left_does_not_go_on(small: Pool) -> None:
+    async with Transaction(small) as work:
+        await work.be_patient()
+        asked = asyncio.create_task(work.row(Statement(text("SELECT pg_sleep(50)"))))
+        await until(small, 1)
+        asked.cancel()
+        await until(small, 0)
+
+
+async def until(pool: Pool, sleeping: int) -> None:
+    """Wait until so many statements sleep in the server."""
+    asleep = Statement(text("SELECT count(*) AS n FROM pg_stat_activity WHERE wait_event = 'PgSleep'"))
+    async with asyncio.timeout(10):
+        while (await pool.one(asleep))["n"] != sleeping:
+            await asyncio.sleep(0.02)
