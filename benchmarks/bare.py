@@ -66,7 +66,7 @@ def after_id(cursor: str) -> int:
 def _by_index(where: Filter) -> _Asked:
     """A search by the index alone: the service looks nearby first, for words that are frequent."""
     statement = page_statement(Sort.ID, status=False, search=True, labels=0, after=False)
-    return _Asked(statement, given(where) | {"limit": 101, "skip": 0, "after_id": None, "after_key": None})
+    return _Asked(statement, given(where) | {"limit": 100, "skip": 0})
 
 
 async def _asked_by(call: Coroutine[Any, Any, object]) -> _Asked:
@@ -127,15 +127,15 @@ class Bare:
         given = dict(part.split("=") for part in query.split("&"))
         asked = self._lists[frozenset(given.keys() - {"limit"})]
         limit = int(given.get("limit", 100))
-        changed: dict[str, Any] = {"project": slug, "limit": limit + 1}
+        changed: dict[str, Any] = {"project": slug, "limit": limit}
         if "status" in given:
             changed["status"] = given["status"]
         if "search" in given:
             changed["pattern"] = f"%{given['search']}%"
         if "cursor" in given:
             changed["after_id"] = after_id(given["cursor"])
-        rows = await self._fetch(asked.statement.sql, asked.statement.arguments(asked.given | changed))
-        return b"[" + ",".join([row["json"] for row in rows[:limit]]).encode() + b"]"
+        (row,) = await self._fetch(asked.statement.sql, asked.statement.arguments(asked.given | changed))
+        return b"[" + (row["json"] or b"") + b"]"
 
     async def _edit(self, resource_id: int, headers: list[tuple[bytes, bytes]], description: str) -> bytes:
         """Who asks, then the row, changed while it is locked, and the entry that tells of it."""

@@ -170,7 +170,7 @@ async def test_resources_are_found_by_label_through_an_index(pool: Pool, stage: 
             label_set.id,
         )
         await connection.execute("ANALYZE")
-        given = {"project": "story", "label_set_0": "topic", "label_0": "7", "limit": 101, "skip": 0}
+        given = {"project": "story", "label_set_0": "topic", "label_0": "7", "limit": 100, "skip": 0}
         for statement in (
             page_statement(Sort.ID, status=False, search=False, labels=1, after=False),
             count_statement(status=False, search=False, labels=1),

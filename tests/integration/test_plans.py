@@ -43,6 +43,7 @@ async def test_a_page_reads_next_to_no_row_that_it_does_not_show(pool: Pool, slu
         async with connection.transaction():
             await connection.execute("SET LOCAL plan_cache_mode = force_generic_plan")
             found = await connection.fetchval(f"EXPLAIN (ANALYZE, FORMAT JSON) {statement.sql}", *statement.arguments(given))
+        count = await connection.fetchval(f"SELECT n FROM ({statement.sql}) AS page", *statement.arguments(given))
     (explained,) = json.loads(found)
-    assert explained["Plan"]["Actual Rows"] == (5 if status else LIMIT)
+    assert count == (5 if status else LIMIT + 1)
     assert rows_removed(explained["Plan"]) < ROWS / 10

@@ -32,6 +32,7 @@ CONTENT_SECURITY_POLICY = b"default-src 'none'; base-uri 'none'; form-action 'no
 
 REQUEST_ID_FORM = re.compile(rb"[A-Za-z0-9._-]{1,64}")
 ALWAYS = [(b"x-content-type-options", b"nosniff"), (b"referrer-policy", b"no-referrer")]
+ALWAYS_ISOLATED = [*ALWAYS, (b"content-security-policy", CONTENT_SECURITY_POLICY)]
 
 
 class Edge:
@@ -172,16 +173,19 @@ class _Answer:
         await self._send(message)
 
     def _complete(self, headers: list[tuple[bytes, bytes]]) -> None:
-        headers.append((b"x-request-id", self._id))
-        headers += ALWAYS
+        is_isolated = is_cached = False
+        for name, _ in headers:
+            if name == b"cache-control":
+                is_cached = True
+            elif name == b"content-security-policy":
+                is_isolated = True
+        headers += ALWAYS if is_isolated else ALWAYS_ISOLATED
         headers += self._more
-        names = {name for name, _ in headers}
-        if b"content-security-policy" not in names:
-            headers.append((b"content-security-policy", CONTENT_SECURITY_POLICY))
+        headers.append((b"x-request-id", self._id))
         if self._signed_in:
             headers[:] = [header for header in headers if header[0] != b"cache-control"]
             headers.append((b"cache-control", b"no-store"))
-        elif b"cache-control" not in names:
+        elif not is_cached:
             headers.append((b"cache-control", b"no-cache"))
         limits: list[tuple[str, str]] = self._scope["limits"]
         if limits:

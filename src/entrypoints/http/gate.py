@@ -8,7 +8,7 @@ from urllib.parse import unquote_to_bytes
 
 from entrypoints.http.admission import Admission, Overloaded, is_exempt
 from entrypoints.http.cross_origin import CrossOrigin, Headers
-from entrypoints.http.edge import ALWAYS, CONTENT_SECURITY_POLICY, REQUEST_ID_FORM, new_request_id
+from entrypoints.http.edge import ALWAYS_ISOLATED, REQUEST_ID_FORM, new_request_id
 from entrypoints.http.problems import render
 from entrypoints.logs import AccessLog
 from entrypoints.metrics import Metrics
@@ -78,7 +78,7 @@ def _may_pass(url: bytes) -> bool:
 def _made(retry_after: float, every: Headers) -> tuple[bytes, bytes]:
     problem = render(Overloaded(retry_after=retry_after), request_id=_ID)
     headers = [*every, *((name.encode(), value.encode()) for name, value in problem.headers.items())]
-    headers += [*ALWAYS, (b"content-security-policy", CONTENT_SECURITY_POLICY)]
+    headers += ALWAYS_ISOLATED
     head = b"".join([b"%b: %b\r\n" % header for header in headers]).replace(b"%", b"%%")
     body = problem.body.replace(b"%", b"%%").replace(_ID.encode(), b"%b")
     return b"HTTP/1.1 503 Service Unavailable\r\n" + head + b"x-request-id: %b\r\ncontent-length: %d\r\n%b%b\r\n", body

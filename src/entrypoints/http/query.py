@@ -5,6 +5,7 @@ import json
 import re
 from collections.abc import Callable
 from datetime import datetime
+from functools import lru_cache
 from typing import Annotated, Any, TypeVar
 from urllib.parse import quote, unquote_plus, unquote_to_bytes
 from uuid import UUID
@@ -23,6 +24,7 @@ LIMIT_DEFAULT, LIMIT_MAX = 100, 1000
 T = TypeVar("T")
 
 _NIL = UUID(int=0)
+_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 _PLACES = ("cursor", "skip")  # the parameters that say where a page begins
 _RFC3339 = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt][0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]{1,6})?(?:[Zz]|[+-][0-9]{2}:[0-9]{2})")
 _WHOLE = re.compile(r"-?(?:0|[1-9][0-9]{0,18})")
@@ -70,7 +72,7 @@ Cursor = Annotated[str | None, Field(max_length=4096, description="Where to go o
 class Query(BaseModel):
     """The parameters of a route; any other is refused."""
 
-    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
 
 class PageQuery(Query):
@@ -104,7 +106,7 @@ def _text(raw: bytes) -> str:
 
 def encode_cursor(*place: str | int | None) -> str:
     """A place in a list as an opaque text."""
-    return base64.urlsafe_b64encode(json.dumps(place, ensure_ascii=False, separators=(",", ":")).encode()).decode().rstrip("=")
+    return base64.urlsafe_b64encode(_encode(place).encode()).decode().rstrip("=")
 
 
 def decode_cursor(cursor: str) -> list[Any]:
@@ -151,6 +153,12 @@ def page_of(request: Request, found: list[T], *, limit: int, place: Callable[[T]
 
 def next_page(request: Request, *place: str | int | None) -> dict[str, str]:
     """The `Link` to the page after this place: the same parameters, from the cursor on."""
-    parts = request.scope["query_string"].decode("latin-1").split("&")
+    return {"link": f'<{_same_list(request.scope["path"], request.scope["query_string"])}cursor={encode_cursor(*place)}>; rel="next"'}
+
+
+@lru_cache(1024)
+def _same_list(path: str, query_string: bytes) -> str:
+    """The address of a list up to where the place in it is named."""
+    parts = query_string.decode("latin-1").split("&")
     kept = "".join([f"{part}&" for part in parts if part and unquote_plus(part.partition("=")[0]) not in _PLACES])
-    return {"link": f'<{quote(request.scope["path"])}?{quote(kept, safe="%&=+")}cursor={encode_cursor(*place)}>; rel="next"'}
+    return f"{quote(path)}?{quote(kept, safe='%&=+')}"

@@ -42,8 +42,13 @@ class Json(Response):
     media_type = "application/json"
 
     def __init__(self, content: BaseModel | bytes, status: int = 200, headers: Mapping[str, str] | None = None) -> None:
-        raw = content if isinstance(content, bytes) else content.__pydantic_serializer__.to_json(content)
-        super().__init__(raw, status, headers)
+        """Written out here: Starlette would look at each header for those that it adds."""
+        self.status_code = status
+        self.background = None
+        self.body = content if isinstance(content, bytes) else content.__pydantic_serializer__.to_json(content)
+        self.raw_headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(self.body))]
+        if headers:
+            self.raw_headers += [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()]
 
 
 def json_list(kind: TypeAdapter[Any], items: list[Any], headers: Mapping[str, str] | None = None, *, status: int = 200) -> Json:

@@ -5,9 +5,12 @@ before it asks who is calling, take a repeated parameter for one, and cost a thi
 docs/decisions/0003-routes.md.
 """
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections import defaultdict
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, Protocol, runtime_checkable
+from functools import lru_cache
+from inspect import unwrap
+from typing import Any, ClassVar, Protocol, cast, runtime_checkable
 from uuid import UUID
 
 from fastapi import APIRouter
@@ -15,7 +18,9 @@ from fastapi.routing import APIRoute
 from pydantic import BaseModel, ValidationError
 from starlette.convertors import Convertor, register_url_convertor
 from starlette.requests import Request
-from starlette.types import Receive, Scope, Send
+from starlette.responses import Response
+from starlette.routing import BaseRoute
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from domain.errors import Fault, Invalid, NotFound, Stale
 from domain.label_set import NAME_PATTERN
@@ -24,6 +29,8 @@ from entrypoints.http.json_body import drain, read_json
 from entrypoints.http.problems import EdgeRefusal, UnsupportedMediaType, problem_responses
 from entrypoints.http.query import INT64_MAX, pairs
 from entrypoints.http.rate_limit import Limits, Policy, network, respondent, user
+
+REMEMBERED, REMEMBERED_MAX = 1024, 256  # query strings, and the bytes of each
 
 Lookup = Callable[[Mapping[str, Any]], Awaitable[Any]]
 TagOf = Callable[[Mapping[str, Any]], Awaitable[str]]
@@ -94,7 +101,9 @@ register_url_convertor("uuid", _UuidConvertor())  # instead of Starlette's, whic
 class _Plan:
     """What an endpoint asks for, found out once."""
 
+    endpoint: Callable[..., Awaitable[Response]]  # itself: what slowapi wraps it in would only find out that there is nothing to do
     dependencies: tuple[tuple[str, Callable[[Request], Awaitable[Any]]], ...]
+    admitting: tuple[tuple[str, Admits], ...]
     query: tuple[str, type[BaseModel]] | None
     body: tuple[str, type[BaseModel]] | None
     media_types: tuple[str, ...]  # of a body that the endpoint reads by itself
@@ -137,8 +146,11 @@ class Route(APIRoute):
         if asked.header_params or asked.cookie_params:
             raise TypeError(f"{self.path}: read headers from the request.")
         policies = self.around.limits.of(self.endpoint) or ()
+        dependencies = tuple((str(d.name), d.call) for d in asked.dependencies if d.call and d.name)
         return _Plan(
-            dependencies=tuple((str(d.name), d.call) for d in asked.dependencies if d.call and d.name),
+            endpoint=unwrap(self.endpoint),
+            dependencies=dependencies,
+            admitting=tuple((name, cast("Admits", call)) for name, call in dependencies if isinstance(call, Admits)),
             query=_model(asked.query_params),
             body=_model(asked.body_params),
             media_types=() if asked.body_params else tuple((self.openapi_extra or {}).get("requestBody", {}).get("content", ())),
@@ -157,12 +169,11 @@ class Route(APIRoute):
             given[name] = await call(request)
         if plan.by_user:
             await limits.count(request, self.path, plan.by_user)
-        for name, call in plan.dependencies:
-            if isinstance(call, Admits):
-                call.admit(request, given[name])
+        for name, dependency in plan.admitting:
+            dependency.admit(request, given[name])
         try:
             await self._read(request, given)
-            response = await self.endpoint(**given)
+            response = await plan.endpoint(**given)
         except (Invalid, EdgeRefusal):
             await look_up(self.around.lookups, given)  # 404 comes before what is wrong with the rest
             raise
@@ -179,16 +190,27 @@ class Route(APIRoute):
             await _check_media_type(request, plan.media_types)
         if plan.body:
             scope["body"], content = await read_json(request.receive, request.headers, by=scope.get("received_by"))
-        query = pairs(scope["query_string"])
         if plan.query:
-            given[plan.query[0]] = validated(plan.query[1], query)
-        elif query:
+            given[plan.query[0]] = _query(plan.query[1], scope["query_string"])
+        elif scope["query_string"] and pairs(scope["query_string"]):
             raise Invalid(Fault(pointer="", code="unknown-parameter", detail="This address takes no parameters."))
         if plan.body:
             given[plan.body[0]] = body = validated(plan.body[1], content)
             if plan.by_respondent:
                 scope["respondent"] = self.around.limits.respondent(body.fingerprint)
                 await self.around.limits.count(request, self.path, plan.by_respondent)
+
+
+def _query(model: type[BaseModel], query_string: bytes) -> BaseModel:
+    """What a query string says, as this model. Raises `Invalid`, `Malformed`."""
+    return (_read_query if len(query_string) <= REMEMBERED_MAX else _read_query.__wrapped__)(model, query_string)
+
+
+@lru_cache(REMEMBERED)
+def _read_query(model: type[BaseModel], query_string: bytes) -> BaseModel:
+    """Readers of a story ask for the same few lists again and again. The models are frozen."""
+    query: BaseModel = validated(model, pairs(query_string))
+    return query
 
 
 async def _check_media_type(request: Request, media_types: tuple[str, ...]) -> None:
@@ -263,3 +285,30 @@ def _model(params: list[Any]) -> tuple[str, type[BaseModel]] | None:
         return None
     (param,) = params
     return str(param.name), param.field_info.annotation
+
+
+class Table:
+    """Finds the route of a request by its method and the number of parts of its path, among a few instead of all of them.
+
+    Whatever has no route of ours goes to the router, which knows what to answer.
+    """
+
+    def __init__(self, routes: Iterable[BaseRoute], router: ASGIApp) -> None:
+        self._router = router
+        self._routes: dict[tuple[str, int], list[Route]] = defaultdict(list)
+        for route in routes:
+            if isinstance(route, Route):
+                for method in route.methods or ():
+                    self._routes[method, route.path.count("/")].append(route)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        path: str = scope.get("path", "")  # what is no request has none
+        for route in self._routes.get((scope.get("method", ""), path.count("/")), ()):
+            match = route.path_regex.match(path)
+            if match:
+                convertors = route.param_convertors
+                scope["path_params"] = {name: convertors[name].convert(text) for name, text in match.groupdict().items()}
+                scope["route"] = route
+                await route.app(scope, receive, send)
+                return
+        await self._router(scope, receive, send)

@@ -6,7 +6,7 @@ from typing import Any
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from entrypoints.http.edge import ALWAYS, CONTENT_SECURITY_POLICY, new_request_id
+from entrypoints.http.edge import ALWAYS_ISOLATED, new_request_id
 from entrypoints.http.gate import Gate
 from entrypoints.http.problems import EdgeRefusal, HeadersTooLarge, Malformed, RequestTimeout, render
 
@@ -207,7 +207,7 @@ class Protocol(HttpToolsProtocol):
         request_id = new_request_id()
         problem = render(refusal, request_id=request_id)
         headers = [(name.encode(), value.encode()) for name, value in problem.headers.items()]
-        headers += [*ALWAYS, (b"content-security-policy", CONTENT_SECURITY_POLICY), (b"x-request-id", request_id.encode())]
+        headers += [*ALWAYS_ISOLATED, (b"x-request-id", request_id.encode())]
         headers += [(b"content-length", b"%d" % len(problem.body)), (b"connection", b"close")]
         lines = [b"HTTP/1.1 %d %s" % (problem.status, _REASONS[problem.status]), *(b": ".join(header) for header in headers)]
         self.transport.write(b"\r\n".join(lines) + b"\r\n\r\n" + problem.body)

@@ -29,6 +29,9 @@ NEARBY = 5000  # how many resources are looked at before the index is asked: a f
 SCANNED = 20_000  # how many resources a search without the index may look at: some ten milliseconds
 
 
+_limit = bindparam("limit", type_=BigInteger)
+
+
 def rfc3339_text(column: ColumnElement[datetime], name: str) -> ColumnElement[str]:
     return func.to_char(func.timezone("UTC", column), literal('YYYY-MM-DD"T"HH24:MI:SS.US"Z"', Text)).label(name)
 
@@ -70,15 +73,16 @@ def _key(sort: Sort, source: FromClause) -> ColumnElement[Any]:
 def _sorted(query: Select[Any], sort: Sort, source: FromClause = resources) -> Select[Any]:
     """The query with its total order, and with the key of that order as a column: what encloses it sorts by the same."""
     key = _key(sort, source)
-    return query.add_columns(key.label("sort_key")).order_by(*_directed(sort, key, source.c.id))
+    return query.add_columns(key.label("sort_key")).order_by(*_total(sort, key, source.c.id))
 
 
 def _order(sort: Sort, page: Any) -> list[ColumnElement[Any]]:
-    return _directed(sort, page.c.sort_key, page.c.id)
+    return _total(sort, page.c.sort_key, page.c.id)
 
 
-def _directed(sort: Sort, *keys: ColumnElement[Any]) -> list[ColumnElement[Any]]:
-    return [key.desc() if sort.descending else key.asc() for key in keys]
+def _total(sort: Sort, *keys: ColumnElement[Any]) -> list[ColumnElement[Any]]:
+    """By a key and the id, in the direction of the sort. Ids tell all apart: naming them twice would have what is in order sorted again."""
+    return [key.desc() if sort.descending else key.asc() for key in (keys[:1] if sort.column == "id" else keys)]
 
 
 def _beyond(sort: Sort) -> ColumnElement[bool]:
@@ -118,8 +122,18 @@ def _found_nearby(sort: Sort, *, status: bool, labels: int, after: bool) -> Sele
 def page_statement(sort: Sort, *, status: bool, search: bool, labels: int, after: bool, nearby: bool = False) -> Statement:
     found = _found_nearby if nearby else partial(_found, search=search)
     query = found(sort, status=status, labels=labels, after=after)
-    page = query.limit(bindparam("limit")).offset(bindparam("skip")).subquery("resources")
-    return Statement(_as_json(page, page.c.id, page.c[sort.column].label("key")).order_by(*_order(sort, page)))
+    page = query.limit(_limit + literal_column("1")).offset(bindparam("skip")).subquery("resources")
+    place = func.row_number().over(order_by=_order(sort, page)).label("place")
+    entries = _as_json(page, page.c.id, page.c[sort.column].label("key"), place).order_by(place).subquery("entries")
+    is_shown, is_last = entries.c.place <= _limit, entries.c.place == _limit
+    return Statement(
+        select(
+            func.convert_to(func.string_agg(entries.c.json, literal(",", Text)).filter(is_shown), "UTF8").label("json"),
+            func.count().label("n"),
+            func.max(entries.c.id).filter(is_last).label("id"),
+            func.max(entries.c.key).filter(is_last).label("key"),
+        ).select_from(entries)
+    )
 
 
 @cache
@@ -154,19 +168,19 @@ class PostgresResourceReader(ResourceReader):
         return Document(json=row["json"].encode(), version=row["version"])
 
     async def page(self, where: Filter, *, sort: Sort, limit: int, skip: int = 0, after: After | None = None) -> Page:
-        place = {"after_id": after and after.id, "after_key": after and _sortable(after.key, sort)}
-        asked = given(where) | place | {"limit": limit + 1, "skip": skip}
-        rows: list[Record] = []
+        asked = given(where) | {"limit": limit, "skip": skip}
+        if after is not None:
+            asked |= {"after_id": after.id, "after_key": _sortable(after.key, sort)}
+        row: Record | None = None
         if where.search and not await self._is_scanned(where):
-            rows = await self._run.rows(page_statement(sort, **shape(where), after=after is not None, nearby=True), **asked)
-        if len(rows) <= limit:
-            rows = await self._run.rows(page_statement(sort, **shape(where), after=after is not None), **asked)
-        if not rows:
+            row = await self._run.one(page_statement(sort, **shape(where), after=after is not None, nearby=True), **asked)
+        if row is None or row["n"] <= limit:
+            row = await self._run.one(page_statement(sort, **shape(where), after=after is not None), **asked)
+        if not row["n"]:
             await self._expect_project(where.project)
-        more, rows = len(rows) > limit, rows[:limit]
         return Page(
-            json=b"[" + ",".join([row["json"] for row in rows]).encode() + b"]",
-            next=After(key=_portable(rows[-1]["key"]), id=rows[-1]["id"]) if more else None,
+            json=b"[" + (row["json"] or b"") + b"]",
+            next=After(key=_portable(row["key"]), id=row["id"]) if row["n"] > limit else None,
         )
 
     async def numbered_page(self, where: Filter, *, sort: Sort, page: int, per_page: int) -> NumberedPage:
