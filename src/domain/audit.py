@@ -106,4 +106,6 @@ def _told(thing: object | None, field: str) -> Any:
 
 def _same(one: object, other: object) -> bool:
     """Equal, and of the same JSON: to Python, true is 1."""
+    if type(one) is type(other) and not isinstance(one, dict | list):
+        return bool(one == other)
     return one == other and json.dumps(one, sort_keys=True) == json.dumps(other, sort_keys=True)
