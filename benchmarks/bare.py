@@ -6,7 +6,7 @@ The statements are those that the service's adapters run: they are asked once, a
 import base64
 import json
 import os
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4
@@ -197,7 +197,7 @@ class Bare:
             saved["respondent_token"] = token
         return 201 if row["created"] else 200, json.dumps(saved).encode()
 
-    async def _fetch(self, sql: str, arguments: list[Any]) -> list[asyncpg.Record]:
+    async def _fetch(self, sql: str, arguments: Sequence[Any]) -> list[asyncpg.Record]:
         connection = self._free.pop()
         try:
             rows: list[asyncpg.Record] = await connection.fetch(sql, *arguments)

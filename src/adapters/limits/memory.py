@@ -44,23 +44,27 @@ class MemoryWindows(Windows):
     def count(self, key: tuple[str, ...], limit: Limit) -> Hit:
         """As `hit`, for those who cannot wait at all."""
         now = self._now()
-        self._forget(now)
-        window = self._windows.get(key)
+        windows = self._windows
+        window = windows.get(key)
         if window is None:
-            window = self._windows[key] = _Window(seconds=limit.seconds, times=deque())
-        times = window.times
-        while times and times[0] <= now - window.seconds:
+            window = windows[key] = _Window(seconds=limit.seconds, times=deque())
+        else:
+            windows.move_to_end(key)
+        times, long_ago = window.times, now - window.seconds
+        while times and times[0] <= long_ago:
             times.popleft()
         granted = len(times) < limit.amount
         if granted:
             times.append(now)
-        self._windows.move_to_end(key)
+        if len(windows) > 1:
+            self._forget(now)
+            self._forget(now)
         return Hit(granted=granted, remaining=limit.amount - len(times), reset_after=times[0] + window.seconds - now)
 
     def _forget(self, now: float) -> None:
-        for _ in range(min(2, len(self._windows))):
-            key, window = next(iter(self._windows.items()))
+        for key, window in self._windows.items():
             if window.times[-1] > now - window.seconds:
                 self._windows.move_to_end(key)  # still counts: look at its neighbours before looking at it again
             else:
                 del self._windows[key]
+            return

@@ -8,6 +8,7 @@ import json
 import re
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
+from operator import itemgetter
 from types import TracebackType
 from typing import Any, Protocol, Self
 
@@ -48,14 +49,15 @@ class Statement:
         self.sql = str(compiled)
         names: Sequence[str] = getattr(compiled, "positiontup", None) or ()
         binds = compiled.binds  # type: ignore[attr-defined]
-        self._names = tuple(names)
+        self._names = names
+        self._pick: Any = itemgetter(*names) if len(names) > 1 else None
         self._written = {name: binds[name].value for name in names if not binds[name].required}
 
-    def arguments(self, given: Mapping[str, Any]) -> list[Any]:
+    def arguments(self, given: Mapping[str, Any]) -> Sequence[Any]:
         """The values in order. Raises `KeyError` for a parameter that was not given."""
         if self._written:
             given = {**given, **self._written}
-        return [given[name] for name in self._names]
+        return self._pick(given) if self._pick else [given[name] for name in self._names]
 
 
 def parameters(table: Table, names: Iterable[str] | None = None, *, but: Iterable[str] = ()) -> dict[str, BindParameter[Any]]:

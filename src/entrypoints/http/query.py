@@ -11,6 +11,7 @@ from urllib.parse import quote, unquote_plus, unquote_to_bytes
 from uuid import UUID
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic_core import to_json
 from starlette.requests import Request
 
 from domain.errors import Fault, Invalid
@@ -24,7 +25,6 @@ LIMIT_DEFAULT, LIMIT_MAX = 100, 1000
 T = TypeVar("T")
 
 _NIL = UUID(int=0)
-_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 _PLACES = ("cursor", "skip")  # the parameters that say where a page begins
 _RFC3339 = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt][0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]{1,6})?(?:[Zz]|[+-][0-9]{2}:[0-9]{2})")
 _WHOLE = re.compile(r"-?(?:0|[1-9][0-9]{0,18})")
@@ -106,7 +106,7 @@ def _text(raw: bytes) -> str:
 
 def encode_cursor(*place: str | int | None) -> str:
     """A place in a list as an opaque text."""
-    return base64.urlsafe_b64encode(_encode(place).encode()).decode().rstrip("=")
+    return base64.urlsafe_b64encode(to_json(place)).decode().rstrip("=")
 
 
 def decode_cursor(cursor: str) -> list[Any]:

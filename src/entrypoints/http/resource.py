@@ -1,5 +1,6 @@
 """Resources over HTTP."""
 
+from functools import cached_property
 from typing import Annotated, Any, Literal, Self
 
 from fastapi import APIRouter, Depends, Query
@@ -65,13 +66,13 @@ class ResourceFilter(QueryModel):
     status: StatusName | None = Field(None, description="Only those with this label.")
     search: str | None = Field(None, max_length=SEARCH_MAX, description="A literal text, in any case, in the name or the description.")
 
+    @cached_property
+    def conditions(self) -> dict[str, Any]:
+        status = Status(self.status) if self.status else None
+        return {"status": status, "search": self.search or None, "labels": tuple(self._labels.items())}
+
     def where(self, project: str) -> Filter:
-        return Filter(
-            project=project,
-            status=Status(self.status) if self.status else None,
-            search=self.search or None,
-            labels=tuple(self._labels.items()),
-        )
+        return Filter(project=project, **self.conditions)
 
 
 class ResourceList(ResourceFilter, PageQuery):

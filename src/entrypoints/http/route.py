@@ -187,9 +187,11 @@ class Route(APIRoute):
         plan, scope = self._plan, request.scope
         content = None
         if plan.body or plan.media_types:
-            await _check_media_type(request, plan.media_types)
-        if plan.body:
-            scope["body"], content = await read_json(request.receive, request.headers, by=scope.get("received_by"))
+            # As request.headers has them, found at once: each lookup there goes through all of them.
+            headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in reversed(scope["headers"])}
+            await _check_media_type(request, headers, plan.media_types)
+            if plan.body:
+                scope["body"], content = await read_json(request.receive, headers, by=scope.get("received_by"))
         if plan.query:
             given[plan.query[0]] = _query(plan.query[1], scope["query_string"])
         elif scope["query_string"] and pairs(scope["query_string"]):
@@ -213,9 +215,9 @@ def _read_query(model: type[BaseModel], query_string: bytes) -> BaseModel:
     return query
 
 
-async def _check_media_type(request: Request, media_types: tuple[str, ...]) -> None:
+async def _check_media_type(request: Request, headers: Mapping[str, str], media_types: tuple[str, ...]) -> None:
     """Raise `UnsupportedMediaType` for an encoded body, which would be taken for what it is not, and for another type than these."""
-    encoding, declared = request.headers.get("content-encoding", ""), request.headers.get("content-type", "").partition(";")[0]
+    encoding, declared = headers.get("content-encoding", ""), headers.get("content-type", "").partition(";")[0]
     if encoding.strip().lower() not in ("", "identity"):
         detail = "Send the body without Content-Encoding."
     elif media_types and declared.strip().lower() not in media_types:

@@ -4,8 +4,8 @@ from contextlib import suppress
 from dataclasses import fields
 from datetime import datetime
 from hmac import compare_digest
+from secrets import token_hex
 from typing import Any
-from uuid import uuid4
 
 from asyncpg import Record
 
@@ -62,7 +62,7 @@ class PostgresResponses(Responses):
             "by_token": identity is Identity.TOKEN,
             "seq": seq,
             "survey_version": change.survey_version,
-            "save": uuid4(),
+            "save": token_hex(16),
             "at": at,
         }
         is_single = len(change.answers) == 1 and not change.withdraws_consent
