@@ -199,6 +199,18 @@ class ResourceImportsContract:
         assert await send(stage, ada, rows, Mode.INSERT, plan=planned.plan) == replace(planned, dry_run=False)
         assert await living(stage) == [full("a"), *rows]
 
+    async def test_new_rows_are_stored_as_they_come(self, stage: Stage, ada: User) -> None:
+        rows = [full(f"n{number}", "x" if number % 2 else None, attributes={"n": number}) for number in range(20)]
+        pieces = list(FakeImportTables().pieces(TableKind.NDJSON, table_of(rows).file))
+        assert len(pieces) == 20
+        async with stage.unit_of_work() as work:
+            await work.imports.begin("story")
+            effect = await work.imports.insert(Judging().judged(pieces), by=ada, at=FakeClock().now())
+            assert effect is not None
+            assert (effect.inserted, effect.updated, effect.deleted, effect.unchanged) == (20, 0, 0, 0)
+            await work.commit()
+        assert await living(stage) == rows
+
     @pytest.mark.parametrize(
         ("last", "code"),
         [({"name": "TAKEN"}, "name-taken"), ({"name": " N3"}, "name-repeated"), ({"name": "x", "status": "lost"}, "bad-status")],
@@ -284,7 +296,7 @@ class TestAhead:
                 yield one
 
         async with Ahead(rows()) as lines:
-            while await asyncio.to_thread(made.acquire, timeout=0.3):
+            while number < 100 and await asyncio.to_thread(made.acquire, timeout=0.3):
                 number += 1
             assert number * size < 1000 + 3 * size
             taken = aiter(lines)
