@@ -33,7 +33,7 @@ class Tidying:
             self._task.exception()  # tidying is no part of the import: what is left of it, PostgreSQL does by itself
 
     def begin(self) -> None:
-        """From now on; it has begun already, nothing changes."""
+        """From now on; once it has begun, nothing changes."""
         if self._task is None:
             self._task = asyncio.create_task(self._tidy())
 
