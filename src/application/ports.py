@@ -333,6 +333,13 @@ class ResourceImports(Protocol):
     async def begin(self, project: str) -> None:
         """Raises `NotFound`, and `Unavailable` while another import of the project is under way."""
 
+    async def insert(self, judged: Iterator[Judged], *, by: User, at: datetime) -> Effect | None:
+        """Store all rows as new resources while they come, with an audit entry for each. They are taken as by `stage`.
+
+        None when a row is broken, or its name that of an earlier row or of a live resource: then nothing was done, and perhaps not
+        every row was taken. Raises what the iterator raises.
+        """
+
     async def stage(self, judged: Iterator[Judged]) -> None:
         """Put rows aside. They are taken from the iterator, which may block, without holding up anything else."""
 

@@ -2,13 +2,14 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from typing import BinaryIO
 
 from application.ports import Clock, ImportTables, UnitOfWork, UnitOfWorkFactory
 from domain.access import Action, require
 from domain.audit import Difference, Target, entry
 from domain.errors import Unavailable
-from domain.resource_import import Effect, Judging, Mode, Piece, PlanOutdated, TableKind, plan_of
+from domain.resource_import import Effect, Judged, Judging, Mode, Piece, PlanOutdated, TableKind, plan_of
 from domain.user import User
 
 ATTEMPTS = 8
@@ -83,32 +84,70 @@ class ImportResources:
     ) -> Imported:
         """The same within somebody else's unit of work."""
         require(by, Action.RESOURCE_IMPORT)
-        judging = Judging()
         await work.imports.begin(project)
-        await work.imports.stage(judging.judged(_followed(self.tables.pieces(table.kind, table.file), judging, told)))
+        asked = _Asked(table=table, project=project, mode=mode, dry_run=dry_run, plan=plan, by=by)
+        done = await self._inserted(work, asked, told) if mode is Mode.INSERT and not dry_run else None
+        return done or await self._looked_for(work, asked, told)
+
+    async def _inserted(self, work: UnitOfWork, asked: "_Asked", told: Callable[[int], None] | None) -> Imported | None:
+        """What was done when every row could be inserted right away; None, and nothing done, when one could not."""
+        judging, now = Judging(), self.clock.now()
+        effect = await work.imports.insert(self._judged(judging, asked, told), by=asked.by, at=now)
+        if effect is None:
+            return None
+        done = asked.imported(effect, rows=judging.rows)
+        await _tell(work, asked, effect, now)
+        return done
+
+    async def _looked_for(self, work: UnitOfWork, asked: "_Asked", told: Callable[[int], None] | None) -> Imported:
+        """What was done after all rows were put aside, every fault was told, and the effect was known."""
+        judging = Judging()
+        await work.imports.stage(self._judged(judging, asked, told))
         for _ in range(ATTEMPTS):
-            faults, failed = await work.imports.faults(taken=mode is Mode.INSERT)
+            faults, failed = await work.imports.faults(taken=asked.mode is Mode.INSERT)
             judging.refuse(faults, more_failed=failed)
-            effect = await work.imports.effect(deleting=mode is Mode.REPLACE)
-            token = plan_of(effect, project=project, mode=mode, kind=table.kind, digest=table.digest)
-            if plan is not None and plan != token:
-                raise PlanOutdated
-            if dry_run or await self._applied(work, effect, project=project, mode=mode, by=by):
-                return _imported(effect, mode=mode, dry_run=dry_run, rows=judging.rows, plan=token)
+            effect = await work.imports.effect(deleting=asked.mode is Mode.REPLACE)
+            done, now = asked.imported(effect, rows=judging.rows), self.clock.now()
+            if asked.dry_run:
+                return done
+            if await work.imports.apply(by=asked.by, at=now):
+                await _tell(work, asked, effect, now)
+                return done
         raise Unavailable("The resources keep changing: try again shortly.")
 
-    async def _applied(self, work: UnitOfWork, effect: Effect, *, project: str, mode: Mode, by: User) -> bool:
-        """Whether exactly this effect was brought about, and told."""
-        now = self.clock.now()
-        if not await work.imports.apply(by=by, at=now):
-            return False
-        counts = {name: getattr(effect, name) for name in ("inserted", "updated", "deleted", "unchanged")}
-        changes = [Difference(field="mode", before=None, after=mode.value)]
-        changes += [Difference(field=name, before=None, after=count) for name, count in counts.items()]
-        await work.audit.add(
-            entry("resource.import", Target(type="project", id=project), by=by, at=now, project=project, changes=tuple(changes))
-        )
-        return True
+    def _judged(self, judging: Judging, asked: "_Asked", told: Callable[[int], None] | None) -> Iterator[Judged]:
+        return judging.judged(_followed(self.tables.pieces(asked.table.kind, asked.table.file), judging, told))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Asked:
+    """What an import was asked to do."""
+
+    table: TableFile
+    project: str
+    mode: Mode
+    dry_run: bool
+    plan: str | None
+    by: User
+
+    def imported(self, effect: Effect, *, rows: int) -> Imported:
+        """The answer to this effect. Raises `PlanOutdated` when another was planned."""
+        plan = plan_of(effect, project=self.project, mode=self.mode, kind=self.table.kind, digest=self.table.digest)
+        if self.plan not in (None, plan):
+            raise PlanOutdated
+        return Imported(mode=self.mode, dry_run=self.dry_run, rows=rows, **_counts(effect), plan=plan)
+
+
+async def _tell(work: UnitOfWork, asked: _Asked, effect: Effect, at: datetime) -> None:
+    """The entry of the import as a whole."""
+    changes = {"mode": asked.mode.value} | _counts(effect)
+    differences = tuple(Difference(field=name, before=None, after=value) for name, value in changes.items())
+    target = Target(type="project", id=asked.project)
+    await work.audit.add(entry("resource.import", target, by=asked.by, at=at, project=asked.project, changes=differences))
+
+
+def _counts(effect: Effect) -> dict[str, int]:
+    return {name: getattr(effect, name) for name in ("inserted", "updated", "deleted", "unchanged")}
 
 
 def _followed(pieces: Iterator[Piece], judging: Judging, told: Callable[[int], None] | None) -> Iterator[Piece]:
@@ -116,16 +155,3 @@ def _followed(pieces: Iterator[Piece], judging: Judging, told: Callable[[int], N
         yield piece
         if told is not None:
             told(judging.rows)
-
-
-def _imported(effect: Effect, *, mode: Mode, dry_run: bool, rows: int, plan: str) -> Imported:
-    return Imported(
-        mode=mode,
-        dry_run=dry_run,
-        rows=rows,
-        inserted=effect.inserted,
-        updated=effect.updated,
-        deleted=effect.deleted,
-        unchanged=effect.unchanged,
-        plan=plan,
-    )

@@ -3,6 +3,8 @@
 import asyncio
 import io
 import json
+import threading
+from collections.abc import Iterator
 from dataclasses import replace
 from hashlib import sha256
 from typing import Any
@@ -14,12 +16,14 @@ from sqlalchemy import text
 
 from adapters.postgres.database import Pool, Statement
 from adapters.postgres.resource import reader as reading
-from adapters.postgres.resource_import import repository, statements
+from adapters.postgres.resource_import import ahead, repository, statements
+from adapters.postgres.resource_import.ahead import Ahead, RowsBroken
+from adapters.postgres.resource_import.lines import lines_of
 from application.resource_import import Imported, ImportResources, TableFile
 from domain.access import Role
 from domain.errors import NotFound, Unavailable
 from domain.resource import Filter, NameTaken, SearchTooShort, Sort, Status
-from domain.resource_import import InvalidRows, Judging, Mode, PlanOutdated, TableKind
+from domain.resource_import import InvalidRows, Judged, Judging, Mode, Piece, PlanOutdated, TableKind, Unreadable
 from domain.user import User
 from tests.conftest import EMPTY
 from tests.contracts.stage import InMemory, InPostgres, Stage, stage_in_memory, stage_in_postgres
@@ -185,6 +189,49 @@ class ResourceImportsContract:
             await send(stage, ada, rows, mode, plan=plan)
         assert await living(stage) == before
 
+    async def test_a_plan_of_new_rows_holds_and_nothing_is_stored_under_another(self, stage: Stage, ada: User) -> None:
+        await send(stage, ada, [full("a")], Mode.INSERT)
+        rows = [full("b"), full("c")]
+        planned = await send(stage, ada, rows, Mode.INSERT, dry_run=True)
+        for plan, sent in ((planned.plan, rows[:1]), ("x", rows)):
+            with pytest.raises(PlanOutdated):
+                await send(stage, ada, sent, Mode.INSERT, plan=plan)
+        assert await living(stage) == [full("a")]
+        assert await send(stage, ada, rows, Mode.INSERT, plan=planned.plan) == replace(planned, dry_run=False)
+        assert await living(stage) == [full("a"), *rows]
+
+    async def test_new_rows_are_stored_as_they_come(self, stage: Stage, ada: User) -> None:
+        rows = [full(f"n{number}", "x" if number % 2 else None, attributes={"n": number}) for number in range(20)]
+        pieces = list(FakeImportTables().pieces(TableKind.NDJSON, table_of(rows).file))
+        assert len(pieces) == 20
+        async with stage.unit_of_work() as work:
+            await work.imports.begin("story")
+            effect = await work.imports.insert(Judging().judged(pieces), by=ada, at=FakeClock().now())
+            assert effect is not None
+            assert (effect.inserted, effect.updated, effect.deleted, effect.unchanged) == (20, 0, 0, 0)
+            await work.commit()
+        assert await living(stage) == rows
+
+    @pytest.mark.parametrize(
+        ("last", "code"),
+        [({"name": "TAKEN"}, "name-taken"), ({"name": " N3"}, "name-repeated"), ({"name": "x", "status": "lost"}, "bad-status")],
+    )
+    async def test_what_was_inserted_before_a_fault_goes_with_it(self, stage: Stage, ada: User, last: dict[str, Any], code: str) -> None:
+        await send(stage, ada, [full("taken")], Mode.INSERT)
+        rows: Rows = [*(full(f"n{number}") for number in range(20)), last, full("fine")]
+        pieces = list(FakeImportTables().pieces(TableKind.NDJSON, table_of(rows).file))
+        async with stage.unit_of_work() as work:
+            await work.imports.begin("story")
+            assert await work.imports.insert(Judging().judged(pieces), by=ada, at=FakeClock().now()) is None
+            await work.commit()
+        assert await living(stage) == [full("taken")]
+        with pytest.raises(InvalidRows) as caught:
+            await send(stage, ada, rows, Mode.INSERT)
+        assert [(each.row, each.code) for each in caught.value.row_faults] == [(21, code)]
+        assert caught.value.rows_failed == 1
+        assert await living(stage) == [full("taken")]
+        assert counts(await send(stage, ada, rows[:20], Mode.INSERT)) == (20, 0, 0, 0)
+
     async def test_what_does_not_concern_it_leaves_a_plan_good(self, stage: Stage, ada: User) -> None:
         await send(stage, ada, [full("a"), full("b")], Mode.INSERT)
         plan = (await send(stage, ada, [full("b", "new")], Mode.UPSERT, dry_run=True)).plan
@@ -208,6 +255,55 @@ class ResourceImportsContract:
         async with stage.unit_of_work() as work:
             await importing(stage).within(work, table=table_of([full("a")]), project="story", mode=Mode.INSERT, by=ada)
         assert await living(stage) == []
+
+
+def judged(*names: str) -> Judged:
+    return next(Judging().judged([Piece(numbers=range(1, len(names) + 1), columns={"name": list(names)})]))
+
+
+class TestAhead:
+    """Lines are made ahead of whoever takes them."""
+
+    async def test_every_piece_comes_once_and_in_order_however_little_waits(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(ahead, "AHEAD_BYTES", 200)
+        pieces = [judged(*(f"n{number} {row}" for row in range(number % 5))) for number in range(100)]
+        async with Ahead(iter(pieces)) as lines:
+            assert [each async for each in lines] == [each for each in map(lines_of, pieces) if each]
+
+    @pytest.mark.parametrize("kind", [RowsBroken, Unreadable])
+    async def test_what_is_wrong_is_told_before_what_waits(self, kind: type[Exception]) -> None:
+        def rows() -> Iterator[Judged]:
+            yield from map(judged, "abc")
+            if kind is Unreadable:
+                raise Unreadable
+            yield judged("")
+            raise AssertionError("it goes on after a fault")
+
+        async with Ahead(rows()) as lines:
+            with pytest.raises(kind):
+                await lines._task
+            with pytest.raises(kind):
+                await anext(aiter(lines))
+
+    async def test_it_goes_ahead_so_far_and_no_further(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(ahead, "AHEAD_BYTES", 1000)
+        made = threading.Semaphore(0)
+        one = judged("a" * 100)
+        size, number = len(lines_of(one)), 0
+
+        def rows() -> Iterator[Judged]:
+            while True:
+                made.release()
+                yield one
+
+        async with Ahead(rows()) as lines:
+            while number < 100 and await asyncio.to_thread(made.acquire, timeout=0.3):
+                number += 1
+            assert number * size < 1000 + 3 * size
+            taken = aiter(lines)
+            for _ in range(number - 1):
+                await anext(taken)
+            assert await asyncio.to_thread(made.acquire, timeout=10)
 
 
 class TestFakeResourceImports(InMemory, ResourceImportsContract):

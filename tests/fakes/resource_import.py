@@ -72,6 +72,15 @@ class FakeResourceImports(ResourceImports):
             raise Unavailable
         self._project, self._project_id = project, found.id
 
+    async def insert(self, judged: Iterator[Judged], *, by: User, at: datetime) -> Effect | None:
+        await self.stage(judged)
+        done: Effect | None = None
+        if not self._broken and not (await self.faults(taken=True))[0]:
+            done = await self.effect(deleting=False)
+            await self.apply(by=by, at=at)
+        self._rows, self._broken = [], []
+        return done
+
     async def stage(self, judged: Iterator[Judged]) -> None:
         for piece in judged:
             self._broken += piece.broken

@@ -53,7 +53,6 @@ REFUSED = [
     "UPDATE audit_entries SET action = action WHERE false",
     "DELETE FROM audit_entries",
     "TRUNCATE audit_entries",
-    "TRUNCATE users CASCADE",
     "UPDATE audit_links SET hash = hash",
     "DELETE FROM audit_links",
     "TRUNCATE audit_links",
@@ -71,6 +70,31 @@ async def test_the_trail_and_its_chain_are_only_added_to_also_by_their_owner(poo
             await connection.execute(statement)
     verdict = await verify(pool)
     assert (verdict.entries, verdict.chained, verdict.fault) == (3, 3, None)
+
+
+@pytest.mark.parametrize("statement", ["DELETE FROM users", "DELETE FROM users WHERE false", "TRUNCATE users CASCADE"])
+async def test_who_acted_is_never_removed(pool: Pool, database_url: str, statement: str) -> None:
+    async with connected(database_url) as connection:
+        with pytest.raises(asyncpg.RestrictViolationError, match="never removed"):
+            await connection.execute(statement)
+
+
+async def test_an_entry_names_nobody_or_somebody_who_is_there(pool: Pool, database_url: str) -> None:
+    async with connected(database_url) as connection:
+        made = """
+            INSERT INTO users (username, email, search_text, role, is_active, created_at, version)
+            VALUES ('ada', 'ada@example.org', 'ada', 'admin', true, now(), 1) RETURNING id
+        """
+        ada = await connection.fetchval(made)
+        add = """
+            INSERT INTO audit_entries (at, actor_id, action, target_type, target_id, changes)
+            SELECT now(), actor, 'user.create', 'user', '1', '[]' FROM unnest($1::bigint[]) AS actor
+        """
+        with pytest.raises(asyncpg.ForeignKeyViolationError, match="not there"):
+            await connection.execute(add, [ada, None, ada + 1])
+        assert await connection.fetchval("SELECT count(*) FROM audit_entries") == 0
+        await connection.execute(add, [ada, None, ada])
+        assert await connection.fetchval("SELECT count(*) FROM audit_entries") == 3
 
 
 # --- every committed entry is chained once -----------------------------------------------------------------------------------

@@ -21,6 +21,7 @@ _SOCKET_PATH_MAX = 107 - len("/.s.PGSQL.5432.lock")
 _START_SECONDS = 120  # recovery after a crash replays the log first
 _SETTINGS: Mapping[str, str] = {
     "listen_addresses": "",
+    "wal_buffers": "64MB",  # by default a 32nd of shared_buffers: a large import would wait for its log a sixth of the time
     "logging_collector": "on",
     "log_filename": "postgresql-%a.log",
     "log_truncate_on_rotation": "on",

@@ -285,13 +285,14 @@ files = Table(
     Index("ix_files_quota", "created_by", postgresql_include=["size"]),
 )
 
-# Append-only: what happened stays, whoever the actor or the project was.
+# Append-only: what happened stays, whoever the actor or the project was. That the actors are there is asked once a statement, below:
+# a foreign key asks for each entry, and a million come at once.
 audit_entries = Table(
     "audit_entries",
     metadata,
     Column("id", BigInteger, Identity(always=True), primary_key=True),
     Column("at", TIME, nullable=False),
-    Column("actor_id", ForeignKey("users.id")),
+    Column("actor_id", BigInteger),
     Column("action", Text(collation="C"), nullable=False),
     Column("project", Text(collation="C")),
     Column("target_type", Text(collation="C"), nullable=False),
@@ -331,6 +332,12 @@ $$
 _AWAIT_LINK = """
 CREATE FUNCTION audit_await_link() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
+    IF EXISTS (
+        SELECT FROM (SELECT DISTINCT actor_id FROM added WHERE actor_id IS NOT NULL) AS named
+        WHERE (SELECT id FROM users WHERE users.id = named.actor_id) IS NULL
+    ) THEN
+        RAISE EXCEPTION 'An entry names an actor who is not there.' USING ERRCODE = 'foreign_key_violation';
+    END IF;
     INSERT INTO audit_waiting (entry_id) SELECT id FROM added;
     RETURN NULL;
 END
@@ -344,8 +351,19 @@ _AWAIT = """
 CREATE TRIGGER await_link AFTER INSERT ON audit_entries REFERENCING NEW TABLE AS added
 FOR EACH STATEMENT EXECUTE FUNCTION audit_await_link()
 """
+_REFUSE_REMOVAL = """
+CREATE FUNCTION users_refuse_removal() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    RAISE EXCEPTION 'Accounts are switched off and never removed: the audit trail names them.' USING ERRCODE = 'restrict_violation';
+END
+$$
+"""
+_REMOVAL = """
+CREATE TRIGGER refuse_removal BEFORE DELETE OR TRUNCATE ON users
+FOR EACH STATEMENT EXECUTE FUNCTION users_refuse_removal()
+"""
 _REFUSALS = [_REFUSE.format(table=table) for table in ("audit_entries", "audit_links")]
-for _statement in (_REFUSE_CHANGE, _AWAIT_LINK, *_REFUSALS, _AWAIT):
+for _statement in (_REFUSE_CHANGE, _AWAIT_LINK, *_REFUSALS, _AWAIT, _REFUSE_REMOVAL, _REMOVAL):
     event.listen(metadata, "after_create", DDL(_statement))  # type: ignore[no-untyped-call]
 
 

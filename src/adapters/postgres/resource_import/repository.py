@@ -2,22 +2,21 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, suppress
 from datetime import datetime
+from typing import Any
 
 from adapters.postgres.database import Pool, Transaction
 from adapters.postgres.resource_import import statements
+from adapters.postgres.resource_import.ahead import Ahead, RowsBroken
 from adapters.postgres.resource_import.lines import lines_of
+from adapters.postgres.resource_import.tidying import MEMORY, PATIENCE_SECONDS, Tidying
 from application.ports import ResourceImports
 from domain.errors import NotFound, Unavailable
 from domain.resource import NameTaken
 from domain.resource_import import FAULTS_MAX, Effect, Judged, RowFault, repeated_name, taken_name
 from domain.user import User
 
-PATIENCE_SECONDS = 3600.0
-MEMORY = "64MB"
 MANY = 10_000  # changes, from which on tidying is worth a connection
-TIDY_SECONDS = 0.2
 
 
 class _Moved(Exception):
@@ -42,10 +41,26 @@ class PostgresResourceImports(ResourceImports):
         if not (await self._run.one(statements.TAKE_TURN, project_id=self._project_id))["taken"]:
             raise Unavailable("Another import of this project is under way: try again shortly.")
         await self._run.be_patient(seconds=PATIENCE_SECONDS, memory=MEMORY)
-        await self._run.row(statements.STAGE)
-        await self._run.row(statements.EFFECTS)
+
+    async def insert(self, judged: Iterator[Judged], *, by: User, at: datetime) -> Effect | None:
+        try:
+            async with self._run.attempt(), Tidying(self._pool) as tidying, Ahead(judged) as pieces:
+                inserted = 0
+                await self._run.row(statements.STAGE)
+                async for lines in pieces:
+                    await self._run.fill(_at_once(lines), table=statements.STAGED, columns=statements.COLUMNS)
+                    inserted += (await self._run.one(statements.INSERT_ALL, **self._given(by, at)))["n"]
+                    await self._run.row(statements.EMPTY)
+                    if inserted > MANY:
+                        tidying.begin()
+                await self._run.row(statements.UNSTAGE)
+        except (RowsBroken, NameTaken):
+            return None
+        return Effect(inserted=inserted, updated=0, deleted=0, unchanged=0, mark=statements.NOTHING)
 
     async def stage(self, judged: Iterator[Judged]) -> None:
+        await self._run.row(statements.STAGE)
+        await self._run.row(statements.EFFECTS)
         await self._run.fill(_ahead(judged), table=statements.STAGED, columns=statements.COLUMNS)
         await self._run.row(statements.ANALYZE)
 
@@ -67,51 +82,19 @@ class PostgresResourceImports(ResourceImports):
 
     async def apply(self, *, by: User, at: datetime) -> bool:
         try:
-            async with self._run.attempt(), self._tidying():
+            async with self._run.attempt(), Tidying(self._pool) as tidying:
+                if self._effect and self._effect.inserted + self._effect.updated > MANY:
+                    tidying.begin()
                 await self._bring_about(by, at)
         except (_Moved, NameTaken):
             return False
         return True
 
-    @asynccontextmanager
-    async def _tidying(self) -> AsyncIterator[None]:
-        """Meanwhile put what is added to the search index in its place, from a second connection: half of the work, on another core."""
-        effect = self._effect
-        if effect is None or effect.inserted + effect.updated <= MANY:
-            yield
-            return
-        done = asyncio.Event()
-        task = asyncio.create_task(self._tidy(done))
-        try:
-            yield
-        finally:
-            done.set()
-            await asyncio.wait([task])
-            if not task.cancelled():
-                task.exception()  # tidying is no part of the import: what is left of it, PostgreSQL does by itself
-
-    async def _tidy(self, done: asyncio.Event) -> None:
-        async with Transaction(self._pool) as other:
-            await other.be_patient(seconds=PATIENCE_SECONDS, memory=MEMORY)
-            is_last = False
-            while not is_last:
-                is_last = done.is_set()
-                if (await other.one(statements.TIDY_SEARCH))["pages"] is None:
-                    return
-                with suppress(TimeoutError):
-                    await asyncio.wait_for(done.wait(), TIDY_SECONDS)
-
     async def _bring_about(self, by: User, at: datetime) -> None:
         effect = self._effect
         if effect is None:
             raise RuntimeError("There is no effect to bring about.")
-        given = {
-            "project_id": self._project_id,
-            "project": self._project,
-            "actor_id": by.id,
-            "at": at,
-            "request_id": self._request_id(),
-        }
+        given = self._given(by, at)
         for statement, expected in (
             (statements.DELETE, effect.deleted),
             (statements.UPDATE, effect.updated),
@@ -119,6 +102,19 @@ class PostgresResourceImports(ResourceImports):
         ):
             if expected and (await self._run.one(statement, **given))["n"] != expected:
                 raise _Moved
+
+    def _given(self, by: User, at: datetime) -> dict[str, Any]:
+        return {
+            "project_id": self._project_id,
+            "project": self._project,
+            "actor_id": by.id,
+            "at": at,
+            "request_id": self._request_id(),
+        }
+
+
+async def _at_once(lines: bytes) -> AsyncIterator[bytes]:
+    yield lines
 
 
 async def _ahead(judged: Iterator[Judged]) -> AsyncIterator[bytes]:

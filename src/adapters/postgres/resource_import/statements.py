@@ -4,6 +4,8 @@ Texts are folded by the domain, since what a database's own lower() does depends
 alone, which is all that it is left to.
 """
 
+from hashlib import sha256
+
 from sqlalchemy import BigInteger, Boolean, Integer, Text, bindparam, text
 
 from adapters.postgres.database import Statement
@@ -32,6 +34,8 @@ STAGE = Statement(
         ) ON COMMIT DROP"""
     )
 )
+EMPTY = Statement(text(f"TRUNCATE {STAGED}"))
+UNSTAGE = Statement(text(f"DROP TABLE {STAGED}"))
 ANALYZE = Statement(text(f"ANALYZE {STAGED} (row, name_key, is_broken)"))
 
 HAS_REPEATED = Statement(text(f"SELECT 1 FROM {STAGED} WHERE name_key IS NOT NULL GROUP BY name_key HAVING count(*) > 1 LIMIT 1"))  # noqa: S608 - constants of ours
@@ -88,6 +92,8 @@ EFFECT = Statement(
         FROM import_effects"""  # noqa: S608 - constants of ours
     )
 )
+
+NOTHING = sha256(b"").digest()  # the mark of an effect on no resource that is there
 
 _AUDIT = "INSERT INTO audit_entries (at, actor_id, action, project, target_type, target_id, changes, request_id)"
 _ENTRY = "CAST(:at AS timestamptz), CAST(:actor_id AS bigint), {action}, CAST(:project AS text), 'resource', to_jsonb(id)"
