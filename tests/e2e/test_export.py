@@ -506,14 +506,27 @@ def command(service: Service, *arguments: str) -> Any:
 
 
 @pytest.mark.parametrize("format", FORMATS)
-def test_the_command_writes_the_same_bytes(service: Service, anonymous: httpx.Client, filled: str, tmp_path: Path, format: str) -> None:
+@pytest.mark.parametrize(
+    ("what", "option", "path", "rows"),
+    [
+        ("resources", ["--search", "emoji"], "{}/export?search=emoji&", 1),
+        ("responses", ["--version", "1"], "admin/{}/survey/responses/export?version=1&", 3),
+        ("annotations", ["--names"], "admin/{}/annotations/export?names=true&", 2),
+    ],
+)
+def test_the_command_writes_the_same_bytes(
+    service: Service, admin: httpx.Client, filled: str, tmp_path: Path, what: str, option: list[str], path: str, rows: int, format: str
+) -> None:
     target = tmp_path / "file"
-    made = command(service, "export", filled, "--format", format, "--search", "emoji", "-o", str(target), "--json")
+    made = command(service, "export", filled, "--what", what, *option, "--format", format, "-o", str(target), "--json")
     assert (made.returncode, made.stderr) == (0, "")
-    direct = anonymous.get(f"/{filled}/export?format={format}&search=emoji").content
+    direct = admin.get(f"/{path.format(filled)}format={format}").content
     content = target.read_bytes()
-    assert content == direct or format == "parquet"
-    assert json.loads(made.stdout) == {"rows": 1, "bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
+    if format == "parquet":
+        assert pq.read_table(target) == pq.read_table(io.BytesIO(direct))
+    else:
+        assert content == direct
+    assert json.loads(made.stdout) == {"rows": rows, "bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 
@@ -534,6 +547,7 @@ def test_the_command_leaves_what_was_there_when_it_fails(service: Service, fille
         ([filled, "--what", "responses", "--search", "x"], 2),
         ([filled, "--version", "1"], 2),
         ([filled, "--what", "annotations", "--search", "x"], 2),
+        ([filled, "--names"], 2),
         ([filled, "--format", "xls"], 2),
     ):
         made = command(service, "export", *arguments, "-o", str(target))
