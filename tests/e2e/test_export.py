@@ -571,5 +571,41 @@ def test_retention_lets_go_of_old_exports_and_their_bytes(tmp_path: Path) -> Non
             assert admin.get(f"{address}/content").status_code == 200
 
 
+def test_a_flipped_byte_is_found(server: str) -> None:
+    url = outside(lambda: make_database(server))
+    with serving(ADMIN_PASSWORD=ADMIN_PASSWORD, RATE_LIMITS="off", DATABASE_URL=url) as running:
+        with client(running.url, token_of(log_in(running.url, "admin", ADMIN_PASSWORD))) as admin:
+            project = make_project(admin)
+            addresses = [store(admin, project, format=format) for format in ("csv", "json")]
+            size = sum(done(admin, address)["bytes"] for address in addresses)
+
+        def verified(*options: str) -> tuple[int, str]:
+            told = run("verify-files", *options, folder=running.folder, DATABASE_URL=url)
+            assert told.stdout, told.stderr
+            return told.returncode, told.stdout
+
+        assert json.loads(verified("--json")[1]) == {"files": 0, "exports": 2, "bytes": size, "findings": []}
+        contents = {path.read_bytes()[:3]: path for path in (running.folder / "files" / "exports").iterdir()}
+        damaged, whole = contents[b"id,"], contents[b"id,"].read_bytes()
+        damaged.write_bytes(whole[:5] + bytes([whole[5] ^ 1]) + whole[6:])
+        status, told = verified("--json")
+        export, content = addresses[0].rpartition("/")[2], f"exports/{damaged.name}"
+        finding = {"fault": "damaged", "content": content, "project": project, "filename": f"{project}-resources.csv", "export": export}
+        assert (status, json.loads(told)["findings"]) == (1, [finding])
+        status, told = verified()
+        assert (status, told.splitlines()) == (
+            1,
+            [f"damaged   {content}  {project}  {project}-resources.csv  export {export}", f"0 files, 2 exports, {size} bytes: 1 wrong."],
+        )
+
+        async def make_due() -> None:
+            async with connected(url) as connection:
+                await connection.execute("UPDATE exports SET verified_at = verified_at - interval '2 days'")
+
+        outside(make_due)
+        until(lambda: "content of an export is not what was made" in running.out + running.err, "the service finds it")
+    outside(lambda: drop_database(url, server=server))
+
+
 def test_columns_are_told_with_their_types() -> None:
     assert Column(name="a", type=ColumnType.TIME).schema_type == "datetime"

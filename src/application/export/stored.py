@@ -1,4 +1,4 @@
-"""Stored exports: ask for one, see how far it is, read it, and let go of what nobody names any more."""
+"""Stored exports: ask for one, see how far it is, read it."""
 
 from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass
@@ -13,7 +13,6 @@ from domain.export import Export, Format, Manifest, Subject, new_export, shown_t
 from domain.user import User
 
 KIND = "exports"
-_SWEPT_AT_ONCE = 500
 
 
 def name_of(content: UUID) -> str:
@@ -97,27 +96,3 @@ class ReadExport:
         """Its bytes from `start` to before `end`."""
         _, content = export.whole()
         return self.store.read(name_of(content), start=start, end=end)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SweepExports:
-    """Remove contents that no export names: those of exports that were removed, and what a crash left."""
-
-    exports: Exports
-    store: FileStore
-
-    async def __call__(self) -> int:
-        removed, held = 0, list[UUID]()
-        async for stored in self.store.stored(KIND):
-            held.append(UUID(stored.name.removeprefix(f"{KIND}/")))
-            if len(held) == _SWEPT_AT_ONCE:
-                removed += await self._remove(held)
-                held = []
-        return removed + await self._remove(held)
-
-    async def _remove(self, contents: list[UUID]) -> int:
-        doomed = [name_of(content) for content in await self.exports.unknown(contents)]
-        settled = [name for name in doomed if await self.store.is_settled(name)]
-        for name in settled:
-            await self.store.remove(name)
-        return len(settled)
