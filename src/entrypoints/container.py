@@ -328,6 +328,7 @@ class Container(containers.DeclarativeContainer):
     list_exports = providers.Singleton(stored.ListExports, exports=exports)
     get_export = providers.Singleton(stored.GetExport, exports=exports)
     read_export = providers.Singleton(stored.ReadExport, exports=exports, store=file_store)
+    record_export_read = providers.Singleton(stored.RecordRead, audit=audit_reader, unit_of_work=unit_of_work, clock=clock)
     unnamed_contents = providers.Singleton(keeping.UnnamedContents, exports=exports, store=file_store)
     sweep_exports = providers.Singleton(keeping.SweepExports, unnamed=unnamed_contents, store=file_store)
     verify_exports = providers.Singleton(keeping.VerifyExports, exports=exports, check=check_content, unnamed=unnamed_contents)

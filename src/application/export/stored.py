@@ -2,17 +2,19 @@
 
 from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
-from application.ports import Clock, Exports, FileStore, Random, UnitOfWork, UnitOfWorkFactory
+from application.ports import AuditReader, Clock, Exports, FileStore, Random, UnitOfWork, UnitOfWorkFactory
 from domain.access import Action, require
-from domain.audit import Target, differences, entry
+from domain.audit import AuditFilter, Target, differences, entry
 from domain.errors import Fault, Invalid
 from domain.export import Export, Format, Manifest, Subject, new_export, shown_to
 from domain.user import User
 
 KIND = "exports"
+RESUMED_WITHIN = timedelta(days=1)
 
 
 def name_of(content: UUID) -> str:
@@ -96,3 +98,26 @@ class ReadExport:
         """Its bytes from `start` to before `end`."""
         _, content = export.whole()
         return self.store.read(name_of(content), start=start, end=end)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordRead:
+    """Put down that somebody is about to get the content of a stored export: each time from its beginning on, once a day from further on.
+
+    So a download that goes on where it broke off leaves one entry, and without any nobody gets a part of it.
+    """
+
+    audit: AuditReader
+    unit_of_work: UnitOfWorkFactory
+    clock: Clock
+
+    async def __call__(self, export: Export, *, start: int, by: User) -> None:
+        now, action, target = self.clock.now(), "export.read", Target(type="export", id=str(export.id))
+        if start:
+            last = await self.audit.page(AuditFilter(action=action, actor=by.username, target=target), before=None, limit=1)
+            if last and last[0].record.entry.at > now - RESUMED_WITHIN:
+                return
+        async with self.unit_of_work() as work:
+            told = differences(None, export, "what", "format")
+            await work.audit.add(entry(action, target, by=by, at=now, project=export.project, changes=told))
+            await work.commit()

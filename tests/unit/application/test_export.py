@@ -1,22 +1,28 @@
 """Stored exports, over the fakes: that what is kept of them is what was made."""
 
 from collections.abc import Sequence
+from functools import partial
 from hashlib import sha256
 from uuid import UUID
 
 import pytest
 
 from application.export.keeping import SweepExports, UnnamedContents, VerifyExports, VerifyNextExport
-from application.export.stored import name_of
+from application.export.stored import RESUMED_WITHIN, RecordRead, name_of
 from application.file import VERIFIED_EVERY, CheckContent, Fault
+from domain.access import Role
 from domain.export import Export, Format, Manifest, Subject, new_export
 from domain.project import new_project
-from tests.examples import ADMIN, NOW
+from domain.user import User
+from tests.examples import NOW, user
+from tests.fakes.audit import FakeAuditReader
 from tests.fakes.export import FakeExports
 from tests.fakes.project import FakeProjects
 from tests.fakes.storage import FakeFileStore
 from tests.fakes.store import Store
 from tests.fakes.system import FakeClock
+from tests.fakes.unit_of_work import FakeUnitOfWork
+from tests.fakes.user import FakeUsers
 
 CONTENT = b"id,name\n1,One\n"
 MANIFEST = Manifest(rows=1, size=len(CONTENT), sha256=sha256(CONTENT).hexdigest(), columns=(), survey_version=None, package=b"{}")
@@ -34,12 +40,16 @@ class Shelf:
         self.sweep = SweepExports(unnamed=unnamed, store=self.contents)
         self.verification = VerifyExports(exports=self.exports, check=check, unnamed=unnamed)
         self.verify_next = VerifyNextExport(exports=self.exports, check=check, clock=self.clock)
+        work = partial(FakeUnitOfWork, self.tables)
+        self.record = RecordRead(audit=FakeAuditReader(self.tables), unit_of_work=work, clock=self.clock)
 
     async def made(self, number: int, content: bytes | None = CONTENT) -> Export:
         """An export that is done, whose content in the store is this."""
         id = UUID(int=number)
         await self.exports.add(
-            new_export(id=id, project="story", what=Subject.RESOURCES, format=Format.CSV, filters={}, by=ADMIN, at=self.clock.now())
+            new_export(
+                id=id, project="story", what=Subject.RESOURCES, format=Format.CSV, filters={}, by=user(role=Role.ADMIN), at=self.clock.now()
+            )
         )
         claim = await self.exports.claim(at=self.clock.now(), until=self.clock.now() + VERIFIED_EVERY)
         assert claim is not None
@@ -102,3 +112,18 @@ async def test_each_export_is_verified_once_a_day(shelf: Shelf) -> None:
         shelf.clock.advance(VERIFIED_EVERY * 1.01)
         found = [await shelf.verify_next() for _ in range(4)]
         assert [(finding.fault, finding.owner) for finding in found if finding] == [(Fault.DAMAGED, exports[1])]
+
+
+async def test_a_download_that_goes_on_is_told_once_a_day(shelf: Shelf) -> None:
+    one, another = await shelf.made(1), await shelf.made(2)
+    ada, grace = [await FakeUsers(shelf.tables).add(user(name, role=Role.ADMIN)) for name in ("ada", "grace")]
+
+    async def told(export: Export, start: int, by: User) -> int:
+        before = len(shelf.tables.read.audit)
+        await shelf.record(export, start=start, by=by)
+        return len(shelf.tables.read.audit) - before
+
+    assert [await told(one, start, ada) for start in (9, 1, 0, 5, 0, 9)] == [1, 0, 1, 0, 1, 0]
+    assert [await told(one, 9, grace), await told(another, 9, ada)] == [1, 1]
+    shelf.clock.advance(RESUMED_WITHIN)
+    assert [await told(one, start, ada) for start in (9, 9)] == [1, 0]
