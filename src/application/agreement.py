@@ -4,10 +4,11 @@ import asyncio
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 from application.ports import Kept, LabelReader, LabelSets, Reliability
 from domain.access import Action
-from domain.agreement import Counted, Disputed, Figures, Pair, counted
+from domain.agreement import Figures, Pair, counted
 from domain.annotation import sight_of
 from domain.label_set import LabelSet, Level
 from domain.user import User
@@ -15,10 +16,11 @@ from domain.user import User
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Measured:
-    """The figures, and the labels that they were worked out from."""
+    """The figures, what the number of a label stands for, and the usernames of the annotators."""
 
-    counted: Counted
     figures: Figures
+    meaning: Mapping[int, Any]
+    names: Mapping[int, str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,7 +43,7 @@ class MeasureAgreement:
         gathered = await self.labels.gather(label_set)
         found = await asyncio.to_thread(counted, gathered, label_set.declaration)
         figures = await self.reliability.measure(found.labels, level=label_set.declaration.level, seed=seed)
-        return Measured(counted=found, figures=figures)
+        return Measured(figures=figures, meaning=found.meaning, names=gathered.names)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,12 +57,19 @@ class NamedPair:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Disputed:
+    """A resource whose labels differ, and these labels in their order, one for each annotator, who is not told."""
+
+    resource_id: int
+    values: tuple[Any, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Agreement:
     """How far annotators agree on a label set, as somebody may see it; pairs are sorted by username."""
 
     label_set: str
     level: Level
-    annotations: int
     figures: Figures
     pairs: list[NamedPair]
     disputed: list[Disputed]
@@ -89,10 +98,12 @@ class GetAgreement:
         return Agreement(
             label_set=found.name,
             level=found.declaration.level,
-            annotations=len(measured.counted.labels),
             figures=figures,
-            pairs=_named(figures.pairs, measured.counted.names),
-            disputed=measured.counted.disputed(figures, seen_by=sight if found.declaration.blind else None),
+            pairs=_named(figures.pairs, measured.names),
+            disputed=[
+                Disputed(resource_id=each.item, values=tuple(measured.meaning[number] for number in each.values))
+                for each in figures.disputed_for(sight if found.declaration.blind else None)
+            ],
         )
 
 

@@ -1,7 +1,7 @@
 """Importing labels that were given elsewhere."""
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import BinaryIO
 
@@ -10,6 +10,7 @@ from domain.access import Action, require
 from domain.annotation_import import Change, Faults, Placed, change_by, label_table, names_in, placed
 from domain.audit import Difference, Target, entry
 from domain.label_set import LabelSet
+from domain.resource_import import Piece
 from domain.user import User
 
 AT_ONCE = 1000
@@ -40,18 +41,30 @@ class ImportAnnotations:
     tables: ImportTables
     clock: Clock
 
-    async def __call__(self, *, file: BinaryIO, project: str, dry_run: bool = False, by: User) -> LabelsImported:
+    async def __call__(
+        self, *, file: BinaryIO, project: str, dry_run: bool = False, by: User, told: Callable[[int], None] | None = None
+    ) -> LabelsImported:
+        """`told` hears how many rows were read so far."""
         async with self.unit_of_work() as work:
-            done = await self.within(work, file=file, project=project, dry_run=dry_run, by=by)
+            done = await self.within(work, file=file, project=project, dry_run=dry_run, by=by, told=told)
             await work.commit()
         return done
 
-    async def within(self, work: UnitOfWork, *, file: BinaryIO, project: str, dry_run: bool = False, by: User) -> LabelsImported:
+    async def within(
+        self,
+        work: UnitOfWork,
+        *,
+        file: BinaryIO,
+        project: str,
+        dry_run: bool = False,
+        by: User,
+        told: Callable[[int], None] | None = None,
+    ) -> LabelsImported:
         """The same within somebody else's unit of work."""
         require(by, Action.ANNOTATION_IMPORT)
         await work.imports.begin(project)
         faults = Faults()
-        table = await asyncio.to_thread(lambda: label_table(self.tables.labels(file), faults))
+        table = await asyncio.to_thread(lambda: label_table(_followed(self.tables.labels(file), told), faults))
         usernames, names = names_in(table.rows)
         sets = await _held(work, project, {row.label_set for row in table.rows})
         resources = await work.resources.ids(project=project, names=sorted(names))
@@ -59,19 +72,28 @@ class ImportAnnotations:
         rows = placed(table.rows, resources=resources, sets=sets, people=people, faults=faults)
         changes = [(sets[name], await self._change(work, sets[name], rows[name], faults, hold=not dry_run)) for name in sorted(rows)]
         faults.refuse()
-        told = {name: sum(getattr(change, name) for _, change in changes) for name in ("inserted", "updated", "unchanged")}
+        counts = {name: sum(getattr(change, name) for _, change in changes) for name in ("inserted", "updated", "unchanged")}
         if not dry_run:
             await _store(work, changes)
-            counts = tuple(Difference(field=name, before=None, after=count) for name, count in ({"rows": table.size} | told).items())
+            done = tuple(Difference(field=name, before=None, after=count) for name, count in ({"rows": table.size} | counts).items())
             target, now = Target(type="project", id=project), self.clock.now()
-            await work.audit.add(entry("annotation.import", target, by=by, at=now, project=project, changes=counts))
-        return LabelsImported(dry_run=dry_run, rows=table.size, **told)
+            await work.audit.add(entry("annotation.import", target, by=by, at=now, project=project, changes=done))
+        return LabelsImported(dry_run=dry_run, rows=table.size, **counts)
 
     async def _change(self, work: UnitOfWork, label_set: LabelSet, rows: list[Placed], faults: Faults, *, hold: bool) -> Change:
         ids = sorted({row.resource_id for row in rows})
         live, standing = await work.annotations.standing(label_set, resource_ids=ids, hold=hold)
         at = self.clock.now()
         return await asyncio.to_thread(change_by, label_set, rows, live=live, standing=standing, at=at, faults=faults)
+
+
+def _followed(pieces: Iterator[Piece], told: Callable[[int], None] | None) -> Iterator[Piece]:
+    rows = 0
+    for piece in pieces:
+        yield piece
+        rows += len(piece.numbers) + len(piece.faults)
+        if told is not None:
+            told(rows)
 
 
 async def _held(work: UnitOfWork, project: str, names: set[str]) -> dict[str, LabelSet]:

@@ -708,6 +708,16 @@ class Exports(Protocol):
     async def unknown(self, contents: Sequence[UUID]) -> set[UUID]:
         """Those of these names that neither an export nor a claim has."""
 
+    async def every(self, *, after: UUID, limit: int) -> list[Export]:
+        """Up to `limit` exports that are done, of all projects, deleted ones too, by id, from after this id on."""
+
+    async def take_unverified(self, *, before: datetime, at: datetime) -> Export | None:
+        """One that is done and was last verified, or else asked for, before this time, the longest ago; from now on it counts as
+        verified `at`.
+
+        Of two that take at once, each gets another.
+        """
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Standing:

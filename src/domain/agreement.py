@@ -1,8 +1,7 @@
 """How far annotators agree: what counts, and what is told of it to whom."""
 
 from array import array
-from bisect import bisect_left, bisect_right
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any
@@ -14,39 +13,36 @@ DISPUTED_MAX = 20
 SHARED_MIN = 2  # items; from a single one kappa is 0 or undefined, whatever the two think
 REPLICATES = 1000
 DIGITS = 6
+ID_BYTES = 8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Gathered:
-    """Every label of a set on live resources, of one moment: columns sorted by resource and annotator.
+    """Every label of a set on live resources, of one moment, in groups: one for each annotator and label.
 
-    `places` tells where each label stands among `labels`, which are all different; `names` are the annotators' usernames.
+    `resources` are those of the first group, then of the next, and so on: big-endian integers of 64 bits, which nobody here takes apart.
+    `names` are the annotators' usernames.
     """
 
-    resources: "array[int]"
+    resources: bytes
     annotators: "array[int]"
-    places: "array[int]"
-    labels: tuple[Any, ...]
+    labels: Sequence[Any]
+    times: "array[int]"
     names: Mapping[int, str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Labels:
-    """Who gave which item which label: three columns, sorted by item and annotator, each pair of whom is there once.
+    """Who gave which item which label, in groups: the items of each group, big-endian, and who gave them which label how many times.
 
-    A label is a number of 64 bits: on the interval level its own, on the ordinal level its place in the order, on the nominal level any.
+    Whoever gave an item a label gave it one. A label is a number of 64 bits: on the interval level its own, on the ordinal level its place
+    in the order, on the nominal level any.
     """
 
-    items: "array[int]"
+    items: bytes
     annotators: "array[int]"
     values: "array[int]"
-
-    def __len__(self) -> int:
-        return len(self.items)
-
-    def items_of(self, annotator: int) -> frozenset[int]:
-        """The items that this annotator has labelled."""
-        return frozenset(item for item, who in zip(self.items, self.annotators, strict=True) if who == annotator)
+    times: "array[int]"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,28 +71,34 @@ class Pair:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Dispute:
+    """An item whose labels differ: these labels in their order, and who gave it one, by their ids."""
+
+    item: int
+    values: tuple[int, ...]
+    annotators: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Figures:
-    """How far annotators agree.
+    """How far annotators agree; `annotations` is how many labels there are.
 
     `raw` is the share of pairs of labels of the same item that are equal; None where no item has two. `pairs` are of annotators who
-    share an item, by their ids: where there are more than 1 000, those who share most. `disputed` are all items whose labels differ, the
-    farthest apart on average first, then those with more labels, then by id.
+    share an item, by their ids: where there are more than 1 000, those who share most. `disputed` are items whose labels differ, the
+    farthest apart on average first, then those with more labels, then by id: the first 20 of all, and the first 20 of each annotator's.
     """
 
     items: int
     annotators: int
+    annotations: int
     raw: float | None
     alpha: Alpha
     pairs: tuple[Pair, ...]
-    disputed: "array[int]"
+    disputed: tuple[Dispute, ...]
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Disputed:
-    """A resource whose labels differ, and these labels in their order, one for each annotator, who is not told."""
-
-    resource_id: int
-    values: tuple[Any, ...]
+    def disputed_for(self, annotator: int | None) -> Iterator[Dispute]:
+        """The items most in dispute, at most 20: of all, or of those that one annotator has labelled."""
+        return islice((each for each in self.disputed if annotator is None or annotator in each.annotators), DISPUTED_MAX)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,38 +107,29 @@ class Counted:
 
     labels: Labels
     meaning: Mapping[int, Any]
-    names: Mapping[int, str]
-
-    def disputed(self, figures: Figures, *, seen_by: int | None) -> list[Disputed]:
-        """The resources most in dispute, at most 20: of all, or of those that one annotator has labelled."""
-        seen = None if seen_by is None else self.labels.items_of(seen_by)
-        found = (item for item in figures.disputed if seen is None or item in seen)
-        return [Disputed(resource_id=item, values=self._values(item)) for item in islice(found, DISPUTED_MAX)]
-
-    def _values(self, item: int) -> tuple[Any, ...]:
-        first, last = bisect_left(self.labels.items, item), bisect_right(self.labels.items, item)
-        return tuple(self.meaning[number] for number in sorted(self.labels.values[first:last]))
 
 
 def counted(gathered: Gathered, declaration: Declaration) -> Counted:
     """What counts of all labels: those that the set, as it is declared now, still takes."""
     numbers = _numbers(declaration, gathered.labels)
-    items, annotators, values = array("q"), array("q"), array("q")
-    for item, who, place in zip(gathered.resources, gathered.annotators, gathered.places, strict=True):
-        number = numbers[place]
+    items, annotators, values, times = [], array("q"), array("q"), array("q")
+    place, meaning = 0, {}
+    for who, label, number, often in zip(gathered.annotators, gathered.labels, numbers, gathered.times, strict=True):
         if number is not None:
-            items.append(item)
+            items.append(memoryview(gathered.resources)[place : place + often * ID_BYTES])
             annotators.append(who)
             values.append(number)
-    meaning = {number: label for number, label in zip(numbers, gathered.labels, strict=True) if number is not None}
-    return Counted(labels=Labels(items=items, annotators=annotators, values=values), meaning=meaning, names=gathered.names)
+            times.append(often)
+            meaning[number] = label
+        place += often * ID_BYTES
+    return Counted(labels=Labels(items=b"".join(items), annotators=annotators, values=values, times=times), meaning=meaning)
 
 
 def _numbers(declaration: Declaration, labels: Sequence[Any]) -> list[int | None]:
     """A number for each label as the level wants it: its own or its code, or its place in the declared order; texts are as they sort."""
     question = declaration.question
     if question.type == "text":
-        order = {label: place for place, label in enumerate(sorted(labels))}
+        order = {label: place for place, label in enumerate(sorted(set(labels)))}
     elif question.choices_offered:
         coded = declaration.level is Level.INTERVAL
         order = {each.value: (each.code or 0) if coded else place for place, each in enumerate(question.choices_offered)}

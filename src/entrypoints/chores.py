@@ -30,8 +30,8 @@ def _exports(use: Container) -> Chore:
 
 
 def _files(use: Container) -> list[Chore]:
-    """A sweep comes first, right at the start; verifying takes one file at a time, so that it is never felt."""
-    sweep, verify_next = use.sweep_files(), use.verify_next_file()
+    """A sweep comes first, right at the start; verifying takes one content at a time, so that it is never felt."""
+    sweep, verify_next, verify_next_export = use.sweep_files(), use.verify_next_file(), use.verify_next_export()
 
     async def swept() -> bool:
         try:
@@ -49,9 +49,16 @@ def _files(use: Container) -> list[Chore]:
             logger.error("content of a file is not what was uploaded", fault=finding.fault.value, content=finding.name)
         return False
 
+    async def verified_export() -> bool:
+        finding = await verify_next_export()
+        if finding is not None:
+            logger.error("content of an export is not what was made", fault=finding.fault.value, content=finding.name)
+        return False
+
     return [
         Chore(name="sweep files", run=swept, every=SWEEP_SECONDS),
         Chore(name="verify files", run=verified, every=VERIFY_SECONDS),
+        Chore(name="verify exports", run=verified_export, every=VERIFY_SECONDS),
     ]
 
 

@@ -70,7 +70,7 @@ from application import (
     user,
     user_import,
 )
-from application.export import making, stored
+from application.export import keeping, making, stored
 from application.export.resources import ExportResources
 from application.ports import FileStore, Windows
 from entrypoints.freshness import MAY_LAG
@@ -328,5 +328,9 @@ class Container(containers.DeclarativeContainer):
     list_exports = providers.Singleton(stored.ListExports, exports=exports)
     get_export = providers.Singleton(stored.GetExport, exports=exports)
     read_export = providers.Singleton(stored.ReadExport, exports=exports, store=file_store)
-    sweep_exports = providers.Singleton(stored.SweepExports, exports=exports, store=file_store)
+    record_export_read = providers.Singleton(stored.RecordRead, audit=audit_reader, unit_of_work=unit_of_work, clock=clock)
+    unnamed_contents = providers.Singleton(keeping.UnnamedContents, exports=exports, store=file_store)
+    sweep_exports = providers.Singleton(keeping.SweepExports, unnamed=unnamed_contents, store=file_store)
+    verify_exports = providers.Singleton(keeping.VerifyExports, exports=exports, check=check_content, unnamed=unnamed_contents)
+    verify_next_export = providers.Singleton(keeping.VerifyNextExport, exports=exports, check=check_content, clock=clock)
     make_next_export = providers.Singleton(making.MakeNextExport, exports=exports, sheets=sheets, store=file_store, clock=clock)

@@ -12,11 +12,11 @@ from tempfile import TemporaryDirectory
 from time import monotonic
 from typing import TypeVar
 
-from domain.errors import Unavailable
+from domain.errors import Invalid, Unavailable
 from domain.user import UsernameTaken
 from entrypoints.container import Container, EmbeddedPostgres, migrate
 from entrypoints.data_folder import DataFolder
-from entrypoints.settings import METRICS_FOLDER, PREFIX, Settings
+from entrypoints.settings import METRICS_FOLDER, PREFIX, Settings, SettingsError
 from entrypoints.story import story_from
 
 FIRST_ADMIN = "admin"
@@ -108,7 +108,7 @@ class Prepared:
 
 
 async def prepare(deployment: Deployment, settings: Settings, *, demo: bool, told: Callable[[float], None] = lambda _: None) -> Prepared:
-    """Migrate, see that an admin exists, and load the demo where it was never loaded. Raises `SchemaError`, `Invalid`.
+    """Migrate, see that an admin exists, and load the demo where it was never loaded. Raises `SchemaError`, `SettingsError`.
 
     A database that does not answer is waited for, as long as `told` is told; then this raises `Unavailable`.
     """
@@ -145,6 +145,8 @@ async def _first_admin(container: Container, settings: Settings) -> str | None:
         await container.create_admin()(username=FIRST_ADMIN, email=FIRST_ADMIN_EMAIL, password=password)
     except UsernameTaken:
         return None  # another instance, starting at the same time, was first
+    except Invalid as error:
+        raise SettingsError(f"{PREFIX}ADMIN_PASSWORD: {' '.join(fault.detail for fault in error.faults)}") from None
     return None if settings.admin_password else password
 
 

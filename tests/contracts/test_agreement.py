@@ -2,25 +2,27 @@
 
 import asyncio
 import os
+import struct
 import time
 from array import array
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from adapters.agreement.figures import figures_of
-from adapters.agreement.order import order_from, outcome_from
+from adapters.agreement.order import order_from, order_read, outcome_from, outcome_read
 from adapters.agreement.process import WAITING_MAX, ReliabilityInProcess
-from adapters.agreement.worker import work_out
 from adapters.kept import KEPT_MAX, KeptInProcess
 from application.ports import Kept, Reliability
 from domain.access import Role
-from domain.agreement import Alpha, Figures, Labels, Pair
+from domain.agreement import Alpha, Dispute, Figures, Gathered, Labels, Pair
 from domain.errors import NotFound, Unavailable
 from domain.label_set import Level
 from tests.contracts.stage import InMemory, InPostgres, Stage
@@ -33,7 +35,6 @@ T = TypeVar("T")
 
 EXACT = 1e-9
 PATIENCE_SECONDS = 20
-NEVER = 10**9  # an annotator whom nobody is
 
 # Klaus Krippendorff, "Computing Krippendorff's Alpha-Reliability", University of Pennsylvania, 2011-01-25, sections C and E
 # (https://repository.upenn.edu/asc_papers/43): four observers, twelve units, missing values; alpha is 0.743 (nominal), 0.815 (ordinal)
@@ -53,11 +54,14 @@ DIAGNOSES = [[88, 14, 18], [10, 40, 10], [2, 6, 12]]
 
 def labels(rows: Iterable[tuple[int, int, int]]) -> Labels:
     """From rows of item, annotator, label."""
-    ordered = sorted(rows)
+    groups: dict[tuple[int, int], list[int]] = defaultdict(list)
+    for item, who, value in rows:
+        groups[who, value].append(item)
     return Labels(
-        items=array("q", [row[0] for row in ordered]),
-        annotators=array("q", [row[1] for row in ordered]),
-        values=array("q", [row[2] for row in ordered]),
+        items=b"".join(struct.pack(f">{len(items)}q", *items) for items in groups.values()),
+        annotators=array("q", [who for who, _ in groups]),
+        values=array("q", [value for _, value in groups]),
+        times=array("q", map(len, groups.values())),
     )
 
 
@@ -106,10 +110,11 @@ class ReliabilityContract:
         assert found == Figures(
             items=len(rows),
             annotators=len({who for _, who, _ in rows}),
+            annotations=len(rows),
             raw=None,
             alpha=Alpha(value=None, low=None, high=None),
             pairs=(),
-            disputed=array("q"),
+            disputed=(),
         )
 
     async def test_without_variation_alpha_and_kappa_are_undefined(self, reliability: Reliability) -> None:
@@ -142,13 +147,26 @@ class ReliabilityContract:
     async def test_disputed_are_the_farthest_apart_by_the_level(self, reliability: Reliability) -> None:
         rows = [(1, 1, 0), (1, 2, 10), (2, 1, 0), (2, 2, 10), (2, 3, 10), (2, 4, 0), (3, 1, 0), (3, 2, 100), (4, 1, 5), (4, 2, 5)]
         nominal, ordinal, interval = [
-            list((await reliability.measure(labels(rows), level=level, seed=0)).disputed)
+            [each.item for each in (await reliability.measure(labels(rows), level=level, seed=0)).disputed]
             for level in (Level.NOMINAL, Level.ORDINAL, Level.INTERVAL)
         ]
         assert nominal == [1, 3, 2]
         assert ordinal == interval == [3, 1, 2]
         twins = [(item, who, who) for item in (7, 5, 6) for who in (1, 2)] + [(8, who, who % 2) for who in (1, 2, 3, 4)]
-        assert list((await reliability.measure(labels(twins), level=Level.NOMINAL, seed=0)).disputed) == [5, 6, 7, 8]
+        found = await reliability.measure(labels(twins), level=Level.NOMINAL, seed=0)
+        assert found.disputed == (
+            *(Dispute(item=item, values=(1, 2), annotators=(1, 2)) for item in (5, 6, 7)),
+            Dispute(item=8, values=(0, 0, 1, 1), annotators=(1, 2, 3, 4)),
+        )
+
+    async def test_of_many_disputes_the_first_of_all_and_of_each_annotator_are_told(self, reliability: Reliability) -> None:
+        far = [(item, who, 100 * (who % 2)) for item in range(1, 26) for who in (1, 2)]
+        near = [(item, who, who // 3) for item in range(26, 60) for who in (1, 3)]
+        found = await reliability.measure(labels([*far, *near, (60, 4, 0), (60, 2, 0)]), level=Level.INTERVAL, seed=0)
+        assert [each.item for each in found.disputed] == [*range(1, 21), *range(26, 46)]
+        assert [each.item for each in found.disputed_for(None)] == [each.item for each in found.disputed_for(1)] == list(range(1, 21))
+        assert [each.item for each in found.disputed_for(3)] == list(range(26, 46))
+        assert list(found.disputed_for(4)) == []
 
     async def test_a_seed_gives_the_same_everywhere(self, reliability: Reliability) -> None:
         data = by_observer(OBSERVERS)
@@ -205,6 +223,15 @@ class TestReliabilityInProcess(ReliabilityContract):
         assert "PATH=" in told
         assert "COMPLEX_STORIES" not in told
 
+    async def test_its_process_works_while_a_core_is_idle(self, reliability: Reliability) -> None:
+        assert await scheduled(reliability) == os.SCHED_IDLE
+
+    async def test_one_that_never_comes_to_work_is_begun_anew_with_a_share(self) -> None:
+        hurried = ReliabilityInProcess(patience=0)
+        assert await scheduled(hurried) == os.SCHED_BATCH
+        found = await hurried.measure(by_observer(OBSERVERS), level=Level.NOMINAL, seed=0)
+        assert found == figures_of(by_observer(OBSERVERS), level=Level.NOMINAL, seed=0)
+
     async def test_a_process_that_fails_is_told_of_and_the_next_one_works(
         self, reliability: Reliability, monkeypatch: pytest.MonkeyPatch
     ) -> None:
@@ -216,6 +243,25 @@ class TestReliabilityInProcess(ReliabilityContract):
         with pytest.raises(RuntimeError, match="status -9"):
             await asked
         assert (await reliability.measure(data, level=Level.NOMINAL, seed=0)).items == 12
+
+
+async def scheduled(reliability: Reliability) -> int:
+    """How the process is scheduled that works something out which takes a while."""
+    crowd = labels((item, who, item * who % 7) for item in range(3000) for who in range(5))
+    before = children()
+    asked = asyncio.create_task(reliability.measure(crowd, level=Level.NOMINAL, seed=0))
+
+    def how() -> int:
+        for pid in children() - before:
+            with suppress(ProcessLookupError):
+                return os.sched_getscheduler(pid)
+        return 0
+
+    found = await until(how)
+    asked.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await asked
+    return found
 
 
 def children() -> frozenset[int]:
@@ -274,42 +320,35 @@ def test_numpy_and_the_textbook_say_the_same(data: Labels, level: Level, seed: i
 def test_they_do_when_labels_lie_far_apart(data: Labels, level: Level, seed: int) -> None:
     ours, theirs = figures_of(data, level=level, seed=seed, replicates=40), figures(data, level=level, seed=seed, replicates=40)
     assert_same(ours, theirs)
-    assert sorted(ours.disputed) == sorted(theirs.disputed)
+    assert set(ours.disputed) == set(theirs.disputed)
 
 
 @settings(max_examples=50)
 @given(drawn(WIDE), st.sampled_from(Level), SEEDS)
 def test_what_goes_over_to_the_process_and_back_is_the_same(data: Labels, level: Level, seed: int) -> None:
-    assert outcome_from(work_out(order_from(data, level=level, seed=seed))) == figures_of(data, level=level, seed=seed)
-
-
-def test_only_those_who_labelled_an_item_have_it() -> None:
-    data = by_observer(OBSERVERS)
-    assert data.items_of(2) == frozenset(range(1, 13)) - {11}
-    assert data.items_of(NEVER) == frozenset()
+    assert order_read(order_from(data, level=level, seed=seed)) == (data, level, seed)
+    found = figures_of(data, level=level, seed=seed, replicates=2)
+    assert outcome_read(outcome_from(found)) == found
 
 
 # --- labels as columns ---------------------------------------------------------------------------------------------------------
 
 
 class LabelReaderContract:
-    async def test_labels_are_gathered_in_order(self, stage: Stage) -> None:
+    async def test_labels_are_gathered_by_annotator_and_label(self, stage: Stage) -> None:
         here = await scene(stage, type="text", choices=None, level="nominal")
-        said = {(2, 1): "é\u2028", (0, 1): "b", (0, 0): "a", (1, 2): "b"}
+        said = {(2, 1): "é\u2028", (0, 1): "b", (0, 0): "a", (1, 2): "b", (1, 1): "b"}
         for (figure, person), label in said.items():
             await here.say(person, figure, label)
         found = await stage.label_reader.gather(here.label_set)
-        rows = [(figure, person, said[figure, person]) for figure, person in sorted(said)]
-        assert list(found.resources) == [here.figures[figure].id for figure, _, _ in rows]
-        assert list(found.annotators) == [here.people[person].id for _, person, _ in rows]
-        assert [found.labels[place] for place in found.places] == [label for _, _, label in rows]
-        assert len(set(found.labels)) == len(found.labels) == 3
+        assert rows(found) == {(here.figures[figure].id, here.people[person].id): label for (figure, person), label in said.items()}
+        assert sorted(found.times) == [1, 1, 1, 2]
         assert found.names == {here.people[person].id: f"annotator-{person}" for person in range(3)}
 
-    async def test_without_labels_there_are_no_rows(self, stage: Stage) -> None:
+    async def test_without_labels_there_are_no_groups(self, stage: Stage) -> None:
         here = await scene(stage)
         found = await stage.label_reader.gather(here.label_set)
-        assert (len(found.resources), len(found.annotators), len(found.places), found.labels, found.names) == (0, 0, 0, (), {})
+        assert (len(found.resources), len(found.annotators), len(found.times), len(found.labels), found.names) == (0, 0, 0, 0, {})
 
     async def test_only_labels_of_this_set_on_live_resources_are_gathered(self, stage: Stage) -> None:
         here = await scene(stage)
@@ -318,7 +357,7 @@ class LabelReaderContract:
         await here.say(0, 1, "b")
         await here.say(1, 2, "a", label_set=other)
         await here.delete(1)
-        assert list((await stage.label_reader.gather(here.label_set)).resources) == [here.figures[0].id]
+        assert rows(await stage.label_reader.gather(here.label_set)) == {(here.figures[0].id, here.people[0].id): "a"}
 
     async def test_the_mark_moves_with_every_change_and_only_then(self, stage: Stage) -> None:
         here = await scene(stage)
@@ -346,6 +385,13 @@ class LabelReaderContract:
         assert len(set(marks)) == len(marks)
         await here.say(2, 2, "a", label_set=other)
         assert await stage.label_reader.mark(here.label_set) == marks[-1]
+
+
+def rows(found: Gathered) -> dict[tuple[int, int], Any]:
+    """Each label by resource and annotator."""
+    whose = [(who, label) for who, label, times in zip(found.annotators, found.labels, found.times, strict=True) for _ in range(times)]
+    ids = [number for (number,) in struct.iter_unpack(">q", found.resources)]
+    return {(resource, who): label for resource, (who, label) in zip(ids, whose, strict=True)}
 
 
 class TestFakeLabelReader(InMemory, LabelReaderContract): ...

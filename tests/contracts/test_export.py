@@ -170,6 +170,42 @@ class ExportsContract:
         assert await stage.exports.unknown([lost.content, again.content]) == {lost.content}
         assert await stage.exports.unknown([]) == set()
 
+    async def test_every_export_that_is_done_is_listed_by_id_whatever_its_project(self, stage: Stage) -> None:
+        made = await begin(stage, 1, 2, 3, 4, 5)
+        for _ in range(4):
+            await stage.exports.finish(await claim(stage), MANIFEST)
+        await stage.put_away(at=NOW)
+        first = await stage.exports.every(after=FIRST, limit=3)
+        rest = await stage.exports.every(after=first[-1].id, limit=3)
+        assert [(each.id, each.project, each.manifest) for each in first + rest] == [(each.id, "story", MANIFEST) for each in made[:4]]
+        assert await stage.exports.unknown([each.whole()[1] for each in first + rest]) == set()
+
+    async def test_what_was_longest_not_verified_is_taken_once(self, stage: Stage) -> None:
+        await stage.project()
+        by = await stage.user("annotator", role=Role.ANNOTATOR)
+        late, early, running, queued = [replace(asked(number, by), created_at=NOW - number * SECOND) for number in range(1, 5)]
+        for export in (late, early, running, queued):
+            await stage.exports.add(export)
+        for _ in range(2):
+            await stage.exports.finish(await claim(stage), MANIFEST)
+        await claim(stage)
+
+        async def take(before: timedelta) -> Export | None:
+            return await stage.exports.take_unverified(before=NOW - before, at=NOW)
+
+        assert await take(2 * SECOND) is None
+        assert await take(0 * SECOND) == await get(stage, 2)
+        assert await take(0 * SECOND) == await get(stage, 1)
+        assert await take(0 * SECOND) is None
+
+    async def test_of_two_that_take_at_once_each_gets_another(self, stage: Stage) -> None:
+        await begin(stage, 1, 2, 3, 4, 5)
+        for _ in range(5):
+            await stage.exports.finish(await claim(stage), MANIFEST)
+        taken = await asyncio.gather(*(stage.exports.take_unverified(before=LATER, at=LATER + SECOND) for _ in range(8)))
+        ids = [export.id for export in taken if export]
+        assert len(ids) == len(set(ids)) == 5
+
     async def test_old_ones_are_purged_and_those_underway_are_not(self, stage: Stage) -> None:
         await begin(stage, 1, 2, 3, 4)
         await stage.exports.finish(await claim(stage), MANIFEST)

@@ -433,6 +433,47 @@ def test_labels_are_imported_and_read_back_equal(
     assert send(admin).json() == {"dry_run": False, "rows": 9, "inserted": 0, "updated": 0, "unchanged": 9}
 
 
+def test_the_command_line_imports_labels(service: Service, admin: httpx.Client, crowd: list[httpx.Client], project: str) -> None:
+    declare(admin, project)
+    settings = {"DATABASE_URL": url} if (url := service.database_url) else {}
+
+    def call(*arguments: str, given: str | None = None) -> tuple[int, str, str]:
+        done = run("import", project, *arguments, "--what", "annotations", folder=service.folder, given=given, **settings)
+        return done.returncode, done.stdout, done.stderr
+
+    resources, person = [make_resource(admin, project)["id"] for _ in range(2)], name_of(crowd[0])
+    head = "resource_id,label_set,annotator,value\n"
+    rows = [f"{resource},topic,{person},a\n" for resource in resources]
+    file = service.folder / f"{project}.csv"
+    file.write_text(head + rows[0])
+    told = [["rows", "1"], ["inserted", "1"], ["updated", "0"], ["unchanged", "0"]]
+    status, out, err = call(str(file), "--dry-run")
+    assert (status, err, [line.split() for line in out.splitlines()[:-1]]) == (0, "", told)
+    assert out.endswith("A dry run: nothing was changed.\n")
+    assert admin.get(f"/admin/{project}/annotations").json() == []
+    status, out, err = call(str(file))
+    assert (status, err, [line.split() for line in out.splitlines()]) == (0, "", told)
+    status, out, err = call("-", "--json", given=head + "".join(rows))
+    assert (status, err, json.loads(out)) == (0, "", {"dry_run": False, "rows": 2, "inserted": 1, "updated": 0, "unchanged": 1})
+    faulty = head + f"{resources[0]},topic,{person},odd\n{resources[1]},nothing,{person},a\n"
+    status, out, err = call("-", given=faulty)
+    assert (status, out) == (1, "")
+    assert [line.split(maxsplit=2)[:2] for line in err.splitlines()] == [
+        ["row", "field"],
+        ["1", "value"],
+        ["2", "label_set"],
+        ["complex-stories:", "Nothing"],
+    ]
+    status, out, err = call("-", "--json", given=faulty)
+    assert (status, err.count("\n"), json.loads(out)["rows_failed"]) == (1, 1, 2)
+    for strange in (("--mode", "upsert"), ("--plan", "x"), ("--format", "parquet"), ("--as", "nobody-here"), ("--as", person)):
+        status, out, err = call(str(file), *strange)
+        assert (status, out, err.count("\n")) == (1 if person in strange else 2, "", 1), strange
+    assert len(admin.get(f"/admin/{project}/annotations").json()) == 2
+    (last, _) = admin.get(f"/admin/audit?project={project}&action=annotation.import").json()
+    assert {"field": "rows", "from": None, "to": 2} in last["changes"]
+
+
 def test_a_story_declares_its_label_sets(service: Service, admin: httpx.Client) -> None:
     slug = unique("labelled")
     story = json.dumps({"slug": slug, "title": "Labelled", "label_sets": [TOPIC | {"name": "topic"}], "resources": [{"name": "One"}]})

@@ -85,6 +85,13 @@ class Scene:
             self.admin.put(f"{resource}/annotations/sound", json={"value": True})
         return f"{resource}/annotations/sound"
 
+    def export(self) -> str:
+        """The address of a stored export that is done."""
+        asked = self.admin.post(f"/admin/{make_project(self.admin)}/exports", json={"what": "resources", "format": "csv"})
+        address: str = asked.headers["location"]
+        until(lambda: self.admin.get(address).json()["status"] == "done", f"{address} is done")
+        return address
+
     def another_session(self) -> str:
         """The id of a session that another sign-in of the person began."""
         log_in(self.url, self.tokens["user"]["username"], PASSWORD)
@@ -229,11 +236,11 @@ EXPORTS: dict[str, tuple[list[str], Callable[[Scene], httpx.Response]]] = {
         ["annotation.export"],
         lambda s: s.send("GET", f"/admin/{make_project(s.admin)}/annotations/export", params={"format": "csv"}),
     ),
+    "GET /admin/{project}/exports/{export_id}/content": (["export.read"], lambda s: s.send("GET", f"{s.export()}/content")),
 }
-EXPORTS_UNTOLD = {  # asking for one is told; what was made is read as often as one likes
+EXPORTS_UNTOLD = {  # what they tell of an export is not what it holds
     "GET /admin/{project}/exports",
     "GET /admin/{project}/exports/{export_id}",
-    "GET /admin/{project}/exports/{export_id}/content",
     "GET /admin/{project}/exports/{export_id}/datapackage.json",
 }
 LEAVES_NOTHING = {"POST /auth/refresh": "goes on with a session that began before; only a replay is told"}
@@ -275,6 +282,37 @@ def test_every_route_that_does_not_only_read_is_looked_at(admin: httpx.Client) -
     assert changing == set(LEAVES) | set(LEAVES_NOTHING)
     reading = {f"GET {path}" for path, item in document["paths"].items() if "get" in item}
     assert {path for path in reading if "export" in path} == set(EXPORTS) | EXPORTS_UNTOLD
+
+
+def test_a_download_of_a_stored_export_is_told_once_however_it_is_resumed(scene: Scene) -> None:
+    address, other = scene.export(), client(scene.url, make_user(scene.admin, unique("reader"), "annotator"))
+    project = address.split("/")[2]
+
+    def ask(person: httpx.Client, status: int, method: str = "GET", **headers: str) -> httpx.Response:
+        answer = person.request(method, f"{address}/content", headers=headers)
+        assert answer.status_code == status, answer.text
+        return answer
+
+    def told() -> list[str]:
+        entries = scene.admin.get("/admin/audit", params={"project": project, "action": "export.read"}).json()
+        assert {each["target"]["id"] for each in entries} <= {address.rpartition("/")[2]}
+        return [each["actor"]["username"] for each in reversed(entries)]
+
+    tag = ask(scene.admin, 200, "HEAD").headers["etag"]
+    ask(scene.admin, 304, **{"if-none-match": tag})
+    ask(scene.admin, 416, range="bytes=100000-")
+    assert told() == []
+    for first in ("bytes=5-", "bytes=-3", "bytes=7-9"):  # nobody gets a part of it untold
+        ask(other, 206, range=first)
+    once = told()
+    assert len(once) == 1
+    ask(scene.admin, 206, range="bytes=0-4")
+    for start in range(1, 20):
+        ask(scene.admin, 206, **{"range": f"bytes={start}-", "if-range": tag})
+    assert told() == [*once, "admin"]
+    ask(other, 200)
+    ask(other, 206, range="bytes=0-0")
+    assert told() == [*once, "admin", *once * 2]
 
 
 UNCHANGED: dict[str, Callable[[Scene], httpx.Response]] = {

@@ -506,14 +506,27 @@ def command(service: Service, *arguments: str) -> Any:
 
 
 @pytest.mark.parametrize("format", FORMATS)
-def test_the_command_writes_the_same_bytes(service: Service, anonymous: httpx.Client, filled: str, tmp_path: Path, format: str) -> None:
+@pytest.mark.parametrize(
+    ("what", "option", "path", "rows"),
+    [
+        ("resources", ["--search", "emoji"], "{}/export?search=emoji&", 1),
+        ("responses", ["--version", "1"], "admin/{}/survey/responses/export?version=1&", 3),
+        ("annotations", ["--names"], "admin/{}/annotations/export?names=true&", 2),
+    ],
+)
+def test_the_command_writes_the_same_bytes(
+    service: Service, admin: httpx.Client, filled: str, tmp_path: Path, what: str, option: list[str], path: str, rows: int, format: str
+) -> None:
     target = tmp_path / "file"
-    made = command(service, "export", filled, "--format", format, "--search", "emoji", "-o", str(target), "--json")
+    made = command(service, "export", filled, "--what", what, *option, "--format", format, "-o", str(target), "--json")
     assert (made.returncode, made.stderr) == (0, "")
-    direct = anonymous.get(f"/{filled}/export?format={format}&search=emoji").content
+    direct = admin.get(f"/{path.format(filled)}format={format}").content
     content = target.read_bytes()
-    assert content == direct or format == "parquet"
-    assert json.loads(made.stdout) == {"rows": 1, "bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
+    if format == "parquet":
+        assert pq.read_table(target) == pq.read_table(io.BytesIO(direct))
+    else:
+        assert content == direct
+    assert json.loads(made.stdout) == {"rows": rows, "bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 
@@ -534,6 +547,7 @@ def test_the_command_leaves_what_was_there_when_it_fails(service: Service, fille
         ([filled, "--what", "responses", "--search", "x"], 2),
         ([filled, "--version", "1"], 2),
         ([filled, "--what", "annotations", "--search", "x"], 2),
+        ([filled, "--names"], 2),
         ([filled, "--format", "xls"], 2),
     ):
         made = command(service, "export", *arguments, "-o", str(target))
@@ -555,6 +569,42 @@ def test_retention_lets_go_of_old_exports_and_their_bytes(tmp_path: Path) -> Non
             assert json.loads(kept.stdout)["exports"] == 0
             assert (stored.exists(), stray.exists()) == (True, False)
             assert admin.get(f"{address}/content").status_code == 200
+
+
+def test_a_flipped_byte_is_found(server: str) -> None:
+    url = outside(lambda: make_database(server))
+    with serving(ADMIN_PASSWORD=ADMIN_PASSWORD, RATE_LIMITS="off", DATABASE_URL=url) as running:
+        with client(running.url, token_of(log_in(running.url, "admin", ADMIN_PASSWORD))) as admin:
+            project = make_project(admin)
+            addresses = [store(admin, project, format=format) for format in ("csv", "json")]
+            size = sum(done(admin, address)["bytes"] for address in addresses)
+
+        def verified(*options: str) -> tuple[int, str]:
+            told = run("verify-files", *options, folder=running.folder, DATABASE_URL=url)
+            assert told.stdout, told.stderr
+            return told.returncode, told.stdout
+
+        assert json.loads(verified("--json")[1]) == {"files": 0, "exports": 2, "bytes": size, "findings": []}
+        contents = {path.read_bytes()[:3]: path for path in (running.folder / "files" / "exports").iterdir()}
+        damaged, whole = contents[b"id,"], contents[b"id,"].read_bytes()
+        damaged.write_bytes(whole[:5] + bytes([whole[5] ^ 1]) + whole[6:])
+        status, told = verified("--json")
+        export, content = addresses[0].rpartition("/")[2], f"exports/{damaged.name}"
+        finding = {"fault": "damaged", "content": content, "project": project, "filename": f"{project}-resources.csv", "export": export}
+        assert (status, json.loads(told)["findings"]) == (1, [finding])
+        status, told = verified()
+        assert (status, told.splitlines()) == (
+            1,
+            [f"damaged   {content}  {project}  {project}-resources.csv  export {export}", f"0 files, 2 exports, {size} bytes: 1 wrong."],
+        )
+
+        async def make_due() -> None:
+            async with connected(url) as connection:
+                await connection.execute("UPDATE exports SET verified_at = verified_at - interval '2 days'")
+
+        outside(make_due)
+        until(lambda: "content of an export is not what was made" in running.out + running.err, "the service finds it")
+    outside(lambda: drop_database(url, server=server))
 
 
 def test_columns_are_told_with_their_types() -> None:

@@ -418,7 +418,7 @@ def test_verifying_tells_what_is_wrong() -> None:
             project = make_project(admin)
             good, damaged, missing = (uploaded(admin, project, name=f"{name}.png") for name in ("good", "damaged", "missing"))
             store = folder / "files" / "files"
-            assert verified(folder) == (0, {"files": 3, "bytes": 3 * good["size"], "findings": []})
+            assert verified(folder) == (0, {"files": 3, "exports": 0, "bytes": 3 * good["size"], "findings": []})
             (store / damaged["id"]).write_bytes(bytes(good["size"]))
             (store / missing["id"]).unlink()
             stranger = str(uuid4())
@@ -438,7 +438,7 @@ def test_verifying_tells_what_is_wrong() -> None:
             assert {each["fault"] for each in json.loads(swept.stdout)["findings"]} == {"damaged", "missing"}
             assert not (store / stranger).exists()
             (store / stranger).write_bytes(b"x")
-            assert re.search(r"3 files, \d+ bytes: 3 wrong\.", shown.stdout)
+            assert re.search(r"3 files, 0 exports, \d+ bytes: 3 wrong\.", shown.stdout)
         (folder / "files" / "incoming" / "left").write_bytes(b"x")
         with serving(folder=folder, **settings):
             until(lambda: not (store / stranger).exists() and not list((folder / "files" / "incoming").iterdir()), "the sweep")

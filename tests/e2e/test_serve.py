@@ -158,9 +158,18 @@ def test_a_bad_setting_stops_every_command_in_one_line(folder: Path) -> None:
         one_line(run(*command, folder=folder, given="", RATE_LIMITS="zebra"), 2)
 
 
-def test_a_weak_first_password_stops_the_start_in_one_line(folder: Path) -> None:
-    line = one_line(run("serve", folder=folder, ADMIN_PASSWORD="password1234"), 2)
-    assert "password1234" not in line
+@pytest.mark.parametrize(
+    ("password", "told"),
+    [
+        ("password1234", "This is one of the most used passwords, or one repeated."),
+        ("too short", "12 to 128 characters: a few random words do well."),
+        ("the-admin-of-all", "A password may not contain the username."),
+    ],
+)
+def test_a_weak_first_password_stops_the_start_in_one_line(folder: Path, password: str, told: str) -> None:
+    line = one_line(run("serve", folder=folder, ADMIN_PASSWORD=password), 2)
+    assert f"COMPLEX_STORIES_ADMIN_PASSWORD: {told}" in line
+    assert password not in line
     assert not postmaster(folder).exists()
 
 

@@ -1,17 +1,18 @@
 """How far annotators agree, by the textbook and slowly: exact fractions, a matrix of coincidences, no NumPy."""
 
 import json
+import struct
 from array import array
 from collections import Counter, defaultdict
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from fractions import Fraction
 from functools import lru_cache
-from itertools import combinations, permutations
+from itertools import combinations, islice, permutations
 from math import floor
 from typing import Any, TypeVar
 
 from application.ports import Kept, LabelReader, Reliability
-from domain.agreement import PAIRS_MAX, Alpha, Figures, Gathered, Labels, Pair
+from domain.agreement import DISPUTED_MAX, PAIRS_MAX, Alpha, Dispute, Figures, Gathered, Labels, Pair
 from domain.annotation import Annotation
 from domain.label_set import LabelSet, Level
 from tests.fakes.store import Access
@@ -35,17 +36,20 @@ class FakeReliability(Reliability):
 
 def figures(labels: Labels, *, level: Level, seed: int, replicates: int = 1000) -> Figures:
     given: dict[int, dict[int, int]] = defaultdict(dict)
-    for item, who, value in zip(labels.items, labels.annotators, labels.values, strict=True):
-        given[item][who] = value
-    pairable = {item: tuple(sorted(each.values())) for item, each in given.items() if len(each) > 1}
+    items = struct.iter_unpack(">q", labels.items)
+    for who, value, times in zip(labels.annotators, labels.values, labels.times, strict=True):
+        for (item,) in islice(items, times):
+            given[item][who] = value
+    pairable = {item: tuple(sorted(each.values())) for item, each in sorted(given.items()) if len(each) > 1}
     pairs = [pair for values in pairable.values() for pair in combinations(values, 2)]
     return Figures(
         items=len(given),
         annotators=len(set(labels.annotators)),
+        annotations=sum(len(each) for each in given.values()),
         raw=sum(a == b for a, b in pairs) / len(pairs) if pairs else None,
         alpha=interval(tuple(pairable.values()), level, seed, replicates),
         pairs=tuple(kappas(given)),
-        disputed=array("q", ranked(pairable, level)),
+        disputed=tuple(told(given, ranked(pairable, level))),
     )
 
 
@@ -145,6 +149,16 @@ def ranked(pairable: Mapping[int, tuple[int, ...]], level: Level) -> list[int]:
     return sorted((item for item in apart if apart[item]), key=lambda item: (-apart[item], -len(pairable[item]), item))
 
 
+def told(given: Mapping[int, Mapping[int, int]], order: Sequence[int]) -> Iterator[Dispute]:
+    """The first so many of all, and of each annotator's."""
+    often: Counter[int] = Counter()
+    for place, item in enumerate(order):
+        whose = tuple(sorted(given[item]))
+        if place < DISPUTED_MAX or any(often[who] < DISPUTED_MAX for who in whose):
+            yield Dispute(item=item, values=tuple(sorted(given[item].values())), annotators=whose)
+        often.update(whose)
+
+
 class FakeLabelReader(LabelReader):
     def __init__(self, access: Access) -> None:
         self._access = access
@@ -153,14 +167,15 @@ class FakeLabelReader(LabelReader):
         return str(sorted((each.id, each.version) for each in self._live(label_set)))
 
     async def gather(self, label_set: LabelSet) -> Gathered:
-        rows = sorted(self._live(label_set), key=lambda each: (each.resource_id, each.annotator_id))
-        labels = sorted({json.dumps(each.value) for each in rows})
+        groups: dict[tuple[int, str], list[Annotation]] = defaultdict(list)
+        for each in self._live(label_set):
+            groups[each.annotator_id, json.dumps(each.value)].append(each)
         return Gathered(
-            resources=array("q", [each.resource_id for each in rows]),
-            annotators=array("q", [each.annotator_id for each in rows]),
-            places=array("q", [labels.index(json.dumps(each.value)) for each in rows]),
-            labels=tuple(json.loads(label) for label in labels),
-            names={each.annotator_id: each.annotator for each in rows},
+            resources=b"".join(struct.pack(">q", each.resource_id) for group in groups.values() for each in group),
+            annotators=array("q", [annotator for annotator, _ in groups]),
+            labels=[json.loads(label) for _, label in groups],
+            times=array("q", map(len, groups.values())),
+            names={each.annotator_id: each.annotator for group in groups.values() for each in group},
         )
 
     def _live(self, label_set: LabelSet) -> list[Annotation]:

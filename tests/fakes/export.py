@@ -18,6 +18,7 @@ class KeptExport:
     attempts: int = 0
     content: UUID | None = None
     until: datetime | None = None
+    verified: datetime | None = None
 
 
 class FakeExports(Exports):
@@ -67,6 +68,18 @@ class FakeExports(Exports):
     async def unknown(self, contents: Sequence[UUID]) -> set[UUID]:
         return set(contents) - {kept.content for kept in self._access.read.exports.values() if kept.content is not None}
 
+    async def every(self, *, after: UUID, limit: int) -> list[Export]:
+        return [kept.export for id, kept in sorted(self._access.read.exports.items()) if id > after and _is_done(kept)][:limit]
+
+    async def take_unverified(self, *, before: datetime, at: datetime) -> Export | None:
+        async with self._access.write() as tables:
+            due = [(kept.verified or kept.export.created_at, id) for id, kept in tables.exports.items() if _is_done(kept)]
+            verified, id = min(due, default=(before, UUID(int=0)))
+            if verified >= before:
+                return None
+            tables.exports[id] = replace(tables.exports[id], verified=at)
+            return tables.exports[id].export
+
     def _of(self, project: str) -> dict[UUID, KeptExport]:
         found = self._access.read.live_project(project)
         if found is None:
@@ -85,6 +98,10 @@ class FakeExports(Exports):
                 changed = replace(changed, attempts=kept.attempts - 1)
             tables.exports[claim.export.id] = changed
             return True
+
+
+def _is_done(kept: KeptExport) -> bool:
+    return kept.export.status is Progress.DONE
 
 
 def _is_free(kept: KeptExport, at: datetime) -> bool:

@@ -23,9 +23,9 @@ from adapters.postgres.response import PostgresResponseReader
 from adapters.postgres.snapshots import Snapshots
 from adapters.storage.local import LocalFileStore
 from adapters.tabular.tables import TabularTables
+from application.export.keeping import SweepExports, UnnamedContents
 from application.export.making import MakeNextExport, Sheets
 from application.export.resources import ExportResources
-from application.export.stored import SweepExports
 from domain.access import Role
 from domain.export import Export, Format, Progress, Subject, new_export
 from domain.resource import COLUMNS, Filter
@@ -278,6 +278,6 @@ async def test_what_is_swept_is_only_what_nobody_names(pool: Pool, tmp_path: Pat
         async with store.incoming() as incoming:
             await incoming.write(b"x")
             await incoming.keep(name)
-    sweep = SweepExports(exports=exports, store=store)
+    sweep = SweepExports(unnamed=UnnamedContents(exports=exports, store=store), store=store)
     assert [await sweep(), await sweep()] == [1, 0]
     assert f"exports/{claim.content}" in [each.name async for each in store.stored("exports")]

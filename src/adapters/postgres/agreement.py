@@ -1,10 +1,10 @@
-"""The labels of a set in PostgreSQL, as columns: one row of bytes, so that nothing is decoded label by label."""
+"""The labels of a set in PostgreSQL, in groups and as bytes: one row, so that nothing is decoded label by label."""
 
 import sys
 from array import array
 
-from sqlalchemy import BigInteger, Text, bindparam, cast, func, literal, select
-from sqlalchemy.dialects.postgresql import BYTEA, aggregate_order_by
+from sqlalchemy import BigInteger, Text, bindparam, cast, func, literal, select, true
+from sqlalchemy.dialects.postgresql import BYTEA
 
 from adapters.postgres.database import Executor, Statement
 from adapters.postgres.tables import annotations, resources, users
@@ -17,32 +17,41 @@ _live = (
     select(_given.id, _given.version, _given.resource_id, _given.annotator_id, _given.value)
     .join(resources, resources.c.id == _given.resource_id)
     .where(_given.label_set_id == bindparam("label_set_id", type_=BigInteger), resources.c.deleted_at.is_(None))
-    .cte("live")
+    .subquery("live")
 )
+# Whoever asks has time, and others do not: one process, not one on every core, which saves little here. A statement that could change
+# a setting is never run by several, and this one ends with it.
+_alone = func.set_config("max_parallel_workers_per_gather", "0", true())
 # A sum of hashes: of two different sets of annotations and versions, one in 2^64 has the same.
 MARK = Statement(
     select(
+        _alone,
         func.count().label("number"),
         cast(func.coalesce(func.sum(func.hashint8extended(_live.c.id, _live.c.version)), 0), Text).label("hashes"),
     ).select_from(_live)
 )
 
-_different = select(_live.c.value).distinct().subquery()
-_label = select(_different.c.value, func.row_number().over(order_by=_different.c.value).label("place")).cte("label")
-_row = func.int8send(_live.c.resource_id).op("||")(func.int8send(_live.c.annotator_id)).op("||")(func.int8send(_label.c.place - 1))
-_in_order = aggregate_order_by(literal(b"", BYTEA), _live.c.resource_id, _live.c.annotator_id)
-_annotators = select(users.c.id, users.c.username).where(users.c.id.in_(select(_live.c.annotator_id))).subquery()
+_NOTHING = literal(b"", BYTEA)
+_group = (
+    select(
+        _live.c.annotator_id,
+        _live.c.value,
+        func.count().label("times"),
+        func.string_agg(func.int8send(_live.c.resource_id), _NOTHING, type_=BYTEA).label("resources"),
+    )
+    .group_by(_live.c.annotator_id, _live.c.value)
+    .subquery("label")
+)
 GATHER = Statement(
     select(
-        select(func.string_agg(_row, _in_order, type_=BYTEA))
-        .select_from(_live.join(_label, _label.c.value == _live.c.value))
-        .scalar_subquery()
-        .label("rows"),
-        select(func.jsonb_agg(aggregate_order_by(_label.c.value, _label.c.place))).scalar_subquery().label("labels"),
-        select(func.jsonb_object_agg(cast(_annotators.c.id, Text), _annotators.c.username)).scalar_subquery().label("names"),
-    )
+        _alone,
+        func.string_agg(_group.c.resources, _NOTHING, type_=BYTEA).label("resources"),
+        func.string_agg(func.int8send(_group.c.annotator_id), _NOTHING, type_=BYTEA).label("annotators"),
+        func.string_agg(func.int8send(_group.c.times), _NOTHING, type_=BYTEA).label("times"),
+        func.jsonb_agg(_group.c.value).label("labels"),
+        func.jsonb_object_agg(cast(users.c.id, Text), users.c.username).label("names"),
+    ).select_from(_group.join(users, users.c.id == _group.c.annotator_id))
 )
-_WIDTH = 3
 
 
 class PostgresLabelReader(LabelReader):
@@ -55,13 +64,17 @@ class PostgresLabelReader(LabelReader):
 
     async def gather(self, label_set: LabelSet) -> Gathered:
         row = await self._run.one(GATHER, label_set_id=label_set.id)
-        cells = array("q", row["rows"] or b"")
-        if sys.byteorder == "little":
-            cells.byteswap()
         return Gathered(
-            resources=cells[0::_WIDTH],
-            annotators=cells[1::_WIDTH],
-            places=cells[2::_WIDTH],
-            labels=tuple(row["labels"] or ()),
+            resources=row["resources"] or b"",
+            annotators=_numbers(row["annotators"]),
+            labels=row["labels"] or (),
+            times=_numbers(row["times"]),
             names={int(annotator): name for annotator, name in (row["names"] or {}).items()},
         )
+
+
+def _numbers(sent: bytes | None) -> "array[int]":
+    numbers = array("q", sent or b"")
+    if sys.byteorder == "little":
+        numbers.byteswap()
+    return numbers

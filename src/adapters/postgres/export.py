@@ -20,12 +20,13 @@ _given = ("id", "what", "format", "filters", "created_at")
 ADD = Statement(
     insert(exports)
     .from_select(
-        ["project_id", "created_by", "status", "percent", "attempts", *_given],
+        ["project_id", "created_by", "status", "percent", "attempts", "verified_at", *_given],
         _project_id.add_columns(
             bindparam("created_by_id", type_=BigInteger),
             literal(Progress.QUEUED.value, Text),
             literal(0),
             literal(0),
+            bindparam("created_at", type_=TIME),
             *parameters(exports, _given).values(),
         ),
     )
@@ -85,6 +86,30 @@ RELEASE = Statement(
 )
 _asked = func.unnest(bindparam("contents", type_=ARRAY(Uuid))).column_valued("asked")
 UNKNOWN = Statement(select(_asked.label("content")).where(~select(exports.c.id).where(exports.c.content == _asked).exists()))
+
+_is_done = exports.c.status == Progress.DONE.value
+EVERY = Statement(
+    select(exports, users.c.username, projects.c.slug)
+    .join(users, users.c.id == exports.c.created_by)
+    .join(projects, projects.c.id == exports.c.project_id)
+    .where(_is_done, exports.c.id > bindparam("after", type_=Uuid))
+    .order_by(exports.c.id)
+    .limit(bindparam("limit"))
+)
+_longest_ago = (
+    select(exports.c.id)
+    .where(_is_done, exports.c.verified_at < bindparam("before", type_=TIME))
+    .order_by(exports.c.verified_at)
+    .limit(1)
+    .with_for_update(skip_locked=True)
+    .scalar_subquery()
+)
+_taken = update(exports).where(exports.c.id == _longest_ago).values(verified_at=bindparam("at", type_=TIME)).returning(exports).cte("taken")
+TAKE = Statement(
+    select(_taken, users.c.username, projects.c.slug)
+    .join(users, users.c.id == _taken.c.created_by)
+    .join(projects, projects.c.id == _taken.c.project_id)
+)
 
 
 def _entity(row: Record, project: str) -> Export:
@@ -163,6 +188,13 @@ class PostgresExports(Exports):
 
     async def unknown(self, contents: Sequence[UUID]) -> set[UUID]:
         return {row["content"] for row in await self._run.rows(UNKNOWN, contents=list(contents))}
+
+    async def every(self, *, after: UUID, limit: int) -> list[Export]:
+        return [_entity(row, row["slug"]) for row in await self._run.rows(EVERY, after=after, limit=limit)]
+
+    async def take_unverified(self, *, before: datetime, at: datetime) -> Export | None:
+        row = await self._run.row(TAKE, before=before, at=at)
+        return None if row is None else _entity(row, row["slug"])
 
 
 def _key(claim: Claim) -> dict[str, UUID]:

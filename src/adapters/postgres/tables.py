@@ -402,9 +402,11 @@ exports = Table(
     Column("package", Text),
     Column("created_by", ForeignKey("users.id"), nullable=False),
     Column("created_at", TIME, nullable=False),
+    Column("verified_at", TIME, nullable=False),
     UniqueConstraint("content"),
     CheckConstraint("status IN ('queued', 'running', 'done', 'failed')", name="status"),
     Index("ix_exports_project", "project_id", "id"),
+    Index("ix_exports_verified_at", "verified_at", postgresql_where=text("status = 'done'")),
     Index("ix_exports_to_do", "id", postgresql_where=text("status IN ('queued', 'running')")),
 )
 

@@ -34,7 +34,7 @@ class Sheets:
     tables: Tables
 
     def open(self, project: str, what: Subject, format: Format, filters: Mapping[str, Any]) -> AbstractAsyncContextManager[Sheet]:
-        """The table as it is now, under the filters of its direct export; annotators are pseudonyms, and nothing is hidden.
+        """The table as it is now, under the filters of its direct export; nothing is hidden. Annotators are pseudonyms without `names`.
 
         Raises `NotFound`, `TooManyTables`, `Invalid`.
         """
@@ -44,7 +44,8 @@ class Sheets:
             return response_sheet(self.responses, self.tables, project=project, kind=format, version=version, guarded=is_guarded)
         if what is Subject.ANNOTATIONS:
             shown = AnnotationFilter(project=project)
-            return annotation_sheet(self.annotations, self.tables, self.respondents, shown, kind=format, guarded=is_guarded)
+            respondents = None if filters.get("names", False) else self.respondents
+            return annotation_sheet(self.annotations, self.tables, respondents, shown, kind=format, guarded=is_guarded)
         status = Status(filters["status"]) if filters.get("status") else None
         where = Filter(project=project, status=status, search=filters.get("search") or None)
         return resource_sheet(self.resources, self.tables, where, kind=format, guarded=is_guarded)

@@ -1,19 +1,20 @@
-"""Stored exports: ask for one, see how far it is, read it, and let go of what nobody names any more."""
+"""Stored exports: ask for one, see how far it is, read it."""
 
 from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
-from application.ports import Clock, Exports, FileStore, Random, UnitOfWork, UnitOfWorkFactory
+from application.ports import AuditReader, Clock, Exports, FileStore, Random, UnitOfWork, UnitOfWorkFactory
 from domain.access import Action, require
-from domain.audit import Target, differences, entry
+from domain.audit import AuditFilter, Target, differences, entry
 from domain.errors import Fault, Invalid
 from domain.export import Export, Format, Manifest, Subject, new_export, shown_to
 from domain.user import User
 
 KIND = "exports"
-_SWEPT_AT_ONCE = 500
+RESUMED_WITHIN = timedelta(days=1)
 
 
 def name_of(content: UUID) -> str:
@@ -100,24 +101,23 @@ class ReadExport:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SweepExports:
-    """Remove contents that no export names: those of exports that were removed, and what a crash left."""
+class RecordRead:
+    """Put down that somebody is about to get the content of a stored export: each time from its beginning on, once a day from further on.
 
-    exports: Exports
-    store: FileStore
+    So a download that goes on where it broke off leaves one entry, and without any nobody gets a part of it.
+    """
 
-    async def __call__(self) -> int:
-        removed, held = 0, list[UUID]()
-        async for stored in self.store.stored(KIND):
-            held.append(UUID(stored.name.removeprefix(f"{KIND}/")))
-            if len(held) == _SWEPT_AT_ONCE:
-                removed += await self._remove(held)
-                held = []
-        return removed + await self._remove(held)
+    audit: AuditReader
+    unit_of_work: UnitOfWorkFactory
+    clock: Clock
 
-    async def _remove(self, contents: list[UUID]) -> int:
-        doomed = [name_of(content) for content in await self.exports.unknown(contents)]
-        settled = [name for name in doomed if await self.store.is_settled(name)]
-        for name in settled:
-            await self.store.remove(name)
-        return len(settled)
+    async def __call__(self, export: Export, *, start: int, by: User) -> None:
+        now, action, target = self.clock.now(), "export.read", Target(type="export", id=str(export.id))
+        if start:
+            last = await self.audit.page(AuditFilter(action=action, actor=by.username, target=target), before=None, limit=1)
+            if last and last[0].record.entry.at > now - RESUMED_WITHIN:
+                return
+        async with self.unit_of_work() as work:
+            told = differences(None, export, "what", "format")
+            await work.audit.add(entry(action, target, by=by, at=now, project=export.project, changes=told))
+            await work.commit()

@@ -6,9 +6,10 @@ from datetime import timedelta
 from enum import StrEnum
 from uuid import UUID
 
-from application.file.reading import CheckContent
+from application.file.reading import CheckContent, content_of
 from application.ports import Clock, Files, FileStore, StoredContent, UnitOfWorkFactory
 from domain.errors import Conflict
+from domain.export import Export
 from domain.file import File
 
 VERIFIED_EVERY = timedelta(days=1)
@@ -27,20 +28,20 @@ class NotOurs(Conflict):
 
 
 class Fault(StrEnum):
-    """What can be wrong between the files and the store."""
+    """What can be wrong between the database and the store."""
 
-    MISSING = "missing"  # a file whose content is not there
-    DAMAGED = "damaged"  # a file whose content is another than was uploaded
-    STRANGER = "stranger"  # a content that is no file's
+    MISSING = "missing"  # a file or an export whose content is not there
+    DAMAGED = "damaged"  # one whose content is another than was uploaded or made
+    STRANGER = "stranger"  # a content that is nobody's
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """One thing that is wrong: with the content of this name, and with its file, if it is one's."""
+    """One thing that is wrong: with the content of this name, and with the file or export that has it, if one does."""
 
     fault: Fault
     name: str
-    file: File | None = None
+    owner: File | Export | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,9 +112,9 @@ class VerifyFiles:
         after = _NIL
         while batch := await self.files.every(after=after, limit=_BATCH):
             for file in batch:
-                finding = await self.check.fault(file)
+                finding = await self.check.fault(content_of(file))
                 if finding is not None and await self._is_still_there(file):
-                    yield Finding(fault=Fault(finding), name=file.content_name, file=file)
+                    yield Finding(fault=Fault(finding), name=file.content_name, owner=file)
                 looked_at(file)
             after = batch[-1].id
         async for content in self.strangers():
@@ -135,7 +136,7 @@ class VerifyNextFile:
     async def __call__(self) -> Finding | None:
         now = self.clock.now()
         file = await self.files.take_unverified(before=now - VERIFIED_EVERY, at=now)
-        fault = await self.check.fault(file) if file is not None else None
+        fault = await self.check.fault(content_of(file)) if file is not None else None
         if file is None or fault is None or await self.files.strangers([file.id]):
             return None
-        return Finding(fault=Fault(fault), name=file.content_name, file=file)
+        return Finding(fault=Fault(fault), name=file.content_name, owner=file)

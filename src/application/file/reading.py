@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 from uuid import UUID
 
-from application.ports import FileStore
+from application.ports import Content, FileStore
 from domain.errors import NotFound, Unavailable
 from domain.file import File
 
@@ -23,28 +23,33 @@ class ContentDamaged(Unavailable):
     retry_after = 3600.0
 
 
+def content_of(file: File) -> Content:
+    """What the row of a file says of its content."""
+    return Content(id=file.id, name=file.content_name, size=file.size, sha256=file.sha256)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CheckContent:
-    """Whether a stored content is the one that was uploaded, by its hash."""
+    """Whether a stored content is the one that its row tells of, by its hash."""
 
     store: FileStore
 
-    async def __call__(self, file: File) -> bool:
+    async def __call__(self, content: Content) -> bool:
         """Raises `Unavailable`."""
-        return await self.fault(file) is None
+        return await self.fault(content) is None
 
-    async def fault(self, file: File) -> Literal["missing", "damaged"] | None:
+    async def fault(self, content: Content) -> Literal["missing", "damaged"] | None:
         """What is wrong with the content, if anything is. Raises `Unavailable`."""
         try:
-            if await self.store.size(file.content_name) != file.size:
+            if await self.store.size(content.name) != content.size:
                 return "damaged"
             digest = hashlib.sha256()
-            async for piece in self.store.read(file.content_name):
+            async for piece in self.store.read(content.name):
                 digest.update(piece)
                 await asyncio.sleep(0)  # others go on meanwhile
         except NotFound:
             return "missing"
-        return None if digest.hexdigest() == file.sha256 else "damaged"
+        return None if digest.hexdigest() == content.sha256 else "damaged"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,7 +75,7 @@ class ReadContent:
             raise ContentDamaged from None
         known = self._found.get(file.id)
         if known is None or known[0] != mark or (known[1].done() and (known[1].cancelled() or known[1].exception())):
-            known = self._found[file.id] = mark, asyncio.create_task(self.check(file))
+            known = self._found[file.id] = mark, asyncio.create_task(self.check(content_of(file)))
             self._found.move_to_end(file.id)
             while len(self._found) > _REMEMBERED:
                 self._found.popitem(last=False)

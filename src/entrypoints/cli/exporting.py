@@ -39,15 +39,16 @@ def export_command(
     status: Annotated[Status | None, typer.Option(help="Only resources with this label.")] = None,
     search: Annotated[str | None, typer.Option(help="Only resources with this in the name or the description.")] = None,
     version: Annotated[int | None, typer.Option(min=1, help="Only responses under this version of the survey.")] = None,
+    names: Annotated[bool, typer.Option("--names", help="Annotators by their usernames instead of pseudonyms.")] = False,
     raw: Annotated[bool, typer.Option("--raw", help="CSV without the guard against formulas.")] = False,
     output: Annotated[str, typer.Option("--output", "-o", metavar="FILE", help="Where to; - for standard output.")] = "-",
     as_json: Annotated[
         bool, typer.Option("--json", help="Tell rows, bytes and SHA-256 for programs: on standard error beside a pipe.")
     ] = False,
 ) -> None:
-    """Write a table to a file or a pipe: the same bytes as over HTTP, annotators as pseudonyms. A file is whole or stays as it was."""
+    """Write a table to a file or a pipe: the same bytes as over HTTP. A file is whole or stays as it was."""
     is_pipe = output == "-"
-    given = {"status": status and status.value, "search": search, "version": version, "raw": raw}
+    given = {"status": status and status.value, "search": search, "version": version, "names": names, "raw": raw}
 
     async def run(container: Container) -> _Written:
         with nullcontext(sys.stdout.buffer) if is_pipe else _whole_file(Path(output)) as target:
@@ -58,6 +59,8 @@ def export_command(
             raise SettingsError("--status and --search are for resources.")
         if what is not Subject.RESPONSES and version:
             raise SettingsError("--version is for responses.")
+        if what is not Subject.ANNOTATIONS and names:
+            raise SettingsError("--names is for annotations.")
         try:
             written = with_container(run)
         except BrokenPipeError:

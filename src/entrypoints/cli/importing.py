@@ -6,13 +6,15 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
+from enum import StrEnum
 from hashlib import sha256
 from pathlib import PurePath
 from tempfile import TemporaryFile
-from typing import Annotated, BinaryIO
+from typing import Annotated, Any, BinaryIO
 
 import typer
 
+from application.annotation_import import LabelsImported
 from application.resource_import import Imported, TableFile
 from domain.resource_import import InvalidRows, Mode, TableKind
 from entrypoints.cli.ending import FAILED, end, one_line_errors
@@ -25,28 +27,36 @@ READ_BYTES = 1024 * 1024
 _ENDINGS = {".csv": TableKind.CSV, ".ndjson": TableKind.NDJSON, ".jsonl": TableKind.NDJSON, ".parquet": TableKind.PARQUET}
 
 
+class What(StrEnum):
+    """What can be imported."""
+
+    RESOURCES = "resources"
+    ANNOTATIONS = "annotations"
+
+
 def import_command(
     project: Annotated[str, typer.Argument(help="The slug of the project.")],
     file: Annotated[typer.FileBinaryRead, typer.Argument(help="A table in CSV, NDJSON or Parquet; - for standard input.")],
-    mode: Annotated[Mode, typer.Option(help="What happens to the resources that are there.")] = Mode.INSERT,
+    what: Annotated[What, typer.Option(help="What to import; annotations are from CSV.")] = What.RESOURCES,
+    mode: Annotated[Mode | None, typer.Option(help="What happens to the resources that are there.", show_default="insert")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would happen, and do nothing.")] = False,
-    plan: Annotated[str | None, typer.Option(help="The plan of a dry run: do exactly that, or nothing.")] = None,
+    plan: Annotated[str | None, typer.Option(help="The plan of a dry run of resources: do exactly that, or nothing.")] = None,
     kind: Annotated[TableKind | None, typer.Option("--format", help="The format, where the file's name does not tell.")] = None,
     as_user: Annotated[str, typer.Option("--as", metavar="USERNAME", help="The admin who does it.")] = FIRST_ADMIN,
     as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
 ) -> None:
-    """Import a table of resources into a project, all or nothing."""
+    """Import a table of resources, or of annotators' labels, into a project, all or nothing."""
 
-    async def run(container: Container) -> Imported:
-        actor = await actor_named(container, as_user)
-        use = container.import_resources()
-        return await use(table=table, project=project, mode=mode, dry_run=dry_run, plan=plan, by=actor, told=bar.told)
+    async def run(container: Container) -> Imported | LabelsImported:
+        given: dict[str, Any] = {"project": project, "dry_run": dry_run, "by": await actor_named(container, as_user), "told": bar.told}
+        if what is What.ANNOTATIONS:
+            return await container.import_annotations()(file=table.file, **given)
+        return await container.import_resources()(table=table, mode=mode or Mode.INSERT, plan=plan, **given)
 
     with one_line_errors():
-        chosen = kind or _kind_of(file.name)
-        if chosen is None:
-            raise SettingsError("The name of the file does not tell its format: give --format csv, ndjson or parquet.")
-        with _table_of(file, chosen) as table:
+        if what is not What.RESOURCES and (mode or plan):
+            raise SettingsError("--mode and --plan are for resources.")
+        with _table_of(file, _kind_for(what, kind, file.name)) as table:
             bar = _Bar(table)
             try:
                 done = with_container(run)
@@ -65,9 +75,16 @@ def import_command(
         _show_counts(done)
 
 
-def _kind_of(name: str) -> TableKind | None:
-    """The format that the ending of a file's name stands for."""
-    return _ENDINGS.get(PurePath(name).suffix.lower())
+def _kind_for(what: What, asked: TableKind | None, name: str) -> TableKind:
+    """The format that was asked for, or that the ending of the file's name stands for. Raises `SettingsError`."""
+    kind = asked or _ENDINGS.get(PurePath(name).suffix.lower())
+    if what is What.ANNOTATIONS:
+        if kind not in (None, TableKind.CSV):
+            raise SettingsError("Annotations are imported from CSV alone.")
+        return TableKind.CSV
+    if kind is None:
+        raise SettingsError("The name of the file does not tell its format: give --format csv, ndjson or parquet.")
+    return kind
 
 
 @contextmanager
@@ -107,11 +124,14 @@ class _Bar:
             self._shown = line
 
 
-def _show_counts(done: Imported) -> None:
-    """The counts as a table, and the plan."""
+def _show_counts(done: Imported | LabelsImported) -> None:
+    """The counts as a table, and the plan where there is one."""
+    told = asdict(done)
     for name in ("rows", "inserted", "updated", "deleted", "unchanged"):
-        typer.echo(f"{name:10} {getattr(done, name):>10}")
-    typer.echo(f"plan       {done.plan}")
+        if name in told:
+            typer.echo(f"{name:10} {told[name]:>10}")
+    if "plan" in told:
+        typer.echo(f"plan       {told['plan']}")
     if done.dry_run:
         typer.echo("A dry run: nothing was changed.")
 

@@ -4,6 +4,7 @@ import asyncio
 import json
 import sys
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Annotated
 
@@ -12,7 +13,7 @@ import typer
 from application.audit import Verdict
 from application.file import Finding
 from domain.audit_chain import ChainFault, FaultKind, Head, head_from
-from domain.file import File
+from domain.export import Export
 from entrypoints.cli.ending import FAILED, one_line_errors
 from entrypoints.cli.progress import progress, show
 from entrypoints.cli.running import with_container
@@ -71,45 +72,54 @@ def _sentence(fault: ChainFault) -> str:
 
 
 def verify_files(
-    sweep: Annotated[bool, typer.Option("--sweep", help="Then remove the contents that are no file's, for good.")] = False,
+    sweep: Annotated[bool, typer.Option("--sweep", help="Then remove the contents that are nobody's, for good.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
 ) -> None:
-    """Compare every content with the hash of its file, and the store with the files. Exit status 1 when something is wrong."""
-    looked_at = Counter[str]()
+    """Compare every content with the hash of its file or stored export, and the store with both. Exit status 1 when something is wrong."""
+    looked_at = Counter(files=0, exports=0, bytes=0)
 
-    def look(file: File) -> None:
-        looked_at.update(files=1, bytes=file.size)
-        show(f"{looked_at['files']} files, {looked_at['bytes']} bytes")
+    def look(kind: str, size: int) -> None:
+        looked_at.update({kind: 1, "bytes": size})
+        show(_counted(looked_at))
 
     async def run(container: Container) -> list[Finding]:
-        findings = [finding async for finding in container.verify_files()(looked_at=look)]
+        findings = [finding async for finding in container.verify_files()(looked_at=lambda file: look("files", file.size))]
+        exports = container.verify_exports()(looked_at=lambda export: look("exports", export.whole()[0].size))
+        findings += [finding async for finding in exports]
         if sweep:
             await container.sweep_files()(everything=True)
-            return [finding for finding in findings if finding.file is not None]
+            await container.sweep_exports()()
+            return [finding for finding in findings if finding.owner is not None]
         return findings
 
     with one_line_errors():
         findings = with_container(run)
-    if sys.stderr.isatty() and looked_at:
+    if sys.stderr.isatty() and looked_at.total():
         print(file=sys.stderr)
     told = [_finding_document(finding) for finding in findings]
     if as_json:
-        typer.echo(json.dumps({"files": looked_at["files"], "bytes": looked_at["bytes"], "findings": told}))
+        typer.echo(json.dumps(dict(looked_at) | {"findings": told}))
     else:
         for row in told:
-            typer.echo(f"{row['fault']:9} {row['content']}  {row['project'] or ''}  {row['filename'] or ''}".rstrip())
-        typer.echo(f"{looked_at['files']} files, {looked_at['bytes']} bytes: {len(findings) or 'nothing'} wrong.")
+            export = f"export {row['export']}" if row["export"] else ""
+            typer.echo(f"{row['fault']:9} {row['content']}  {row['project'] or ''}  {row['filename'] or ''}  {export}".rstrip())
+        typer.echo(f"{_counted(looked_at)}: {len(findings) or 'nothing'} wrong.")
     if findings:
         raise typer.Exit(FAILED)
 
 
+def _counted(looked_at: Mapping[str, int]) -> str:
+    return f"{looked_at['files']} files, {looked_at['exports']} exports, {looked_at['bytes']} bytes"
+
+
 def _finding_document(finding: Finding) -> dict[str, str | None]:
-    file = finding.file
+    owner = finding.owner
     return {
         "fault": finding.fault.value,
         "content": finding.name,
-        "project": file.project if file else None,
-        "filename": file.filename if file else None,
+        "project": owner.project if owner else None,
+        "filename": owner.filename if owner else None,
+        "export": str(owner.id) if isinstance(owner, Export) else None,
     }
 
 

@@ -65,7 +65,7 @@ class AgreementOut(Out):
             label_set=found.label_set,
             items=figures.items,
             annotators=figures.annotators,
-            annotations=found.annotations,
+            annotations=figures.annotations,
             raw=rounded(figures.raw),
             alpha=AlphaOut(value=rounded(alpha.value), low=rounded(alpha.low), high=rounded(alpha.high), level=found.level),
             pairs=[PairOut(a=pair.a, b=pair.b, items=pair.items, kappa=rounded(pair.kappa)) for pair in found.pairs],

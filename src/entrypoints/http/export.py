@@ -123,7 +123,8 @@ def public_exports(use: Container, limits: Limits) -> APIRouter:
 
 
 def signed_in_exports(use: Container, limits: Limits, guard: Guard) -> APIRouter:
-    create, list_them, get_one, read = use.create_export(), use.list_exports(), use.get_export(), use.read_export()
+    create, list_them, get_one = use.create_export(), use.list_exports(), use.get_export()
+    read, record = use.read_export(), use.record_export_read()
     router, once = router_of("Exports", limits, lookups_of(use)), MakesOnce(use)
 
     @router.post(
@@ -181,6 +182,8 @@ def signed_in_exports(use: Container, limits: Limits, guard: Guard) -> APIRouter
         found, manifest = await read(project=project, export_id=export_id, by=by)
 
         async def opened(start: int, end: int) -> AsyncGenerator[bytes, None]:
+            if "is_head" not in request.scope:
+                await record(found, start=start, by=by)
             return read.bytes_of(found, start=start, end=end)
 
         return await content(

@@ -4,9 +4,8 @@ from typing import Any
 
 import pytest
 
-from application.agreement import Agreement, NamedPair
+from application.agreement import Agreement, Disputed, NamedPair
 from domain.access import NotAllowed, Role
-from domain.agreement import Disputed
 from domain.errors import NotFound
 from domain.user import User
 from tests.examples import declaration, user
@@ -50,7 +49,7 @@ async def test_pairs_are_told_by_name_and_disputes_without(team: Team) -> None:
     found = await team.ask(team.admin)
     assert found.pairs == [NamedPair(a="abe", b="zoe", items=3, kappa=0.4)]
     assert found.disputed == [Disputed(resource_id=team.resources[2], values=("a", "b"))]
-    assert (found.annotations, found.figures.items, found.figures.annotators) == (6, 3, 2)
+    assert (found.figures.annotations, found.figures.items, found.figures.annotators) == (6, 3, 2)
     assert found.figures.raw == pytest.approx(2 / 3)
 
 
@@ -68,26 +67,26 @@ async def test_in_a_blind_set_annotators_see_disputes_that_they_have_part_in(tea
 async def test_it_is_worked_out_once_until_something_changes(team: Team) -> None:
     await team.say(0, 0, "a")
     for by in (team.admin, *team.people, team.admin):
-        assert (await team.ask(by)).annotations == 1
+        assert (await team.ask(by)).figures.annotations == 1
     assert team.world.reliability.asked == 1
     await team.ask(team.admin, seed=1)
     assert team.world.reliability.asked == 2
     await team.say(1, 1, "a")
-    assert (await team.ask(team.admin)).annotations == 2
+    assert (await team.ask(team.admin)).figures.annotations == 2
     await team.say(1, 1, "b")
     await team.ask(team.admin)
     assert team.world.reliability.asked == 4
     await team.world.delete_resource(project="story", resource_id=team.resources[1], expected=None, by=team.admin)
-    assert (await team.ask(team.admin)).annotations == 1
+    assert (await team.ask(team.admin)).figures.annotations == 1
 
 
 async def test_a_new_version_is_asked_anew_and_what_it_does_not_take_is_left_out(team: Team) -> None:
     await team.say(0, 0, "a")
     await team.say(1, 0, "b")
-    assert (await team.ask(team.admin)).annotations == 2
+    assert (await team.ask(team.admin)).figures.annotations == 2
     await team.declare(choices=[{"value": "a"}, {"value": "c"}], level="ordinal")
     found = await team.ask(team.admin)
-    assert (found.annotations, found.level) == (1, "ordinal")
+    assert (found.figures.annotations, found.level) == (1, "ordinal")
 
 
 async def test_it_is_for_the_team(team: Team, member: User) -> None:

@@ -254,4 +254,4 @@ async def test_each_file_is_verified_once_a_day(shelf: Shelf) -> None:
     assert await shelf.verify_next() is None
     shelf.clock.advance(VERIFIED_EVERY * 1.01)
     found = [await shelf.verify_next() for _ in range(4)]
-    assert [(finding.fault, finding.file) for finding in found if finding] == [(Fault.DAMAGED, files[1])]
+    assert [(finding.fault, finding.owner) for finding in found if finding] == [(Fault.DAMAGED, files[1])]
