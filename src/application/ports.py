@@ -18,6 +18,7 @@ from domain.api_key import ApiKey
 from domain.audit import AuditFilter, Entry, Recorded, Told
 from domain.audit_chain import Head, Link
 from domain.erasure import Erasure
+from domain.errors import Unavailable
 from domain.export import Column, Export, Format, Manifest, Subject
 from domain.file import File
 from domain.idempotency import Keyed
@@ -776,8 +777,8 @@ class StoredContent:
     at: datetime
 
 
-class NameKept(Exception):
-    """A content of this name is kept already; it stays as it is."""
+class NameKept(Unavailable):
+    """A content of this name is kept already, perhaps by an attempt whose answer was lost; it stays as it is. Another name will do."""
 
 
 class Incoming(Protocol):

@@ -7,21 +7,25 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 from uuid import uuid4
 
 import obstore
 import pytest
 
-from adapters.storage import s3
-from adapters.storage.local import LocalFileStore
+from adapters.storage.local import LocalFileStore, threads
 from adapters.storage.s3 import S3FileStore
+from adapters.storage.s3 import bucket as bucket_of_s3
+from adapters.storage.s3 import store as s3
 from application.ports import FileStore, NameKept
 from domain.errors import Full, NotFound, Unavailable
 from tests import object_store
+from tests.drills.proxy import Proxy, proxied
 from tests.fakes.storage import FakeFileStore
 
 SIZES = [0, 1, 4096, 700_001, 12_000_000]  # the last needs more than one part in S3
@@ -58,6 +62,15 @@ async def stored(store: FileStore, kind: str = "files") -> dict[str, int]:
     found = [each async for each in store.stored(kind)]
     assert all(abs(datetime.now(UTC) - each.at) < timedelta(minutes=10) for each in found)
     return {each.name: each.size for each in found}
+
+
+def open_below(folder: Path) -> list[str]:
+    """What this process has open in a folder."""
+    found = []
+    for each in Path("/proc/self/fd").iterdir():
+        with suppress(OSError):  # the one by which this looks
+            found.append(str(each.readlink()))
+    return [name for name in found if name.startswith(str(folder))]
 
 
 class FileStoreContract:
@@ -106,8 +119,9 @@ class FileStoreContract:
     @pytest.mark.parametrize("size", [10, 7_000_000])
     async def test_a_kept_content_is_never_replaced(self, store: FileStore, size: int) -> None:
         name = await kept(store, b"first")
-        with pytest.raises(NameKept):
+        with pytest.raises(NameKept) as told:
             await kept(store, content_of(size), name)
+        assert isinstance(told.value, Unavailable)  # another attempt has another name
         assert await read(store, name) == b"first"
 
     async def test_of_two_that_keep_one_name_one_does(self, store: FileStore) -> None:
@@ -189,7 +203,7 @@ KILLED = """
 import asyncio, sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from adapters.storage.local import LocalFileStore
+from adapters.storage.local import LocalFileStore, threads
 
 async def main():
     store = LocalFileStore(Path(sys.argv[1]))
@@ -281,7 +295,7 @@ class TestLocalFileStore(FileStoreContract):
             task.cancel()
             with pytest.raises(asyncio.CancelledError):
                 await task
-        store._threads.shutdown()
+        store._disk._threads.shutdown()
         self.assert_no_trace()
 
     async def test_a_content_that_was_cut_is_not_taken_for_whole(self, store: LocalFileStore) -> None:
@@ -295,6 +309,71 @@ class TestLocalFileStore(FileStoreContract):
         before = await store.mark(name)
         (self.root / name).write_bytes(b"Content")
         assert await store.mark(name) != before
+
+    async def test_a_disk_that_was_taken_away_is_told_and_what_took_its_place_is_not_written_to(self, store: LocalFileStore) -> None:
+        name = await kept(store)
+        away = self.root.with_name("away")
+        async with store.incoming() as incoming:
+            self.root.rename(away)
+            with pytest.raises(Unavailable):
+                await incoming.keep(new_name())
+        for mount_point_is_left in (False, True):
+            if mount_point_is_left:
+                self.root.mkdir()
+            for work in (store.check(), kept(store), store.size(name), store.mark(name), read(store, name)):
+                with pytest.raises(Unavailable):
+                    await work
+            assert self.root.exists() == mount_point_is_left
+        assert list(self.root.iterdir()) == []
+        self.root.rmdir()
+        away.rename(self.root)
+        await store.check()
+        assert await read(store, name) == b"content"
+        assert await read(store, await kept(store, b"more")) == b"more"
+
+    async def test_a_content_that_cannot_be_removed_leaves_no_file_open(self, store: LocalFileStore) -> None:
+        await kept(store)
+
+        async def failing() -> None:
+            async with store.incoming() as incoming:
+                await incoming.write(b"x")
+                (self.root / "incoming").rename(self.root / "other")
+                (self.root / "incoming").write_bytes(b"")  # so that nothing can be removed in there
+                raise KeyError
+
+        with pytest.raises(KeyError):
+            await failing()
+        assert await asyncio.to_thread(open_below, self.root) == []
+
+    async def test_a_disk_that_hangs_is_told_and_others_go_on(self, store: LocalFileStore, monkeypatch: pytest.MonkeyPatch) -> None:
+        name, stuck = await kept(store), new_name()
+        os.mkfifo(self.root / stuck)  # whoever opens it to read waits for a writer
+        monkeypatch.setattr(threads, "ANSWER_SECONDS", 0.2)
+        for _ in range(3):
+            with pytest.raises(Unavailable):
+                await read(store, stuck)
+        assert await read(store, name) == b"content"
+        await asyncio.to_thread((self.root / stuck).write_bytes, b"")
+        await asyncio.to_thread(store._disk._threads.shutdown)
+
+    async def test_of_what_a_hanging_disk_is_asked_only_so_much_is_held(
+        self, store: LocalFileStore, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        name, stuck = await kept(store), new_name()
+        os.mkfifo(self.root / stuck)
+        monkeypatch.setattr(threads, "ANSWER_SECONDS", 0.2)
+        monkeypatch.setattr(threads, "UNDERWAY_MAX", 20)
+        asked = await asyncio.gather(*(read(store, stuck) for _ in range(30)), return_exceptions=True)
+        assert {type(each) for each in asked} == {Unavailable}
+        with pytest.raises(Unavailable) as told:
+            await store.size(name)
+        assert "hangs" in str(told.value.__cause__)
+        async with asyncio.timeout(20):
+            while store._disk._underway:
+                with suppress(OSError):  # nobody waits just now
+                    os.close(os.open(self.root / stuck, os.O_WRONLY | os.O_NONBLOCK))
+                await asyncio.sleep(0.01)
+        assert await read(store, name) == b"content"
 
     async def test_a_store_that_cannot_be_used_says_so(self, tmp_path: Path) -> None:
         (tmp_path / "file").write_bytes(b"")
@@ -338,11 +417,22 @@ async def test_a_reader_that_leaves_while_a_thread_is_at_work_leaves_no_file_ope
     with pytest.raises(asyncio.CancelledError):
         await reader
     monkeypatch.undo()
-    await asyncio.to_thread(store._threads.shutdown)
+    await asyncio.to_thread(store._disk._threads.shutdown)
     for number in used:
         with pytest.raises(OSError, match="Bad file descriptor"):
             os.fstat(number)
     assert len(used) == 1
+
+
+@asynccontextmanager
+async def through_a_proxy(address: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Proxy]:
+    """A proxy before the server at this address, to which stores that are made meanwhile go."""
+    upstream = urlsplit(address)
+    assert upstream.hostname
+    assert upstream.port
+    async with proxied((upstream.hostname, upstream.port), reads_postgres=False) as proxy:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{proxy.port}")
+        yield proxy
 
 
 class TestS3FileStore(FileStoreContract):
@@ -368,7 +458,7 @@ class TestS3FileStore(FileStoreContract):
         name = await kept(store)
         assert not await store.is_settled(name)
         left = f"incoming/{uuid4()}"
-        await obstore.put_async(store._store, left, b"left by a crash")
+        await obstore.put_async(store._bucket.objects, left, b"left by a crash")
         assert await store.clear() == 0
         monkeypatch.setattr(s3, "SETTLED_AFTER", -s3.SETTLED_AFTER)
         assert await store.is_settled(name)
@@ -387,6 +477,47 @@ class TestS3FileStore(FileStoreContract):
         for work in (away.check(), away.size(new_name()), kept(away), kept(away, content_of(12_000_000)), away.remove(new_name())):
             with pytest.raises(Unavailable):
                 await work
+
+    @pytest.mark.parametrize("size", [10, 2_000_000, 12_000_000])
+    async def test_a_silent_server_is_told_and_once_it_speaks_nothing_is_left(
+        self, bucket: str, monkeypatch: pytest.MonkeyPatch, size: int
+    ) -> None:
+        async with through_a_proxy(self.address, monkeypatch) as proxy:
+            store = S3FileStore(f"s3://{bucket}/some/prefix")
+            name = await kept(store, content_of(size))
+            proxy.hold()
+            async with asyncio.timeout(10):  # left alone it would be 20 s for each
+                asked = [kept(store, content_of(size)), read(store, name), store.size(name), store.mark(name), store.check()]
+                told = await asyncio.gather(*asked, return_exceptions=True)
+            assert {type(each) for each in told} == {Unavailable}
+            proxy.cut()
+            await proxy.mend()
+            assert await read(store, name) == content_of(size)
+            other = await kept(store, content_of(size))
+            await asyncio.gather(*store._closing)
+        self.assert_no_trace(name, other)
+
+    async def test_a_server_that_is_slow_and_answers_is_waited_for(
+        self, store: S3FileStore, bucket: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(bucket_of_s3, "ANSWER_SECONDS", 0.5)
+        monkeypatch.setattr(bucket_of_s3, "LOOK_SECONDS", 0.5)
+        async with through_a_proxy(self.address, monkeypatch) as proxy:
+            slow = S3FileStore(f"s3://{bucket}/some/prefix")
+            proxy.delay = 0.02
+            name = await kept(slow, content_of(4_000_000))
+        assert await read(store, name) == content_of(4_000_000)
+
+    async def test_a_reader_may_take_longer_than_any_request_to_the_server(
+        self, store: S3FileStore, bucket: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        name = await kept(store, content_of(12_000_000))
+        monkeypatch.setattr(s3, "REQUEST_SECONDS", 1)
+        pieces = []
+        async for piece in S3FileStore(f"s3://{bucket}/some/prefix").read(name):
+            pieces.append(piece)
+            await asyncio.sleep(0.05)
+        assert b"".join(pieces) == content_of(12_000_000)
 
     async def test_a_full_store_is_told(self, store: S3FileStore, monkeypatch: pytest.MonkeyPatch) -> None:
         async def full(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

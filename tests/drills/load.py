@@ -24,7 +24,9 @@ class _Connection(asyncio.Protocol):
     """A connection that carries one request at a time."""
 
     def __init__(self) -> None:
-        self._data = b""
+        self._data = self._head = self._lower = b""
+        self._parts: list[bytes] = []
+        self._size = 0
         self._answer: asyncio.Future[Told] | None = None
         self._sent_at = 0.0
         self._transport: asyncio.Transport | None = None
@@ -40,25 +42,32 @@ class _Connection(asyncio.Protocol):
 
     def ask(self, request: bytes, sent_at: float) -> "asyncio.Future[Told]":
         assert self._transport is not None
-        self._data, self._sent_at = b"", sent_at
+        self._data = self._head = b""
+        self._sent_at = sent_at
         self._answer = asyncio.get_running_loop().create_future()
         self._transport.write(request)
         return self._answer
 
     def data_received(self, data: bytes) -> None:
-        self._data += data
-        head, mark, body = self._data.partition(b"\r\n\r\n")
-        if not mark:
-            return
-        lower = head.lower()
-        if b"\r\ntransfer-encoding: chunked" in lower:
-            if not body.endswith(b"0\r\n\r\n"):
+        if self._head:
+            self._parts.append(data)
+            self._size += len(data)
+        else:
+            self._data += data
+            head, mark, body = self._data.partition(b"\r\n\r\n")
+            if not mark:
                 return
-        elif len(body) < _length(lower):
+            self._head, self._lower, self._parts, self._size = head, head.lower(), [body], len(body)
+        if b"\r\ntransfer-encoding: chunked" in self._lower:
+            self._parts = [b"".join(self._parts)]
+            if not self._parts[0].endswith(b"0\r\n\r\n"):
+                return
+        elif self._size < _length(self._lower):
             return
-        if b"\r\nconnection: close" in lower:
+        head, self._head = self._head, b""
+        if b"\r\nconnection: close" in self._lower:
             self.close()
-        self._tell(Told(status=int(head[9:12]), head=head, body=body, seconds=perf_counter() - self._sent_at))
+        self._tell(Told(status=int(head[9:12]), head=head, body=b"".join(self._parts), seconds=perf_counter() - self._sent_at))
 
     def close(self) -> None:
         self.is_open = False
@@ -120,4 +129,12 @@ def get(path: str, *headers: str) -> bytes:
 def send(method: str, path: str, body: bytes, *headers: str) -> bytes:
     """A request that brings JSON."""
     lines = [f"{method} {path} HTTP/1.1", "Host: x", "Content-Type: application/json", f"Content-Length: {len(body)}", *headers]
+    return "\r\n".join([*lines, "", ""]).encode() + body
+
+
+def form(path: str, content: bytes, filename: str, *headers: str) -> bytes:
+    """A request that uploads a picture."""
+    part = f'--b\r\nContent-Disposition: form-data; name="file"; filename="{filename}"\r\nContent-Type: image/png\r\n\r\n'
+    body = part.encode() + content + b"\r\n--b--\r\n"
+    lines = [f"POST {path} HTTP/1.1", "Host: x", "Content-Type: multipart/form-data; boundary=b", f"Content-Length: {len(body)}", *headers]
     return "\r\n".join([*lines, "", ""]).encode() + body

@@ -50,7 +50,8 @@ async def soak(*, minutes: float, every: float) -> Soaked:
         service = await stage.serve("--workers", "2")
         try:
             web = Web(service.port)
-            traffic = Traffic(web.ask, await asyncio.to_thread(publish, service))
+            stage.token = await asyncio.to_thread(publish, service)
+            traffic = Traffic(web.ask, stage.token)
             load = asyncio.create_task(traffic.run())
             began, done = monotonic(), 0
             due = began + every

@@ -7,19 +7,25 @@ import pytest
 from tests.drills import disconnects
 from tests.drills.faults.__main__ import drill as drill_faults
 
+QUICK = ["line cut after COMMIT", "database crashed", "database gone", "a worker killed", "bucket silent", "bucket full", "disk"]
 
-@pytest.mark.parametrize("fault", ["line cut after COMMIT", "database crashed", "database gone", "a worker killed"])
+
+@pytest.mark.parametrize("fault", QUICK)
 def test_after_a_fault_nothing_is_lost_nothing_was_500_and_all_is_well_again(fault: str) -> None:
     done = asyncio.run(drill_faults(times=1, only=fault, seed=1))
-    (row,) = done.rows
-    assert row.times == 1
-    assert done.acknowledged > 0
+    assert done.rows
     assert not done.lost
-    assert row.statuses[500] == 0
-    assert not done.tracebacks
-    assert done.exit_status == 0
+    for row in done.rows:
+        assert (row.fault, row.times, row.statuses[500], row.unexpected) == (row.fault, 1, 0, {})
+    for part in done.parts.values():
+        assert part.acknowledged > part.files > 0
+        assert (part.kept.torn, part.tracebacks, part.exit_status) == (0, [], 0)
     if "COMMIT" in fault:
-        assert row.unknown > 0
+        assert done.rows[0].unknown > 0
+    if "full" in fault:
+        assert done.rows[0].statuses[507] > 0
+    if "disk" in done.parts:  # whose writers tell what they left
+        assert (done.parts["disk"].kept.strangers, done.parts["disk"].kept.unfinished) == (0, 0)
 
 
 def test_two_instances_restarted_in_turn_lose_no_request() -> None:

@@ -8,7 +8,7 @@ from starlette.responses import Response
 
 from entrypoints.http.byte_range import ByteRange, wanted_range
 from entrypoints.http.reply import knows
-from entrypoints.http.stream import Streamed
+from entrypoints.http.stream import Streamed, begun
 
 CONTENT_SECURITY_POLICY = "sandbox; default-src 'none'; frame-ancestors 'none'"
 
@@ -43,4 +43,7 @@ async def content(
     headers |= {"content-type": media_type, "content-length": str(wanted.end - wanted.start)}
     if wanted.is_part:
         headers["content-range"] = wanted.header
-    return Streamed(await opened(wanted.start, wanted.end), headers=headers, status=206 if wanted.is_part else 200)
+    parts = await opened(wanted.start, wanted.end)
+    if "is_head" not in request.scope:
+        parts = await begun(parts)
+    return Streamed(parts, headers=headers, status=206 if wanted.is_part else 200)

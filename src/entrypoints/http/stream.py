@@ -65,7 +65,7 @@ async def table_file(request: Request, content: AsyncIterator[bytes], *, kind: F
         "content-disposition": f'attachment; filename="{filename}"',
         "cache-control": "no-store",
     }
-    parts = _begun(await anext(content, b""), content)  # a table may have no bytes at all
+    parts = await begun(content)
     if kind is not Format.PARQUET:
         headers["vary"] = "Accept-Encoding"
         if takes_gzip(request.headers):
@@ -74,7 +74,12 @@ async def table_file(request: Request, content: AsyncIterator[bytes], *, kind: F
     return Streamed(parts, headers=headers)
 
 
-async def _begun(first: bytes, rest: AsyncIterator[bytes]) -> AsyncGenerator[bytes, None]:
+async def begun(content: AsyncIterator[bytes]) -> AsyncGenerator[bytes, None]:
+    """The same parts, of which the first is there already, if there is one: what fails before it can still be answered as a problem."""
+    return _resumed(await anext(content, b""), content)
+
+
+async def _resumed(first: bytes, rest: AsyncIterator[bytes]) -> AsyncGenerator[bytes, None]:
     async with aclosing(rest):  # type: ignore[type-var]
         yield first
         async for part in rest:

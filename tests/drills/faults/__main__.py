@@ -1,147 +1,74 @@
 """`python -m tests.drills.faults`: every fault, again and again under mixed load; then everything acknowledged is looked for.
 
 For each fault it prints how often it was done, the answers by status, the longest answer, and the longest time from its end until every
-kind of request was answered well again. Nothing acknowledged may be lost, and nothing may be answered 500.
+kind of request was answered well again. Nothing acknowledged may be lost, nothing may be answered 500, and nothing otherwise than that
+fault allows. Faults of a bucket are done to the same service as all others, those of a disk to one that keeps files on one.
 """
 
 import argparse
 import asyncio
 import json
 import sys
-from collections import Counter
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from time import perf_counter
 
-from tests.drills.faults.faults import FAULTS, Fault
+from tests.drills.faults.faults import DISK_FAULTS, FAULTS, Fault
 from tests.drills.faults.rolling import roll
-from tests.drills.faults.stage import Stage, descriptors, end, publish, set_stage, workers
-from tests.drills.faults.traffic import Answer, Traffic
-from tests.drills.load import Web
-from tests.e2e.client import Service
+from tests.drills.faults.rounds import Rounds, Row, rounds
+from tests.drills.faults.stage import Stage, end, publish, set_stage
+from tests.e2e.client import data_folder
 
-KINDS = {"save", "read", "make", "change"}
-CALM_SECONDS = 0.4
-PATIENCE_SECONDS = 15.0
-ANSWER_SECONDS = 3.0
-RECOVERY_SECONDS = 5.0
-
-
-@dataclass(slots=True, kw_only=True)
-class Row:
-    """What one fault came to, over all its times."""
-
-    fault: str
-    times: int = 0
-    statuses: Counter[int] = field(default_factory=Counter)
-    unknown: int = 0
-    longest_answer: float = 0.0
-    longest_recovery: float = 0.0
-
-    @property
-    def is_good(self) -> bool:
-        return 500 not in self.statuses and self.longest_answer <= ANSWER_SECONDS and self.longest_recovery <= RECOVERY_SECONDS
-
-    def add(self, answers: list[Answer], recovery: float) -> None:
-        self.times += 1
-        self.statuses.update(answer.status for answer in answers)
-        self.unknown += sum(answer.code == "outcome-unknown" for answer in answers)
-        self.longest_answer = max([self.longest_answer, *(answer.ended - answer.began for answer in answers)])
-        self.longest_recovery = max(self.longest_recovery, recovery)
+ON_DISK = 2_000_000  # where the numbers of that traffic begin
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Drilled:
     """What the drill came to."""
 
-    rows: list[Row]
-    acknowledged: int
-    lost: list[str]
-    descriptors: tuple[int, int]
-    connections: tuple[int, int]
-    tracebacks: list[str]
-    exit_status: int
+    parts: dict[str, Rounds]
+    left_out: list[str]
     rolled: int
     rolling_statuses: dict[int, int]
+    seconds: float
+
+    @property
+    def rows(self) -> list[Row]:
+        return [row for part in self.parts.values() for row in part.rows]
+
+    @property
+    def lost(self) -> list[str]:
+        return [line for part in self.parts.values() for line in part.lost]
 
     @property
     def is_good(self) -> bool:
-        leaks = self.descriptors[1] > self.descriptors[0] + 4
-        rolling = set(self.rolling_statuses) <= {200, 201}
-        return (
-            all(row.is_good for row in self.rows)
-            and not self.lost
-            and not leaks
-            and not self.tracebacks
-            and not self.exit_status
-            and rolling
-        )
-
-
-async def _recovered(traffic: Traffic, since: float) -> float:
-    """Seconds until each kind of request, asked from `since` on, was answered well; the patience where that never came."""
-    while perf_counter() - since < PATIENCE_SECONDS:
-        answers = [answer for answer in traffic.ledger.answers if answer.began >= since]
-        well = {kind: min((a.ended for a in answers if a.kind == kind and 200 <= a.status < 300), default=None) for kind in KINDS}
-        if all(well.values()):
-            return max(ended for ended in well.values() if ended is not None) - since
-        await asyncio.sleep(0.05)
-    return PATIENCE_SECONDS
-
-
-async def _do(fault: Fault, stage: Stage, service: Service, traffic: Traffic, row: Row) -> None:
-    first = len(traffic.ledger.answers)
-    await fault.begin(stage, service)
-    await asyncio.sleep(fault.seconds)
-    await fault.mend(stage, service)
-    recovery = await _recovered(traffic, perf_counter())
-    row.add(traffic.ledger.answers[first:], recovery)
-    await asyncio.sleep(CALM_SECONDS)
+        return all(part.is_good for part in self.parts.values()) and set(self.rolling_statuses) <= {200, 201}
 
 
 async def drill(*, times: int, only: str, seed: int) -> Drilled:
     """Do each fault so often whose name holds `only`."""
+    parts: dict[str, Rounds] = {}
+    began = perf_counter()
     async with set_stage() as stage:
+        of_disk = [fault for fault in DISK_FAULTS if only in fault.name]
+        possible = [fault for fault in of_disk if fault.needs(stage.disk)]
+        chosen = [fault for fault in FAULTS if only in fault.name]
         service = await stage.serve("--workers", "2")
-        try:
-            web = Web(service.port)
-            token = await asyncio.to_thread(publish, service)
-            before = await _at_rest(stage, service, web)
-            traffic = Traffic(web.ask, token, seed=seed)
-            load = asyncio.create_task(traffic.run())
-            rows = {fault.name: Row(fault=fault.name) for fault in FAULTS if only in fault.name}
-            await asyncio.sleep(1)
-            for number in range(times):
-                for fault in FAULTS:
-                    if fault.name in rows:
-                        print(f"\r{number + 1}: {fault.name:60}", end="", file=sys.stderr, flush=True)
-                        await _do(fault, stage, service, traffic, rows[fault.name])
-            print(file=sys.stderr)
-            traffic.end()
-            await load
-            lost = await traffic.lost()
-            after = await _at_rest(stage, service, web)
-        finally:
-            status = await asyncio.to_thread(end, service)
-        rolled = await roll(stage, token, times=times) if only in "rolling restarts" else {}
-        return Drilled(
-            rows=list(rows.values()),
-            acknowledged=sum(200 <= answer.status < 300 and answer.kind != "read" for answer in traffic.ledger.answers),
-            lost=lost,
-            descriptors=(before[0], after[0]),
-            connections=(before[1], after[1]),
-            tracebacks=[line for line in service.err.splitlines() if "Traceback" in line or "unexpected error" in line],
-            exit_status=status,
-            rolled=2 * times,
-            rolling_statuses=rolled,
-        )
+        stage.token = await asyncio.to_thread(publish, service)
+        if chosen:
+            parts["bucket"] = await rounds(stage, service, chosen, times=times, seed=seed, first=1, on_disk=False)
+        else:
+            await asyncio.to_thread(end, service)
+        if possible:
+            parts["disk"] = await _on_disk(stage, possible, times=times, seed=seed)
+        rolled = await roll(stage, times=times) if only in "rolling restarts" else {}
+    left_out = [fault.name for fault in of_disk if fault not in possible]
+    return Drilled(parts=parts, left_out=left_out, rolled=2 * times, rolling_statuses=rolled, seconds=perf_counter() - began)
 
 
-async def _at_rest(stage: Stage, service: Service, web: Web) -> tuple[int, int]:
-    """The descriptors of all workers but those of connections to the database, and these."""
-    web.close()
-    await asyncio.sleep(2)
-    connections = stage.proxy.connections
-    return descriptors(workers(service)) - connections, connections
+async def _on_disk(stage: Stage, faults: list[Fault], *, times: int, seed: int) -> Rounds:
+    with data_folder() as folder:
+        service = await stage.serve_in(folder, "--workers", "2", on_disk=True)
+        return await rounds(stage, service, faults, times=times, seed=seed, first=ON_DISK, on_disk=True)
 
 
 def _table(done: Drilled) -> str:
@@ -153,18 +80,31 @@ def _table(done: Drilled) -> str:
     widths = [max(len(line[column]) for line in lines) for column in range(len(head))]
     table = ["  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines]
     rolling = ", ".join(f"{number} x {status}" for status, number in done.rolling_statuses.items())
+    wrong = [f"  {row.fault}: {number} x {what}" for row in done.rows for what, number in row.unexpected.items()]
     return "\n".join(
         [
             *table,
-            f"acknowledged writes {done.acknowledged}, lost {len(done.lost)}",
-            *(f"  {line}" for line in done.lost[:10]),
-            f"descriptors of the workers (connections to the database aside): {done.descriptors[0]} before, {done.descriptors[1]} after",
-            f"connections to the database at rest: {done.connections[0]} before, {done.connections[1]} after",
-            f"500s {sum(row.statuses[500] for row in done.rows)}, exit status {done.exit_status}, tracebacks {len(done.tracebacks)}",
-            *(f"  {line[:6000]}" for line in done.tracebacks[:3]),
+            *(f"{name}: left out, since it takes a file system of its own, which only root can mount" for name in done.left_out),
+            f"500s {sum(row.statuses[500] for row in done.rows)}, answers that the fault does not allow {len(wrong)}",
+            *wrong,
+            *(line for name, part in done.parts.items() for line in _summary(name, part)),
             f"rolling restarts of two instances {done.rolled}, answers {rolling}",
+            f"took {done.seconds:.0f} s",
         ]
     )
+
+
+def _summary(name: str, part: Rounds) -> list[str]:
+    kept = part.kept
+    return [
+        f"files in a {name}: acknowledged writes {part.acknowledged}, of them uploads {part.files}; lost {len(part.lost)}",
+        *(f"  {line}" for line in part.lost[:10]),
+        f"  in the {name}: contents {kept.contents}, torn {kept.torn}; left to the sweep {kept.strangers}, unfinished {kept.unfinished}",
+        f"  descriptors of the workers (connections aside): {part.descriptors[0]} before, {part.descriptors[1]} after",
+        f"  connections to the database at rest: {part.connections[0]} before, {part.connections[1]} after",
+        f"  exit status {part.exit_status}, tracebacks {len(part.tracebacks)}",
+        *(f"  {line[:6000]}" for line in part.tracebacks[:3]),
+    ]
 
 
 def main() -> int:

@@ -47,7 +47,7 @@ class Balancer:
             await asyncio.sleep(0.05)
 
 
-async def roll(stage: Stage, token: str, *, times: int) -> dict[int, int]:
+async def roll(stage: Stage, *, times: int) -> dict[int, int]:
     """The answers by status while each of two instances is restarted so often. Fails where one does not end with status 0."""
     with data_folder() as other:
         instances = [await stage.serve(), await stage.serve_in(other)]
@@ -55,7 +55,7 @@ async def roll(stage: Stage, token: str, *, times: int) -> dict[int, int]:
         for instance in instances:
             balancer.add(instance)
         await balancer.ready(2)
-        traffic = Traffic(balancer.ask, token, seed=2, first=1_000_000)
+        traffic = Traffic(balancer.ask, stage.token, seed=2, first=1_000_000)
         load = asyncio.create_task(traffic.run())
         try:
             for _ in range(times):

@@ -1,4 +1,6 @@
-"""Where the faults happen: a PostgreSQL that can be restarted behind a proxy, a Redis that can be held still, and services on them."""
+"""Where the faults happen: a PostgreSQL that can be restarted behind a proxy, a Redis that can be held still, a bucket and a disk that can
+be taken away, and services on them.
+"""
 
 import asyncio
 import os
@@ -12,6 +14,8 @@ from pathlib import Path
 import httpx
 
 from adapters.postgres.embedded import EmbeddedPostgres
+from tests.drills.faults.disk import Disk, disk_to_take_away
+from tests.drills.faults.store import Store, store_to_take_away
 from tests.drills.faults.traffic import FIELDS, PROJECT
 from tests.drills.proxy import Proxy, proxied, through, upstream_of
 from tests.e2e.client import ADMIN_PASSWORD, Service, data_folder, log_in, token_of, until
@@ -45,11 +49,14 @@ class Postgres:
 class Stage:
     """One service of two workers, and what it depends on."""
 
-    def __init__(self, folder: Path, postgres: Postgres, proxy: Proxy, redis: RedisServer) -> None:
+    def __init__(self, folder: Path, postgres: Postgres, proxy: Proxy, redis: RedisServer, store: Store, disk: Disk) -> None:
         self.folder = folder
         self.postgres = postgres
         self.proxy = proxy
         self.redis = redis
+        self.store = store
+        self.disk = disk
+        self.token = ""  # of the admin, once there is one
         self.settings = {
             "DATABASE_URL": through(postgres.url, proxy.port),
             "REDIS_URL": redis.url,
@@ -57,16 +64,17 @@ class Stage:
             "RATE_LIMITS": HIGH,
             "LOG_FORMAT": "json",
             "ACCESS_TOKEN_MINUTES": "120",
+            "UPLOAD_QUOTA_BYTES": str(2**40),
         }
 
     async def serve(self, *options: str) -> Service:
         return await self.serve_in(self.folder, *options)
 
-    async def serve_in(self, folder: Path, *options: str) -> Service:
-        """A service on the same database, with the secrets that the first one made."""
+    async def serve_in(self, folder: Path, *options: str, on_disk: bool = False) -> Service:
+        """A service on the same database, with the secrets that the first one made; its files are in the bucket, or on the disk."""
         if folder != self.folder and not (folder / "secrets.json").exists():
             shutil.copyfile(self.folder / "secrets.json", folder / "secrets.json")
-        service = Service(folder, *options, **self.settings)
+        service = Service(folder, *options, **self.settings, STORAGE_URL=self.disk.url if on_disk else self.store.url)
         await asyncio.to_thread(service.wait_ready)
         return service
 
@@ -109,11 +117,11 @@ def publish(service: Service) -> str:
 @asynccontextmanager
 async def set_stage() -> AsyncIterator[Stage]:
     """A stage with everything on it but a service, while this lasts."""
-    with data_folder() as folder, data_folder() as cluster, redis_server() as redis:
+    with data_folder() as folder, data_folder() as cluster, redis_server() as redis, disk_to_take_away(folder / "disk") as disk:
         postgres = await asyncio.to_thread(Postgres, cluster)
         try:
-            async with proxied(upstream_of(postgres.url)) as proxy:
-                yield Stage(folder, postgres, proxy, redis)
+            async with proxied(upstream_of(postgres.url)) as proxy, store_to_take_away() as store:
+                yield Stage(folder, postgres, proxy, redis, store, disk)
         finally:
             postgres.close()
 
