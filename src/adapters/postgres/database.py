@@ -304,16 +304,16 @@ class Transaction(Executor):
     async def copy(self, statement: Statement, *, quote: str = '"', delimiter: str = ",", **given: Any) -> AsyncGenerator[bytes, None]:
         """The rows of a statement as the server writes them by `COPY` in its CSV format, in pieces of whole rows.
 
-        The server goes on only as pieces are taken. Leaving early closes the connection, which ends its work at once.
+        The server goes on only when the next piece is asked for. Leaving early closes the connection, which ends its work at once.
         """
         with self._call():
             await self._line.execute("SET LOCAL statement_timeout = 0; SET LOCAL jit = off")
         pieces: asyncio.Queue[bytes | None] = asyncio.Queue()
-        room = asyncio.Semaphore(1)
+        taken = asyncio.Semaphore(0)
 
         async def put(piece: bytes) -> None:
-            await room.acquire()
             pieces.put_nowait(piece)
+            await taken.acquire()
 
         copying = asyncio.create_task(self._copy_to(put, statement, given, quote=quote, delimiter=delimiter))
         copying.add_done_callback(lambda _: pieces.put_nowait(None))
@@ -324,8 +324,8 @@ class Transaction(Executor):
                         piece = await pieces.get()
                 if piece is None:
                     break
-                room.release()
                 yield piece
+                taken.release()
             await copying
         finally:
             if not copying.done():

@@ -12,9 +12,9 @@ import pyarrow.parquet as pq
 from application.ports import TableConverter, TableWriter
 from domain.export import Column, ColumnType
 
-ROW_GROUP = 50_000
-ROW_GROUP_BYTES = 8 * 1024 * 1024
-READ_BYTES = 1024 * 1024  # of CSV at a time
+ROW_GROUP = 10_000
+ROW_GROUP_BYTES = 2 * 1024 * 1024
+READ_BYTES = 256 * 1024  # of CSV at a time
 
 _TYPES = {
     ColumnType.TEXT: pa.string(),

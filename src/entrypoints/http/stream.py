@@ -12,6 +12,7 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from domain.export import Format
+from entrypoints.http.giving_way import GivingWay
 from entrypoints.http.json_body import ClientLeft
 
 _GZIP_LEVEL = 3  # tables shrink to about a tenth; more would cost more time than it saves
@@ -59,13 +60,16 @@ async def _left(receive: Receive) -> None:
 
 
 async def table_file(request: Request, content: AsyncIterator[bytes], *, kind: Format, filename: str) -> Streamed:
-    """A table as it is made, in gzip where the client takes that and it is worth it. What is wrong from the start is a problem."""
+    """A table as it is made, giving way to others, in gzip where the client takes that and it is worth it.
+
+    What is wrong from the start is a problem.
+    """
     headers = {
         "content-type": kind.media_type,
         "content-disposition": f'attachment; filename="{filename}"',
         "cache-control": "no-store",
     }
-    parts = await begun(content)
+    parts = _giving_way(await begun(content), GivingWay(request.app.gate.admission))
     if kind is not Format.PARQUET:
         headers["vary"] = "Accept-Encoding"
         if takes_gzip(request.headers):
@@ -84,6 +88,13 @@ async def _resumed(first: bytes, rest: AsyncIterator[bytes]) -> AsyncGenerator[b
         yield first
         async for part in rest:
             yield part
+
+
+async def _giving_way(parts: AsyncGenerator[bytes, None], give_way: GivingWay) -> AsyncGenerator[bytes, None]:
+    async with aclosing(parts):
+        async for part in parts:
+            yield part
+            await give_way()
 
 
 async def _zipped(parts: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, None]:
