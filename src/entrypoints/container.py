@@ -33,6 +33,7 @@ from adapters.postgres.schema import SchemaError, migrate, pending
 from adapters.postgres.session import PostgresSessions, PostgresSignInFailures
 from adapters.postgres.snapshots import Snapshots
 from adapters.postgres.survey import PostgresSurveys
+from adapters.postgres.together import Together
 from adapters.postgres.tracing import trace_statements
 from adapters.postgres.unit_of_work import PostgresUnitOfWork
 from adapters.postgres.user import PostgresUsers
@@ -124,8 +125,8 @@ def replica_of(url: str | None, *, primary: Pool, lag: float) -> Replica | None:
 
 
 def public_reads_of(primary: Pool, replica: Replica | None) -> Executor:
-    """Where statements of public reads run."""
-    return primary if replica is None else ReplicaFirst(primary, replica, may_lag=MAY_LAG.get)
+    """Where statements of public reads run: together with others of the same, as many readers ask for the same list."""
+    return Together(primary if replica is None else ReplicaFirst(primary, replica, may_lag=MAY_LAG.get), alike=MAY_LAG.get)
 
 
 class Container(containers.DeclarativeContainer):
