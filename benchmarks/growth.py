@@ -16,11 +16,12 @@ from benchmarks.__main__ import measured_once, say
 from benchmarks.load import family
 from benchmarks.plot import plot_growth
 from benchmarks.report import machine, plain_table
-from benchmarks.stage import WORKERS, stage
+from benchmarks.stage import WORKERS, Stage, stage
 from benchmarks.workloads import WORKLOADS
 
 SIZES = (10_000, 100_000, 1_000_000)
 PATHS = ("read-one", "list", "deep-page", "search", "edit", "save")
+ALONE_OR_NOT = ("read-one", "results")
 PAGE_BYTES = resource.getpagesize()
 
 
@@ -40,22 +41,29 @@ def growth(sizes: tuple[int, ...], *, rounds: int, seconds: float) -> dict[str, 
 
 
 def workers(*, rounds: int, seconds: float) -> dict[str, Any]:
-    """Two workers against one at reading one resource, in turns; the memory of each idle worker in MiB."""
+    """Two workers against one, in turns, with the database and without; the memory of each idle worker in MiB."""
     with stage(resources=10_000, large=100, responses=100, programs=tuple(WORKERS)) as here:
         memory = {name: [_resident(pid) for pid in family(here.servers[name].pid)] for name in WORKERS}
-        ratios, cpu = [], []
-        for number in range(rounds + 1):
-            one, two = (measured_once(here.servers[name], WORKLOADS["read-one"], here.target, seconds=seconds) for name in WORKERS)
-            if number:  # the first is to warm up
-                ratios.append(two.per_second / one.per_second)
-                cpu.append((one.cpu_us * one.per_second / 1e6, two.cpu_us * two.per_second / 1e6))
         return {
-            "two_over_one": median(ratios),
-            "cores_used_by_one": median(one for one, _ in cpu),
-            "cores_used_by_two": median(two for _, two in cpu),
+            "paths": {path: _two_over_one(here, path, rounds=rounds, seconds=seconds) for path in ALONE_OR_NOT},
             "memory_mib": memory,
             "start_seconds": {name: here.servers[name].start_seconds for name in WORKERS},
         }
+
+
+def _two_over_one(here: Stage, path: str, *, rounds: int, seconds: float) -> dict[str, float]:
+    """Requests a second of two workers over those of one, and how many cores each of the two used."""
+    ratios, cpu = [], []
+    for number in range(rounds + 1):
+        one, two = (measured_once(here.servers[name], WORKLOADS[path], here.target, seconds=seconds, connections=32) for name in WORKERS)
+        if number:  # the first is to warm up
+            ratios.append(two.per_second / one.per_second)
+            cpu.append((one.cpu_us * one.per_second / 1e6, two.cpu_us * two.per_second / 1e6))
+    return {
+        "two_over_one": median(ratios),
+        "cores_used_by_one": median(one for one, _ in cpu),
+        "cores_used_by_two": median(two for _, two in cpu),
+    }
 
 
 def _resident(pid: int) -> float:
@@ -73,10 +81,11 @@ def main() -> None:
     scaled = workers(rounds=options.rounds, seconds=options.seconds)
     head = ["requests a second (CPU µs)", *(f"{size:,} stored" for size in options.sizes), "last of first"]
     print(plain_table([head, *(_row(path, figures) for path, figures in grown["paths"].items())]))
-    print(
-        f"two workers of one: {scaled['two_over_one']:.2f} (cores used: {scaled['cores_used_by_one']:.2f} by one,"
-        f" {scaled['cores_used_by_two']:.2f} by two, of {grown['machine']['cores']}; the rest is the load and PostgreSQL)"
-    )
+    for path, told in scaled["paths"].items():
+        print(
+            f"two workers of one, {WORKLOADS[path].title}: {told['two_over_one']:.2f} (cores used: {told['cores_used_by_one']:.2f} by one,"
+            f" {told['cores_used_by_two']:.2f} by two, of {grown['machine']['cores']}; the rest is the load and PostgreSQL)"
+        )
     print(f"memory when idle, MiB a process: {', '.join(f'{each:.0f}' for each in scaled['memory_mib']['one-worker'])}")
     print(f"start to healthy: {scaled['start_seconds']['one-worker']:.1f} s")
     if options.out:
