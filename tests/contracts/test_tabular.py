@@ -247,6 +247,13 @@ class TablesContract:
         assert converted.schema_arrow.equals(written.schema_arrow)
         assert json.loads(converted.metadata.metadata[b"codebook"]) == {"fields": []}
 
+    def test_a_converter_keeps_a_byte_order_mark_at_the_beginning_of_any_record(self, tables: Tables) -> None:
+        columns = [Column(name="a", type=ColumnType.TEXT), Column(name="b", type=ColumnType.TEXT)]
+        rows: list[Row] = [("\ufeff" + "x" * READ_BYTES, None), ("\ufeff\ufeff" + "y" * READ_BYTES, ""), ("\ufeff", "z")]
+        converter, writer = tables.converter(columns, codebook={}), CsvWriter(columns, guarded=False)
+        parts = [converter.begin(), *(converter.records(writer.rows([row])) for row in rows), converter.end()]
+        assert read_parquet(b"".join(parts), columns) == rows
+
 
 class TestFakeTables(TablesContract):
     @pytest.fixture

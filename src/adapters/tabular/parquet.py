@@ -15,6 +15,7 @@ from domain.export import Column, ColumnType
 ROW_GROUP = 10_000
 ROW_GROUP_BYTES = 2 * 1024 * 1024
 READ_BYTES = 256 * 1024  # of CSV at a time
+_MARK = b"\xef\xbb\xbf"  # Arrow drops a byte order mark that a text begins with: so ours, not one of a value
 
 _TYPES = {
     ColumnType.TEXT: pa.string(),
@@ -74,7 +75,7 @@ class ParquetConverter(TableConverter):
         self._schema = _schema(columns, metadata)
         self._sink = _Sink()
         self._writer = pq.ParquetWriter(self._sink, self._schema, compression="zstd")
-        self._text = bytearray()
+        self._text = bytearray(_MARK)
         self._tables: list[Any] = []
         self._as_read = pc.ConvertOptions(
             column_types=self._schema,
@@ -104,9 +105,9 @@ class ParquetConverter(TableConverter):
         return self._sink.take()
 
     def _read(self) -> None:
-        if not self._text:
+        if len(self._text) == len(_MARK):
             return
-        text, self._text = pa.py_buffer(bytes(self._text)), bytearray()
+        text, self._text = pa.py_buffer(bytes(self._text)), bytearray(_MARK)
         reading = pc.ReadOptions(use_threads=False, block_size=len(text), column_names=self._names)
         parsing = pc.ParseOptions(newlines_in_values=True)
         self._tables.append(pc.read_csv(pa.BufferReader(text), reading, parsing, self._as_read))
