@@ -61,7 +61,8 @@ class ReadContent:
 
     store: FileStore
     check: CheckContent
-    _found: "OrderedDict[UUID, tuple[str, asyncio.Task[bool]]]" = field(default_factory=OrderedDict)
+    _found: "OrderedDict[UUID, tuple[str, bool]]" = field(default_factory=OrderedDict)
+    _checks: "dict[tuple[UUID, str], asyncio.Task[bool]]" = field(default_factory=dict)
 
     async def __call__(self, file: File, *, start: int, end: int) -> AsyncGenerator[bytes, None]:
         await self._require_whole(file)
@@ -73,11 +74,24 @@ class ReadContent:
             mark = await self.store.mark(file.content_name)
         except NotFound:
             raise ContentDamaged from None
-        known = self._found.get(file.id)
-        if known is None or known[0] != mark or (known[1].done() and (known[1].cancelled() or known[1].exception())):
-            known = self._found[file.id] = mark, asyncio.create_task(self.check(content_of(file)))
+        marked, is_whole = self._found.get(file.id, ("", False))
+        if marked != mark:
+            is_whole = await asyncio.shield(self._checks.get((file.id, mark)) or self._begin(file, mark))
+        if not is_whole:
+            raise ContentDamaged
+
+    def _begin(self, file: File, mark: str) -> "asyncio.Task[bool]":
+        """Whoever else asks meanwhile waits for the same check. Only what it found is kept: a task holds the context of its request."""
+
+        def ended(done: "asyncio.Task[bool]") -> None:
+            del self._checks[file.id, mark]
+            if done.cancelled() or done.exception():
+                return
+            self._found[file.id] = mark, done.result()
             self._found.move_to_end(file.id)
             while len(self._found) > _REMEMBERED:
                 self._found.popitem(last=False)
-        if not await asyncio.shield(known[1]):
-            raise ContentDamaged
+
+        check = self._checks[file.id, mark] = asyncio.create_task(self.check(content_of(file)))
+        check.add_done_callback(ended)
+        return check

@@ -1,8 +1,12 @@
 """Files, over the fakes: what is stored, what is audited, what a crash at each step leaves, and what is never sent."""
 
+import asyncio
+import gc
 from collections.abc import AsyncGenerator, AsyncIterator
+from contextvars import ContextVar
 from functools import partial
 from uuid import UUID
+from weakref import ref
 
 import pytest
 
@@ -22,6 +26,7 @@ from application.file import (
     VerifyNextFile,
 )
 from application.file.keeping import CRASH_AGE_MAX, CRASH_MAX, VERIFIED_EVERY
+from application.ports import Content
 from domain.access import NotAllowed
 from domain.errors import Full, Invalid, NotFound, Stale, Unavailable
 from domain.file import File, QuotaExceeded, UnsupportedContent
@@ -231,6 +236,38 @@ async def test_an_untouched_content_is_hashed_once(shelf: Shelf) -> None:
     for _ in range(5):
         await shelf.read(file, 0, 1)
     assert reads == 1 + 5
+
+
+async def test_a_content_is_hashed_once_for_all_who_ask_at_once(shelf: Shelf) -> None:
+    file = await shelf.upload()
+    checks = 0
+
+    class Counted(CheckContent):
+        async def __call__(self, content: Content) -> bool:
+            nonlocal checks
+            checks += 1
+            await asyncio.sleep(0)
+            return await super().__call__(content)
+
+    shelf.reading = ReadContent(store=shelf.contents, check=Counted(store=shelf.contents))
+    assert await asyncio.gather(*(shelf.read(file) for _ in range(5))) == [png()] * 5
+    assert checks == 1
+
+
+async def test_what_is_known_of_a_content_holds_nothing_of_the_request_that_had_it_hashed(shelf: Shelf) -> None:
+    file = await shelf.upload()
+    of_request = ContextVar[set[int]]("of_request")
+
+    async def ask() -> "ref[set[int]]":
+        held = set[int]()
+        of_request.set(held)
+        await shelf.read(file)
+        return ref(held)
+
+    held = await asyncio.create_task(ask())
+    await asyncio.sleep(0)  # the loop lets go of it
+    gc.collect()
+    assert held() is None
 
 
 async def test_verifying_finds_all_that_is_wrong(shelf: Shelf) -> None:
