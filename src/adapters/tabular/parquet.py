@@ -14,7 +14,7 @@ from domain.export import Column, ColumnType
 
 ROW_GROUP = 10_000
 ROW_GROUP_BYTES = 2 * 1024 * 1024
-READ_BYTES = 256 * 1024  # of CSV at a time
+READ_BYTES = 128 * 1024  # of CSV at a time
 _MARK = b"\xef\xbb\xbf"  # Arrow drops a byte order mark that a text begins with: so ours, not one of a value
 
 _TYPES = {

@@ -1,6 +1,9 @@
 """Whole tables on their way out, each of one moment: what direct exports and stored ones are both made of."""
 
 import asyncio
+import os
+import sys
+import threading
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing, asynccontextmanager
@@ -25,6 +28,8 @@ from domain.export import Column, Format
 from domain.resource import CODEBOOK, COLUMNS, Filter
 from domain.survey import ResponseFilter, ResponseTable, codebook, response_filter
 from domain.survey.table import respondent
+
+NICE = 10  # a tenth of a core that others want as well: with less, this thread would hold the interpreter's lock for too long
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,7 +83,7 @@ async def _parquet(records: AsyncGenerator[Part, None], tables: Tables) -> Async
     converter = await asyncio.to_thread(tables.converter, COLUMNS, codebook=CODEBOOK)
     yield Part(content=converter.begin(), rows=0)
     on_thread = asyncio.get_running_loop().run_in_executor
-    thread = ThreadPoolExecutor(1)  # of its own: memory is kept by thread, and goes with it
+    thread = ThreadPoolExecutor(1, initializer=_come_second)  # of its own: memory is kept by thread, and goes with it
     try:
         async with aclosing(records):
             async for part in records:
@@ -86,6 +91,12 @@ async def _parquet(records: AsyncGenerator[Part, None], tables: Tables) -> Async
         yield Part(content=await on_thread(thread, converter.end), rows=0)
     finally:
         thread.shutdown(wait=False)
+
+
+def _come_second() -> None:
+    """Let this thread wait where others want its core. Only Linux has priorities of threads."""
+    if sys.platform == "linux":
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICE)
 
 
 @asynccontextmanager
