@@ -83,19 +83,29 @@ def _list(target: Target, random: Random) -> Iterator[Request]:
 
 
 def _first_page(target: Target, random: Random) -> Iterator[Request]:
+    """Each after another one of the first few thousand: pages that are asked for alike would be read together."""
     while True:
-        yield _get(f"/{target.large.slug}/resources?limit=100")
+        yield _page_after(target, random.randint(1, _jitter(target)))
 
 
 def _deep_page(target: Target, random: Random) -> Iterator[Request]:
     """By the cursor for the service, by the number of rows to skip for who knows no cursor: each program reads its own."""
-    size = target.large.last_id - target.large.first_id
-    deep = min(DEEP, size * 9 // 10)
     while True:
-        skip = deep + random.randint(-deep // 100, deep // 100)
-        last = target.large.first_id + skip - 1
-        cursor = base64.urlsafe_b64encode(json.dumps(["id", last, last], separators=(",", ":")).encode()).decode().rstrip("=")
-        yield _get(f"/{target.large.slug}/resources?limit=100&cursor={cursor}")
+        yield _page_after(target, _deep(target) + random.randint(-_jitter(target), _jitter(target)))
+
+
+def _deep(target: Target) -> int:
+    return min(DEEP, (target.large.last_id - target.large.first_id) * 9 // 10)
+
+
+def _jitter(target: Target) -> int:
+    return _deep(target) // 100
+
+
+def _page_after(target: Target, skip: int) -> Request:
+    last = target.large.first_id + skip - 1
+    cursor = base64.urlsafe_b64encode(json.dumps(["id", last, last], separators=(",", ":")).encode()).decode().rstrip("=")
+    return _get(f"/{target.large.slug}/resources?limit=100&cursor={cursor}")
 
 
 def _search(target: Target, random: Random) -> Iterator[Request]:
@@ -149,7 +159,7 @@ WORKLOADS = {
     for workload in (
         Workload(name="read-one", title="one resource by id", rivals=(Rival(program="bare", needs=0.30), NAIVE), requests=_read_one),
         Workload(name="list", title="100 resources by status", rivals=(Rival(program="bare", needs=0.90), NAIVE), requests=_list),
-        Workload(name="first-page", title="100 of a million", rivals=(Rival(program="bare"), NAIVE), requests=_first_page),
+        Workload(name="first-page", title="the first pages of a million", rivals=(Rival(program="bare"), NAIVE), requests=_first_page),
         Workload(
             name="deep-page",
             title="page 9 000 of a million",

@@ -85,7 +85,8 @@ def entry(
 
 def differences(before: object | None, after: object | None, *fields: str) -> tuple[Difference, ...]:
     """What differs between two states of a thing, of these fields alone; None stands for a thing that is not there."""
-    found = ((field, _told(before, field), _told(after, field)) for field in fields)
+    touched = [field for field in fields if getattr(before, field, None) is not getattr(after, field, None)]
+    found = ((field, _told(before, field), _told(after, field)) for field in touched)
     return tuple(Difference(field=field, before=old, after=new) for field, old, new in found if not _same(old, new))
 
 
