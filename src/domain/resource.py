@@ -148,11 +148,11 @@ class Resource:
 
         Raises `Invalid`, then `NotTheOwner`, then `Stale`; with nothing different, it is itself again.
         """
-        revised = replace(self, **changes)
+        revised = replace(self, **changes, updated_at=at, version=self.version + 1)
         refuse(_faults(revised))
         require_on(by, Action.RESOURCE_UPDATE, owner_id=self.created_by_id)
         expect_version(self.version, expected)
-        return self if _same(revised, self) else replace(revised, updated_at=at, version=self.version + 1)
+        return self if all(_same(getattr(self, field), value) for field, value in changes.items()) else revised
 
     def delete(self, *, by: User, expected: frozenset[int] | None = None, at: datetime) -> "Resource":
         """This resource, put away; its name is free from then on. Raises `NotAllowed`, `Stale`."""
@@ -193,9 +193,9 @@ def new_resource(
     return resource
 
 
-def _same(one: Resource, other: Resource) -> bool:
+def _same(one: Any, other: Any) -> bool:
     """Equal, and of the same JSON: to Python, true is 1."""
-    return one == other and json.dumps(one.attributes, sort_keys=True) == json.dumps(other.attributes, sort_keys=True)
+    return bool(one == other) and (not isinstance(one, dict) or json.dumps(one, sort_keys=True) == json.dumps(other, sort_keys=True))
 
 
 def _faults(resource: Resource) -> Iterator[Fault]:
