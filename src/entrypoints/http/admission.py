@@ -16,10 +16,10 @@ from starlette.types import Message, Receive, Scope, Send
 from domain.errors import Unavailable
 
 AT_ONCE = 32
-AT_ONCE_OVERLOADED = 24  # as much is done in all, and each waits less
+AT_ONCE_OVERLOADED = 20  # as much is done in all, and each waits less
 CROWD = 128
 CROWD_SECONDS = 2.0  # nobody waits longer, whatever became of those before
-PROMPT_SECONDS = 0.01
+PROMPT_SECONDS = 0.005
 CALM_SECONDS = 0.5  # nobody was refused for so long: it is over
 RETRY_SECONDS = 10  # nobody is told to stay away longer
 
