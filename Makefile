@@ -48,8 +48,7 @@ docs: $(STAMP) ## Write docs/permissions.md from the code
 	$(BIN)/python -m tests.walk.table
 
 bench: $(STAMP) ## Measure the hot paths against a bare program and the naive style, in one interleaved run, then exports
-	$(BIN)/python -m benchmarks --check --out docs/benchmarks
-	$(BIN)/python -m benchmarks.export --check
+	@$(BIN)/python -m benchmarks --check --out docs/benchmarks; status=$$?; $(BIN)/python -m benchmarks.export --check && exit $$status
 
 bench-compare: $(STAMP) ## Compare two measurements: make bench-compare BEFORE=… AFTER=…
 	@$(BIN)/python -m benchmarks.compare $(BEFORE) $(AFTER)
