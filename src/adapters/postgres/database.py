@@ -150,7 +150,7 @@ class Pool(Executor):
             meant = meaning(error, self.note_failure)
             if meant is None:
                 raise
-            raise meant from error
+            raise meant from meant.__cause__
 
     def release(self, line: Line) -> None:
         """Give a connection back; what is wrong with it harms nobody, since it is ended then."""

@@ -60,7 +60,7 @@ def domain_errors() -> Iterator[None]:
         meant = meaning(error)
         if meant is None:
             raise
-        raise meant from error
+        raise meant from meant.__cause__
 
 
 def meaning(error: BaseException, note_failure: Callable[[], None] = lambda: None, *, changes: bool | None = None) -> DomainError | None:
@@ -68,8 +68,15 @@ def meaning(error: BaseException, note_failure: Callable[[], None] = lambda: Non
 
     `changes`: whether all that was sent is one statement, or a commit, that changes something. If it does, and the line is lost before
     the answer, nobody knows what became of it: `OutcomeUnknown`. If not, it may be tried `Again`, as may what met a deadlock.
-    `note_failure` is told of absence.
+    `note_failure` is told of absence. The error is its cause, but that of a broken constraint, which quotes what people sent.
     """
+    meant = _meaning(error, note_failure, changes=changes)
+    if meant is not None:
+        meant.__cause__ = None if isinstance(error, asyncpg.IntegrityConstraintViolationError) else error
+    return meant
+
+
+def _meaning(error: BaseException, note_failure: Callable[[], None], *, changes: bool | None) -> DomainError | None:
     match error:
         case asyncpg.IntegrityConstraintViolationError():
             broken = CONSTRAINTS.get(error.constraint_name or "")

@@ -61,4 +61,4 @@ class Call:
         told = TimeoutError("no answer in time") if line.was_silent else error
         meant = meaning(told, self._note_failure, changes=self._changes)
         if meant is not None:
-            raise meant from error
+            raise meant from meant.__cause__
