@@ -19,8 +19,8 @@ from entrypoints.http.label_set import DeclarationBody
 from entrypoints.http.problems import EdgeRefusal
 from entrypoints.http.project import ProjectIn
 from entrypoints.http.resource import ResourceIn
-from entrypoints.http.route import validated
 from entrypoints.http.survey import DefinitionBody
+from entrypoints.http.validation import validated
 
 
 class LabelSetInFile(DeclarationBody):

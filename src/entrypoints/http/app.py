@@ -35,7 +35,7 @@ from entrypoints.http.resource import public_resources, signed_in_resources
 from entrypoints.http.resource_import import resource_import_routes
 from entrypoints.http.response import public_responses, signed_in_responses
 from entrypoints.http.results import public_results
-from entrypoints.http.route import Table
+from entrypoints.http.routing import Table
 from entrypoints.http.service import NAME, VERSION, service_routes
 from entrypoints.http.session import registration_routes, session_routes
 from entrypoints.http.signed_in import Credentials, MayAsk

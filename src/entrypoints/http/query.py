@@ -3,9 +3,9 @@
 import base64
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from datetime import datetime
-from functools import lru_cache
+from functools import lru_cache, wraps
 from typing import Annotated, Any, TypeVar
 from urllib.parse import quote, unquote_plus, unquote_to_bytes
 from uuid import UUID
@@ -21,7 +21,9 @@ from entrypoints.http.problems import Malformed
 INT32_MAX = 2**31 - 1
 INT64_MAX = 2**63 - 1
 LIMIT_DEFAULT, LIMIT_MAX = 100, 1000
+REMEMBERED, REMEMBERED_MAX = 1024, 256  # how many query strings, and of how many bytes at most
 
+A = TypeVar("A", bound=Hashable)
 T = TypeVar("T")
 
 _NIL = UUID(int=0)
@@ -80,6 +82,20 @@ class PageQuery(Query):
 
     limit: Limit = LIMIT_DEFAULT
     cursor: Cursor = None
+
+
+def for_short_queries(read: Callable[[A, bytes], T]) -> Callable[[A, bytes], T]:
+    """A function of something and a query string that remembers what it made of short ones: readers ask for the same few lists.
+
+    It must answer the same each time, something that nobody changes. What it raises is not remembered.
+    """
+    remembered = lru_cache(REMEMBERED)(read)
+
+    @wraps(read)
+    def either(of: A, query_string: bytes) -> T:
+        return remembered(of, query_string) if len(query_string) <= REMEMBERED_MAX else read(of, query_string)
+
+    return either
 
 
 def pairs(query_string: bytes) -> dict[str, str]:
@@ -156,7 +172,7 @@ def next_page(request: Request, *place: str | int | None) -> dict[str, str]:
     return {"link": f'<{_same_list(request.scope["path"], request.scope["query_string"])}cursor={encode_cursor(*place)}>; rel="next"'}
 
 
-@lru_cache(1024)
+@for_short_queries
 def _same_list(path: str, query_string: bytes) -> str:
     """The address of a list up to where the place in it is named."""
     parts = query_string.decode("latin-1").split("&")

@@ -5,32 +5,28 @@ before it asks who is calling, take a repeated parameter for one, and cost a thi
 docs/decisions/0003-routes.md.
 """
 
-from collections import defaultdict
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
 from inspect import unwrap
 from typing import Any, ClassVar, Protocol, cast, runtime_checkable
 from uuid import UUID
 
 from fastapi import APIRouter
 from fastapi.routing import APIRoute
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel
 from starlette.convertors import Convertor, register_url_convertor
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import BaseRoute
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import Receive, Scope, Send
 
 from domain.errors import Fault, Invalid, NotFound, Stale
 from domain.label_set import NAME_PATTERN
 from domain.project import SLUG_PATTERN
 from entrypoints.http.json_body import drain, read_json
 from entrypoints.http.problems import EdgeRefusal, UnsupportedMediaType, problem_responses
-from entrypoints.http.query import INT64_MAX, pairs
+from entrypoints.http.query import INT64_MAX, for_short_queries, pairs
 from entrypoints.http.rate_limit import Limits, Policy, network, respondent, user
-
-REMEMBERED, REMEMBERED_MAX = 1024, 256  # query strings, and the bytes of each
+from entrypoints.http.validation import validated
 
 Lookup = Callable[[Mapping[str, Any]], Awaitable[Any]]
 TagOf = Callable[[Mapping[str, Any]], Awaitable[str]]
@@ -193,7 +189,7 @@ class Route(APIRoute):
             if plan.body:
                 scope["body"], content = await read_json(request.receive, headers, by=scope.get("received_by"))
         if plan.query:
-            given[plan.query[0]] = _query(plan.query[1], scope["query_string"])
+            given[plan.query[0]] = _read_query(plan.query[1], scope["query_string"])
         elif scope["query_string"] and pairs(scope["query_string"]):
             raise Invalid(Fault(pointer="", code="unknown-parameter", detail="This address takes no parameters."))
         if plan.body:
@@ -203,14 +199,9 @@ class Route(APIRoute):
                 await self.around.limits.count(request, self.path, plan.by_respondent)
 
 
-def _query(model: type[BaseModel], query_string: bytes) -> BaseModel:
-    """What a query string says, as this model. Raises `Invalid`, `Malformed`."""
-    return (_read_query if len(query_string) <= REMEMBERED_MAX else _read_query.__wrapped__)(model, query_string)
-
-
-@lru_cache(REMEMBERED)
+@for_short_queries
 def _read_query(model: type[BaseModel], query_string: bytes) -> BaseModel:
-    """Readers of a story ask for the same few lists again and again. The models are frozen."""
+    """What a query string says, as this model, which is frozen. Raises `Invalid`, `Malformed`."""
     query: BaseModel = validated(model, pairs(query_string))
     return query
 
@@ -241,76 +232,8 @@ def router_of(title: str, limits: Limits, lookups: Mapping[str, Lookup] | None =
     return APIRouter(route_class=kind, tags=[title])
 
 
-def validated(model: type[BaseModel], given: Any) -> Any:
-    """The model of what was given. Raises `Invalid` with a pointer to each fault and nothing of what was given."""
-    try:
-        return model.__pydantic_validator__.validate_python(given)
-    except ValidationError as error:
-        raise Invalid(*(_fault(detail, given) for detail in error.errors(include_url=False, include_input=False))) from None
-
-
-def _fault(error: Any, given: Any) -> Fault:
-    """A fault in our own form. Two kinds of pydantic's would repeat the input: the name of an unknown key, and a bad tag."""
-    match error["type"]:
-        case "extra_forbidden":
-            location, detail = error["loc"][:-1], "There is a key or parameter that is not known here"
-        case "union_tag_invalid":
-            location = (*error["loc"], error["ctx"]["discriminator"].strip("'"))
-            detail = f"Input should be one of {error['ctx']['expected_tags']}"
-        case _:
-            location, detail = error["loc"], error["msg"].removeprefix("Value error, ")
-    return Fault(
-        pointer=_pointer(location, given, is_missing=error["type"] == "missing"), code=error["type"].replace("_", "-"), detail=f"{detail}."
-    )
-
-
-def _pointer(location: tuple[str | int, ...], given: Any, *, is_missing: bool) -> str:
-    """A JSON pointer (RFC 6901). The location also names the variants of unions, which the pointer has no steps for."""
-    steps: list[str] = []
-    for position, step in enumerate(location):
-        if _holds(given, step):
-            given = given[step]
-        elif not (is_missing and position == len(location) - 1):
-            continue
-        steps.append(str(step).replace("~", "~0").replace("/", "~1"))
-    return "".join(f"/{step}" for step in steps)
-
-
-def _holds(given: Any, step: str | int) -> bool:
-    if isinstance(step, int):
-        return isinstance(given, list) and step < len(given)
-    return isinstance(given, dict) and step in given
-
-
 def _model(params: list[Any]) -> tuple[str, type[BaseModel]] | None:
     if not params:
         return None
     (param,) = params
     return str(param.name), param.field_info.annotation
-
-
-class Table:
-    """Finds the route of a request by its method and the number of parts of its path, among a few instead of all of them.
-
-    Whatever has no route of ours goes to the router, which knows what to answer.
-    """
-
-    def __init__(self, routes: Iterable[BaseRoute], router: ASGIApp) -> None:
-        self._router = router
-        self._routes: dict[tuple[str, int], list[Route]] = defaultdict(list)
-        for route in routes:
-            if isinstance(route, Route):
-                for method in route.methods or ():
-                    self._routes[method, route.path.count("/")].append(route)
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        path: str = scope.get("path", "")  # what is no request has none
-        for route in self._routes.get((scope.get("method", ""), path.count("/")), ()):
-            match = route.path_regex.match(path)
-            if match:
-                convertors = route.param_convertors
-                scope["path_params"] = {name: convertors[name].convert(text) for name, text in match.groupdict().items()}
-                scope["route"] = route
-                await route.app(scope, receive, send)
-                return
-        await self._router(scope, receive, send)
