@@ -99,7 +99,7 @@ def test_while_redis_hangs_each_worker_counts_for_itself_and_nothing_fails(share
     used_up = flood(shared, "/dark-data", 2 * LIMIT)
     assert used_up[200] == LIMIT
     rejoined(shared)  # else one more would come back, and both at one moment: when they are answered, all at once
-    found = told(shared, "redis is back")
+    fallen, found = told(shared, "redis is away"), told(shared, "redis is back")
     valkey.pause()
     try:
         for address, options in [
