@@ -113,8 +113,8 @@ def test_while_redis_hangs_each_worker_counts_for_itself_and_nothing_fails(share
         assert flood(shared, "/health", 20) == {200: 20}
     finally:
         valkey.resume()
-    until(lambda: told(shared, "redis is back") == found + WORKERS, "both workers found Redis again", seconds=20)
-    assert told(shared, "redis is away") == fallen + WORKERS
+    until(lambda: told(shared, "redis is back") >= found + WORKERS, "both workers found Redis again", seconds=20)
+    assert told(shared, "redis is away") >= fallen + WORKERS
     _, answers = undisturbed(shared, ["/dark-data/survey", "/dark-data/survey/results", "/docs"], 5 * LIMIT)
     assert answers == {200: LIMIT, 429: 4 * LIMIT}
 
