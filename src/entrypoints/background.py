@@ -8,6 +8,7 @@ from random import uniform
 
 from opentelemetry.trace import get_tracer
 
+from domain.errors import Unavailable
 from entrypoints.logs import logger
 
 BACK_OFF_SECONDS = 30.0
@@ -51,8 +52,15 @@ async def _repeat(chore: Chore) -> None:
             with _TRACER.start_as_current_span(chore.name):
                 more = await chore.run()
             failures = 0
-        except Exception as error:  # noqa: BLE001 - whatever it is, the log gets the trace and the chore goes on
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is logged and the chore goes on
             failures += 1
             more = False
-            logger.error("chore failed", chore=chore.name, failures=failures, exc_info=error)
+            _log(error, chore=chore.name, failures=failures)
         await asyncio.sleep(0 if more else chore.pause(failures))
+
+
+def _log(error: Exception, *, chore: str, failures: int) -> None:
+    if isinstance(error, Unavailable):  # what is needed is away, for long perhaps: a line each time, no trace
+        logger.warning("chore put off", chore=chore, failures=failures, cause=repr(error.__cause__ or error))
+    else:
+        logger.error("chore failed", chore=chore, failures=failures, exc_info=error)

@@ -22,6 +22,7 @@ from entrypoints.container import Container
 from entrypoints.http.app import make_app
 from entrypoints.http.server import config_of
 from entrypoints.http.stopping import Server
+from entrypoints.leaving import Leaving
 from entrypoints.runtime import deployed, prepare
 from entrypoints.settings import load
 from tests.drills.load import get, send
@@ -66,7 +67,7 @@ async def serving_here(folder: Path) -> AsyncIterator[tuple[Container, int]]:
         container = deployment.container(settings)
         config, port = config_of(make_app(settings, container)), free_port()
         config.port = port
-        server = Server(config, container.readiness())
+        server = Server(config, container.readiness(), Leaving())
         running = asyncio.create_task(server.serve())
         while not server.started:  # noqa: ASYNC110 - uvicorn tells no other way
             await asyncio.sleep(0.05)

@@ -1,11 +1,9 @@
 """`complex-stories serve`: one process that answers, or several that are looked after."""
 
 import asyncio
-import signal
 import socket
 import sys
-from types import FrameType
-from typing import Annotated, NoReturn
+from typing import Annotated
 
 import typer
 
@@ -14,6 +12,7 @@ from entrypoints.cli.ending import one_line_errors
 from entrypoints.http.app import make_app
 from entrypoints.http.server import BACKLOG, GRACE_SECONDS, config_of
 from entrypoints.http.stopping import DRAIN_SECONDS, Server
+from entrypoints.leaving import Leaving
 from entrypoints.runtime import FIRST_ADMIN, Deployment, Prepared, deployed, prepare, shared_metrics
 from entrypoints.settings import Settings, SettingsError, load, traces_wanted
 from entrypoints.supervisor import Supervisor, end_with_supervisor
@@ -26,8 +25,8 @@ def serve(
     demo: Annotated[bool, typer.Option("--demo", help="Load the demo project, where it was never loaded.")] = False,
 ) -> None:
     """Migrate the database and serve the API, with an embedded PostgreSQL unless a database is set."""
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, _leave)
+    leaving = Leaving()
+    leaving.listen()
     with one_line_errors():
         settings = load()
         traces_wanted()
@@ -39,20 +38,16 @@ def serve(
             prepared = asyncio.run(prepare(deployment, settings, demo=demo, told=_tell_of_waiting))
             _greet(f"http://{host}:{port}", prepared, demo=demo)
             if workers == 1:
-                _serve(settings, deployment, listener)
+                _serve(settings, deployment, listener, leaving)
             else:
                 deployment.export()
                 with shared_metrics():
+                    leaving.if_asked()
                     Supervisor(work, listener, workers=workers, grace=GRACE_SECONDS + DRAIN_SECONDS + 5).run()
 
 
 def _tell_of_waiting(seconds: float) -> None:
     print(f"complex-stories: the database does not answer yet; waiting for up to {seconds:.0f} s more", file=sys.stderr, flush=True)
-
-
-def _leave(_number: int, _frame: FrameType | None) -> NoReturn:
-    """End as asked: by an exception, so that what was started is stopped on the way out."""
-    raise SystemExit(0)
 
 
 def _listen(host: str, port: int) -> socket.socket:
@@ -65,19 +60,19 @@ def _listen(host: str, port: int) -> socket.socket:
 
 def work(listener: socket.socket) -> None:
     """Be a worker process, whose environment says everything."""
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, _leave)
+    leaving = Leaving()
+    leaving.listen()
     end_with_supervisor()
     settings = load()
     logs.configure(settings.log_format)
     with deployed(settings) as deployment:
-        _serve(settings, deployment, listener, is_worker=True)
+        _serve(settings, deployment, listener, leaving, is_worker=True)
 
 
-def _serve(settings: Settings, deployment: Deployment, listener: socket.socket, *, is_worker: bool = False) -> None:
+def _serve(settings: Settings, deployment: Deployment, listener: socket.socket, leaving: Leaving, *, is_worker: bool = False) -> None:
     container = deployment.container(settings)
     app = make_app(settings, container)
-    Server(config_of(app), container.readiness(), is_worker=is_worker).run(sockets=[listener])
+    Server(config_of(app), container.readiness(), leaving, is_worker=is_worker).run(sockets=[listener])
 
 
 def _greet(address: str, prepared: Prepared, *, demo: bool) -> None:

@@ -9,6 +9,7 @@ from types import FrameType
 import uvicorn
 from uvicorn.server import ServerState
 
+from entrypoints.leaving import Leaving
 from entrypoints.readiness import Readiness
 
 DRAIN_SECONDS = 3.0
@@ -25,11 +26,12 @@ class Server(uvicorn.Server):
     no more connections are taken and what was begun is finished, up to the grace. A second signal ends it at once.
     """
 
-    def __init__(self, config: uvicorn.Config, readiness: Readiness, *, is_worker: bool = False) -> None:
-        """A worker leaves SIGINT, which a terminal sends to all, to its supervisor."""
+    def __init__(self, config: uvicorn.Config, readiness: Readiness, leaving: Leaving, *, is_worker: bool = False) -> None:
+        """`leaving` took the signals until now. A worker leaves SIGINT, which a terminal sends to all, to its supervisor."""
         super().__init__(config)
         self.server_state: State = State()
         self._readiness = readiness
+        self._leaving = leaving
         self._is_worker = is_worker
         self._hurry = asyncio.Event()
 
@@ -43,6 +45,10 @@ class Server(uvicorn.Server):
             self.force_exit = True
             self._hurry.set()  # the loop looks again at once: a signal wakes it
         self.should_exit = True
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        self._leaving.if_asked()  # from here on `handle_exit` hears every signal
+        await super().startup(sockets)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         if self._readiness.is_watched:

@@ -7,6 +7,7 @@ from itertools import count
 import pytest
 from structlog.testing import capture_logs
 
+from domain.errors import Unavailable
 from entrypoints.background import BACK_OFF_SECONDS, Chore, doing
 
 SOON = 10.0
@@ -54,6 +55,20 @@ async def test_a_failure_is_logged_once_and_the_chore_goes_on() -> None:
         async with doing([Chore(name="chain", run=work.run, every=0.001)]), asyncio.timeout(SOON):
             await work.done.wait()
     assert [(line["event"], line["chore"], line["failures"]) for line in logged] == [("chore failed", "chain", 1)]
+
+
+async def test_what_is_away_is_told_in_a_line_without_a_trace() -> None:
+    def fail_at_first(number: int) -> bool:
+        if number == 1:
+            raise Unavailable from ConnectionRefusedError("nobody is there")
+        return False
+
+    work = Work(3, fail_at_first)
+    with capture_logs() as logged:
+        async with doing([Chore(name="chain", run=work.run, every=0.001)]), asyncio.timeout(SOON):
+            await work.done.wait()
+    cause = "ConnectionRefusedError('nobody is there')"
+    assert logged == [{"event": "chore put off", "log_level": "warning", "chore": "chain", "failures": 1, "cause": cause}]
 
 
 async def test_one_chore_that_fails_holds_up_no_other() -> None:
