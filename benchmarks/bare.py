@@ -16,9 +16,8 @@ import uvicorn
 import uvloop
 from starlette.types import Receive, Scope, Send
 
-from adapters.postgres.audit import ADD
 from adapters.postgres.database import Pool, Statement
-from adapters.postgres.resource import GET, LOCK, SAVE, PostgresResourceReader, given
+from adapters.postgres.resource import GET, LIVE_ONE, SWAP, PostgresResourceReader, given
 from adapters.postgres.resource.reader import page_statement
 from adapters.postgres.response import PostgresResponses
 from adapters.postgres.session import USER_OF
@@ -138,30 +137,25 @@ class Bare:
         return b"[" + (row["json"] or b"") + b"]"
 
     async def _edit(self, resource_id: int, headers: list[tuple[bytes, bytes]], description: str) -> bytes:
-        """Who asks, then the row, changed while it is locked, and the entry that tells of it."""
+        """Who asks, then the row, then its change with the entry that tells of it, unless it has changed meanwhile."""
         token = next(value for name, value in headers if name == b"authorization").partition(b" ")[2].decode()
         now = datetime.now(UTC)
         user_id, session_id = self._tokens.read_access(token, at=now)
         asking = {"session_id": session_id, "user_id": user_id, "at": now, "idle_since": now - IDLE_LIFETIME}
         (user,) = await self._fetch(USER_OF.sql, USER_OF.arguments(asking))
-        connection = self._free.pop()
-        try:
-            async with connection.transaction():
-                found = dict(await connection.fetchrow(LOCK.sql, *LOCK.arguments({"project": self._slug, "resource_id": resource_id})))
-                search_text = f"{found['name']}\x1f{description}".casefold()
-                found |= {
-                    "description": description,
-                    "search_text": search_text,
-                    "updated_at": now,
-                    "version": found["version"] + 1,
-                    "project": self._slug,
-                }
-                await connection.execute(SAVE.sql, *SAVE.arguments(found))
-                entry = {"at": rfc3339(now), "actor_id": user_id, "action": "resource.update", "project": self._slug}
-                entry |= {"target_type": "resource", "target_id": resource_id, "changes": [{"field": "description", "to": description}]}
-                await connection.execute(ADD.sql, *ADD.arguments({"entries": json.dumps([entry]), "request_id": None}))
-        finally:
-            self._free.append(connection)
+        (row,) = await self._fetch(LIVE_ONE.sql, LIVE_ONE.arguments({"project": self._slug, "resource_id": resource_id}))
+        found = dict(row)
+        found |= {
+            "description": description,
+            "search_text": f"{found['name']}\x1f{description}".casefold(),
+            "updated_at": now,
+            "version": found["version"] + 1,
+            "version_before": found["version"],
+            "project": self._slug,
+        }
+        entry = {"at": rfc3339(now), "actor_id": user_id, "action": "resource.update", "project": self._slug}
+        entry |= {"target_type": "resource", "target_id": resource_id, "changes": [{"field": "description", "to": description}]}
+        (_,) = await self._fetch(SWAP.sql, SWAP.arguments(found | {"entries": json.dumps([entry]), "request_id": None}))
         told = {name: found[name] for name in ("id", "name", "description", "status", "version")}
         told |= {"project": self._slug, "created_by": user["username"], "is_active": True, "attributes": json.loads(found["attributes"])}
         return json.dumps(told | {"created_at": rfc3339(found["created_at"]), "updated_at": rfc3339(now)}).encode()

@@ -266,6 +266,19 @@ class Resources(Protocol):
         """Store the changes of a locked resource. Raises `NameTaken`."""
 
 
+class ResourceEdits(Protocol):
+    """Edits of live resources in two steps that hold nothing between them."""
+
+    async def get(self, *, project: str, resource_id: int) -> Resource:
+        """The live resource. Raises `NotFound`."""
+
+    async def swap(self, before: Resource, after: Resource, *, entry: Entry) -> bool:
+        """Store a resource instead of what it was, and what the audit trail tells of that: both, or none where it has changed meanwhile.
+
+        Whether it was stored. Raises `NameTaken`.
+        """
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class After:
     """A place in a sorted list: the sort key (as JSON) and the id of the entry that it comes after."""

@@ -3,7 +3,18 @@
 from dataclasses import dataclass, replace
 from typing import Any
 
-from application.ports import After, Clock, Document, LabelSets, NumberedPage, Page, ResourceReader, UnitOfWork, UnitOfWorkFactory
+from application.ports import (
+    After,
+    Clock,
+    Document,
+    LabelSets,
+    NumberedPage,
+    Page,
+    ResourceEdits,
+    ResourceReader,
+    UnitOfWork,
+    UnitOfWorkFactory,
+)
 from domain.access import Action, require
 from domain.audit import Entry, Target, differences, entry
 from domain.errors import Fault, Invalid, NotFound
@@ -71,8 +82,12 @@ class CreateResource:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UpdateResource:
-    """Change a resource, as its creator or an admin: only the fields sent change, and `{}` changes nothing."""
+    """Change a resource, as its creator or an admin: only the fields sent change, and `{}` changes nothing.
 
+    Where somebody else changes it at the same moment, it is held while it is changed.
+    """
+
+    edits: ResourceEdits
     unit_of_work: UnitOfWorkFactory
     clock: Clock
 
@@ -80,14 +95,22 @@ class UpdateResource:
         self, *, project: str, resource_id: int, changes: dict[str, Any], expected: frozenset[int] | None, by: User
     ) -> Resource:
         require(by, Action.RESOURCE_UPDATE)
+        found = await self.edits.get(project=project, resource_id=resource_id)
+        revised = found.revise(changes, by=by, expected=expected, at=self.clock.now())
+        if revised is found or await self.edits.swap(found, revised, entry=_update(found, revised, by=by)):
+            return revised
         async with self.unit_of_work() as work:
             found = await work.resources.lock(project=project, resource_id=resource_id)
             revised = found.revise(changes, by=by, expected=expected, at=self.clock.now())
             if revised is not found:
                 await work.resources.save(revised)
-                await work.audit.add(resource_entry("resource.update", found, revised, by=by))
+                await work.audit.add(_update(found, revised, by=by))
             await work.commit()
         return revised
+
+
+def _update(before: Resource, after: Resource, *, by: User) -> Entry:
+    return resource_entry("resource.update", before, after, by=by)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

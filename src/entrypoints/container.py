@@ -25,7 +25,7 @@ from adapters.postgres.label_set import PostgresLabelSets
 from adapters.postgres.programs import CopyError
 from adapters.postgres.project import PostgresProjects
 from adapters.postgres.replica import Replica, ReplicaFirst
-from adapters.postgres.resource import PostgresResourceReader, PostgresResources
+from adapters.postgres.resource import PostgresResourceEdits, PostgresResourceReader, PostgresResources
 from adapters.postgres.resource_table import PostgresResourceTables
 from adapters.postgres.response import PostgresResponseReader, PostgresResponses
 from adapters.postgres.results import PostgresResults
@@ -170,6 +170,7 @@ class Container(containers.DeclarativeContainer):
     projects = providers.Singleton(PostgresProjects, pool)
     resources = providers.Singleton(PostgresResources, pool)
     resource_reader = providers.Singleton(PostgresResourceReader, public_reads)
+    resource_edits = providers.Singleton(PostgresResourceEdits, pool, request_id=REQUEST_ID.get)
     public_projects = providers.Singleton(PostgresProjects, public_reads)
     files = providers.Singleton(PostgresFiles, pool)
     surveys = providers.Singleton(PostgresSurveys, pool)
@@ -252,7 +253,7 @@ class Container(containers.DeclarativeContainer):
     delete_project = providers.Singleton(project.DeleteProject, unit_of_work=unit_of_work, clock=clock, shared=shared)
 
     create_resource = providers.Singleton(resource.CreateResource, unit_of_work=unit_of_work, clock=clock)
-    update_resource = providers.Singleton(resource.UpdateResource, unit_of_work=unit_of_work, clock=clock)
+    update_resource = providers.Singleton(resource.UpdateResource, edits=resource_edits, unit_of_work=unit_of_work, clock=clock)
     delete_resource = providers.Singleton(resource.DeleteResource, unit_of_work=unit_of_work, clock=clock)
     restore_resource = providers.Singleton(resource.RestoreResource, unit_of_work=unit_of_work, clock=clock)
     import_resources = providers.Singleton(resource_import.ImportResources, unit_of_work=unit_of_work, tables=import_tables, clock=clock)

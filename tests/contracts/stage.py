@@ -18,7 +18,7 @@ from adapters.postgres.export import PostgresExports
 from adapters.postgres.file import PostgresFiles
 from adapters.postgres.label_set import PostgresLabelSets
 from adapters.postgres.project import PostgresProjects
-from adapters.postgres.resource import PostgresResourceReader, PostgresResources
+from adapters.postgres.resource import PostgresResourceEdits, PostgresResourceReader, PostgresResources
 from adapters.postgres.resource_table import PostgresResourceTables
 from adapters.postgres.response import PostgresResponseReader, PostgresResponses
 from adapters.postgres.session import PostgresSessions, PostgresSignInFailures
@@ -36,6 +36,7 @@ from application.ports import (
     LabelReader,
     LabelSets,
     Projects,
+    ResourceEdits,
     ResourceReader,
     Resources,
     ResourceTables,
@@ -64,7 +65,7 @@ from tests.fakes.export import FakeExports
 from tests.fakes.file import FakeFiles
 from tests.fakes.label_set import FakeLabelSets
 from tests.fakes.project import FakeProjects
-from tests.fakes.resource import FakeResourceReader, FakeResources
+from tests.fakes.resource import FakeResourceEdits, FakeResourceReader, FakeResources
 from tests.fakes.resource_table import FakeResourceTables
 from tests.fakes.response import FakeResponses
 from tests.fakes.response_reader import FakeResponseReader
@@ -86,6 +87,7 @@ class Stage:
     failures: SignInFailures
     projects: Projects
     resources: Resources
+    edits: ResourceEdits
     reader: ResourceReader
     surveys: Surveys
     responses: Responses
@@ -178,6 +180,7 @@ def stage_in_memory() -> Stage:
         failures=FakeSignInFailures(store),
         projects=FakeProjects(store),
         resources=FakeResources(store),
+        edits=FakeResourceEdits(store, request_id=lambda: REQUEST),
         reader=FakeResourceReader(store),
         surveys=FakeSurveys(store),
         responses=FakeResponses(store, witness=told),
@@ -215,6 +218,7 @@ def stage_in_postgres(pool: Pool) -> Stage:
         failures=PostgresSignInFailures(pool),
         projects=PostgresProjects(pool),
         resources=PostgresResources(pool),
+        edits=PostgresResourceEdits(pool, request_id=lambda: REQUEST),
         reader=PostgresResourceReader(pool),
         surveys=PostgresSurveys(pool),
         label_sets=PostgresLabelSets(pool),

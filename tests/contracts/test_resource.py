@@ -10,10 +10,12 @@ from typing import Any
 import pytest
 
 from application.ports import After
+from application.resource import resource_entry
+from domain.audit import AuditFilter, Recorded
 from domain.errors import NotFound
 from domain.resource import Filter, NameTaken, Resource, Sort, Status
 from domain.user import User
-from tests.contracts.stage import InMemory, InPostgres, Stage
+from tests.contracts.stage import REQUEST, InMemory, InPostgres, Stage
 from tests.examples import NOW, resource
 
 STORY = Filter(project="story")
@@ -171,6 +173,73 @@ class ResourcesContract:
             found = await work.resources.lock_by_name(project="story", name="Figure 1")
             assert found is not None
             assert (found.description, found.version) == ("!" * 10, 11)
+
+
+class ResourceEditsContract:
+    @pytest.fixture
+    async def ada(self, stage: Stage) -> User:
+        await stage.project("story")
+        return await stage.user("ada")
+
+    async def swap(self, stage: Stage, before: Resource, after: Resource, *, by: User) -> bool:
+        return await stage.edits.swap(before, after, entry=resource_entry("resource.update", before, after, by=by))
+
+    async def told(self, stage: Stage) -> list[Recorded]:
+        return [each.record for each in await stage.audit.page(AuditFilter(), before=None, limit=100)]
+
+    async def test_only_a_live_resource_of_a_live_project_is_found(self, stage: Stage, ada: User) -> None:
+        await stage.project("other")
+        added = await stage.resources.add(resource("Figure 1", by=ada, attributes={"a": [1, None]}, status=Status.PENDING))
+        gone = await put_away(stage, await stage.resources.add(resource("Figure 2", by=ada)))
+        assert await stage.edits.get(project="story", resource_id=added.id) == added
+        for project, resource_id in [("story", gone.id), ("story", 10**12), ("other", added.id), ("unknown", added.id)]:
+            with pytest.raises(NotFound):
+                await stage.edits.get(project=project, resource_id=resource_id)
+        await stage.put_away("story")
+        with pytest.raises(NotFound):
+            await stage.edits.get(project="story", resource_id=added.id)
+
+    async def test_what_was_stored_is_there_and_told_of(self, stage: Stage, ada: User) -> None:
+        added = await stage.resources.add(resource("Figure 1", by=ada, description="Old"))
+        changes = {"name": "Figure 2", "description": None, "status": Status.INACTIVE, "attributes": {"a": [1, 2.5, None, "ü"]}}
+        revised = added.revise(changes, by=ada, at=NOW + SECOND)
+        assert await self.swap(stage, added, revised, by=ada)
+        assert await stage.edits.get(project="story", resource_id=added.id) == revised
+        assert ids((await stage.reader.page(Filter(project="story", search="GURE 2"), sort=Sort.ID, limit=9)).json) == [added.id]
+        (only,) = await self.told(stage)
+        assert only.entry == resource_entry("resource.update", added, revised, by=ada)
+        assert only.request_id == REQUEST
+
+    async def test_what_has_changed_meanwhile_stays_as_it_is(self, stage: Stage, ada: User) -> None:
+        added = await stage.resources.add(resource("Figure 1", by=ada))
+        current = await save(stage, replace(added, description="Newer", updated_at=NOW, version=2))
+        assert not await self.swap(stage, added, added.revise({"description": "Older"}, by=ada, at=NOW), by=ada)
+        assert await stage.edits.get(project="story", resource_id=added.id) == current
+        assert await self.told(stage) == []
+
+    async def test_what_was_put_away_meanwhile_stays_away(self, stage: Stage, ada: User) -> None:
+        one, two = [await stage.resources.add(resource(name, by=ada)) for name in ("One", "Two")]
+        gone = await save(stage, replace(one, deleted_at=NOW))
+        await stage.put_away("story")
+        for before in (one, gone, two):
+            assert not await self.swap(stage, before, before.revise({"description": "New"}, by=ada, at=NOW), by=ada)
+        assert await self.told(stage) == []
+
+    async def test_a_taken_name_is_refused_and_stores_nothing(self, stage: Stage, ada: User) -> None:
+        await stage.resources.add(resource("Figure 1", by=ada))
+        second = await stage.resources.add(resource("Figure 2", by=ada))
+        with pytest.raises(NameTaken):
+            await self.swap(stage, second, second.revise({"name": "FIGURE 1"}, by=ada, at=NOW), by=ada)
+        assert await stage.edits.get(project="story", resource_id=second.id) == second
+        assert await self.told(stage) == []
+
+    async def test_of_many_at_once_one_stores(self, stage: Stage, ada: User) -> None:
+        added = await stage.resources.add(resource("Figure 1", by=ada))
+        revised = [added.revise({"description": f"{number}"}, by=ada, at=NOW) for number in range(16)]
+        stored = await asyncio.gather(*(self.swap(stage, added, each, by=ada) for each in revised))
+        assert sum(stored) == 1
+        assert await stage.edits.get(project="story", resource_id=added.id) == revised[stored.index(True)]
+        assert len(await self.told(stage)) == 1
 
 
 async def fill(stage: Stage) -> list[Resource]:
@@ -372,6 +441,14 @@ class TestFakeResources(InMemory, ResourcesContract):
 
 
 class TestPostgresResources(InPostgres, ResourcesContract):
+    pass
+
+
+class TestFakeResourceEdits(InMemory, ResourceEditsContract):
+    pass
+
+
+class TestPostgresResourceEdits(InPostgres, ResourceEditsContract):
     pass
 
 

@@ -17,9 +17,12 @@ class FakeAuditTrail(AuditTrail):
     async def add(self, *entries: Entry) -> None:
         async with self._access.write() as tables:
             for entry in entries:
-                id = self._access.new_id()
-                tables.audit[id] = entry
-                tables.audit_requests[id] = self._request_id()
+                add_entry(tables, self._access.new_id(), entry, self._request_id())
+
+
+def add_entry(tables: Tables, id: int, entry: Entry, request_id: str | None) -> None:
+    tables.audit[id] = entry
+    tables.audit_requests[id] = request_id
 
 
 class FakeAuditReader(AuditReader):

@@ -1,15 +1,17 @@
 """Resources in memory, as entities and as the JSON of the contract."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
-from application.ports import After, Document, NumberedPage, Page, ResourceReader, Resources
+from application.ports import After, Document, NumberedPage, Page, ResourceEdits, ResourceReader, Resources
+from domain.audit import Entry
 from domain.errors import NotFound
 from domain.resource import Filter, NameTaken, Resource, Sort
 from domain.text import canonical, folded
+from tests.fakes.audit import add_entry
 from tests.fakes.store import Access, Tables
 
 _NEVER = datetime.min.replace(tzinfo=UTC)
@@ -51,6 +53,28 @@ class FakeResources(Resources):
             if resource.is_active:
                 _expect_free(tables, owner, resource)
             tables.resources[resource.id] = owner, resource
+
+
+class FakeResourceEdits(ResourceEdits):
+    def __init__(self, access: Access, *, request_id: Callable[[], str | None] = lambda: None) -> None:
+        self._access = access
+        self._request_id = request_id
+
+    async def get(self, *, project: str, resource_id: int) -> Resource:
+        return _found(self._access.read, project, resource_id)
+
+    async def swap(self, before: Resource, after: Resource, *, entry: Entry) -> bool:
+        async with self._access.write() as tables:
+            try:
+                is_same = _found(tables, before.project, before.id).version == before.version
+            except NotFound:
+                is_same = False
+            if is_same:
+                owner, _ = tables.resources[before.id]
+                _expect_free(tables, owner, after)
+                tables.resources[before.id] = owner, after
+                add_entry(tables, self._access.new_id(), entry, self._request_id())
+        return is_same
 
 
 class FakeResourceReader(ResourceReader):

@@ -11,6 +11,7 @@ from uuid import UUID
 import pytest
 
 from adapters.postgres.database import Pool, Transaction
+from adapters.postgres.resource import PostgresResourceEdits
 from adapters.postgres.response import PostgresResponses
 from adapters.postgres.session import PostgresSignInFailures, count_try
 from adapters.postgres.survey import PostgresSurveys
@@ -56,6 +57,11 @@ async def admin(stage: Stage) -> User:
 def saving(pool: Pool) -> SaveAnswers:
     """The use case with a memory of its own, as each worker process has."""
     return SaveAnswers(surveys=PostgresSurveys(pool), responses=PostgresResponses(pool), respondents=RESPONDENTS, clock=CLOCK)
+
+
+def updating(pool: Pool) -> UpdateResource:
+    edits = PostgresResourceEdits(pool, request_id=lambda: None)
+    return UpdateResource(edits=edits, unit_of_work=partial(PostgresUnitOfWork, pool), clock=CLOCK)
 
 
 def upserting(pool: Pool) -> UpsertAnswer:
@@ -123,7 +129,7 @@ async def test_no_answer_survives_the_withdrawal_of_consent(pool: Pool, stage: S
 async def test_of_32_edits_of_one_version_one_succeeds(pool: Pool, stage: Stage, admin: User) -> None:
     await stage.project("story")
     create = CreateResource(unit_of_work=partial(PostgresUnitOfWork, pool), clock=CLOCK)
-    update = UpdateResource(unit_of_work=partial(PostgresUnitOfWork, pool), clock=CLOCK)
+    update = updating(pool)
     made = await create(project="story", name="Figure 1", attributes={}, by=admin)
     edit = partial(update, project="story", resource_id=made.id, expected=frozenset({1}), by=admin)
     assert await outcomes(edit(changes={"name": f"Edit {n}"}) for n in range(32)) == {"Resource": 1, "Stale": 31}
@@ -132,7 +138,7 @@ async def test_of_32_edits_of_one_version_one_succeeds(pool: Pool, stage: Stage,
 async def test_of_32_edits_of_any_version_none_is_lost(pool: Pool, stage: Stage, admin: User) -> None:
     await stage.project("story")
     create = CreateResource(unit_of_work=partial(PostgresUnitOfWork, pool), clock=CLOCK)
-    update = UpdateResource(unit_of_work=partial(PostgresUnitOfWork, pool), clock=CLOCK)
+    update = updating(pool)
     made = await create(project="story", name="Figure 1", attributes={}, by=admin)
     edits = (update(project="story", resource_id=made.id, expected=None, by=admin, changes={"name": f"Edit {n}"}) for n in range(32))
     assert sorted(each.version for each in await asyncio.gather(*edits)) == list(range(2, 34))

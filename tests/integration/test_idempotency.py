@@ -56,6 +56,16 @@ async def slugs(stage: Stage) -> list[str]:
     return [each.slug for each in await stage.projects.page(after="", limit=1000)]
 
 
+async def once_more(make: Maker, slug: str) -> Outcome:
+    """The request again, as often as it is told to come back: the database may take a moment to notice that nobody waits any more."""
+    async with asyncio.timeout(10):
+        while True:
+            try:
+                return await make(slug, key=slug)
+            except StillRunning:
+                await asyncio.sleep(0.02)
+
+
 async def test_of_32_at_once_one_makes_it(stage: Stage, make: Maker) -> None:
     for round in "abcdef":
         told = await asyncio.gather(*(make(round, key=round) for _ in range(32)), return_exceptions=True)
@@ -91,7 +101,7 @@ async def test_cut_off_at_any_moment_a_request_is_done_once_in_the_end(stage: St
             await asyncio.sleep(0)
         task.cancel()
         (first,) = await asyncio.gather(task, return_exceptions=True)
-        again = await make(slug, key=slug)
+        again = await once_more(make, slug)
         assert again.content.startswith(b"made")
         if isinstance(first, Outcome):
             assert again == Outcome(content=first.content, is_replay=True)

@@ -5,7 +5,7 @@ from functools import cache
 from typing import Any
 
 from asyncpg import Record
-from sqlalchemy import BigInteger, Text, bindparam, column, func, insert, select
+from sqlalchemy import BigInteger, ColumnElement, Insert, Text, bindparam, column, func, insert, select, true
 from sqlalchemy.dialects.postgresql import JSONB
 
 from adapters.postgres.database import Executor, Statement
@@ -17,12 +17,20 @@ from domain.text import rfc3339
 _given = [column(c.name, c.type) for c in audit_entries.c if c.name not in ("id", "request_id")]
 # All entries are one parameter, and one statement, be it one entry or a thousand: ids rise in their order.
 _rows = func.jsonb_to_recordset(bindparam("entries", type_=JSONB)).table_valued(*_given, name="entries").render_derived(with_types=True)
-ADD = Statement(
-    insert(audit_entries).from_select([*(c.name for c in _given), "request_id"], select(*_rows.c, bindparam("request_id", type_=Text)))
-)
 
 
-def _row(entry: Entry) -> dict[str, Any]:
+def adding(where: ColumnElement[bool] = true()) -> Insert:  # noqa: B008 - true never changes
+    """The statement that adds `entries` under a `request_id`, where this holds."""
+    return insert(audit_entries).from_select(
+        [*(c.name for c in _given), "request_id"], select(*_rows.c, bindparam("request_id", type_=Text)).where(where)
+    )
+
+
+ADD = Statement(adding())
+
+
+def entry_row(entry: Entry) -> dict[str, Any]:
+    """One of the `entries` that `adding` takes."""
     return {
         "at": rfc3339(entry.at),
         "actor_id": entry.actor_id,
@@ -58,7 +66,7 @@ class PostgresAuditTrail(AuditTrail):
 
     async def add(self, *entries: Entry) -> None:
         if entries:
-            await self._run.row(ADD, entries=[_row(entry) for entry in entries], request_id=self._request_id())
+            await self._run.row(ADD, entries=[entry_row(entry) for entry in entries], request_id=self._request_id())
 
 
 @cache

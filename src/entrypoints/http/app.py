@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager, nullcontext
+from contextlib import asynccontextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
@@ -11,6 +11,7 @@ from starlette.routing import BaseRoute
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from domain.access import Action
+from domain.errors import Unavailable
 from entrypoints.background import Chore, doing
 from entrypoints.chores import chores_of
 from entrypoints.container import Container, trace_statements
@@ -68,6 +69,8 @@ class Application(FastAPI):
 
         @asynccontextmanager
         async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+            with suppress(Unavailable):  # a disk that is here now and gone at the first upload is away, not new
+                await use.file_store().check()
             async with use.pool(), use.windows(), use.replica() or nullcontext(), doing(chores):
                 yield
             access_log.close()

@@ -52,7 +52,7 @@ from tests.fakes.api_key import FakeApiKeys
 from tests.fakes.audit import FakeAuditChain, FakeAuditReader
 from tests.fakes.label_set import FakeLabelSets
 from tests.fakes.project import FakeProjects
-from tests.fakes.resource import FakeResourceReader, FakeResources
+from tests.fakes.resource import FakeResourceEdits, FakeResourceReader, FakeResources
 from tests.fakes.resource_import import FakeImportTables
 from tests.fakes.response import FakeResponses
 from tests.fakes.response_reader import FakeResponseReader
@@ -119,7 +119,7 @@ class World:
         self.delete_project = DeleteProject(unit_of_work=work, clock=clock, shared=FakeShared())
 
         self.create_resource = CreateResource(unit_of_work=work, clock=clock)
-        self.update_resource = UpdateResource(unit_of_work=work, clock=clock)
+        self.update_resource = UpdateResource(edits=FakeResourceEdits(store), unit_of_work=work, clock=clock)
         self.delete_resource = DeleteResource(unit_of_work=work, clock=clock)
         self.restore_resource = RestoreResource(unit_of_work=work, clock=clock)
         self.get_resource = GetResource(resources=reader)

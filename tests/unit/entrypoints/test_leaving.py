@@ -33,6 +33,13 @@ class Deaf:
         signal.raise_signal(self._number)
 
 
+class Never:
+    """An application that is not to start."""
+
+    async def __call__(self, *_: object) -> None:
+        pytest.fail("it began to start")
+
+
 @pytest.mark.parametrize("number", NUMBERS)
 def test_a_signal_ends_the_process(leaving: Leaving, number: signal.Signals) -> None:
     leaving.if_asked()
@@ -41,16 +48,13 @@ def test_a_signal_ends_the_process(leaving: Leaving, number: signal.Signals) -> 
     assert ended.value.code == 0
 
 
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning", "ignore:coroutine .Never:RuntimeWarning")
 @pytest.mark.parametrize("number", NUMBERS)
 async def test_a_signal_that_was_dropped_ends_it_before_it_serves(leaving: Leaving, number: signal.Signals) -> None:
     Deaf(number)
     with pytest.raises(SystemExit):
         leaving.if_asked()
 
-    async def never(*_: object) -> None:
-        pytest.fail("it began to start")
-
-    server = Server(uvicorn.Config(never, lifespan="on"), Readiness(), leaving)
+    server = Server(uvicorn.Config(Never(), lifespan="on"), Readiness(), leaving)
     with pytest.raises(SystemExit):
         await server.serve()

@@ -2,13 +2,14 @@
 
 from adapters.postgres.resource.filters import PROJECT_EXISTS, count_statement, filtered, given, shape
 from adapters.postgres.resource.reader import GET, PostgresResourceReader, rfc3339_text
-from adapters.postgres.resource.repository import LOCK, SAVE, PostgresResources
+from adapters.postgres.resource.repository import LIVE_ONE, SWAP, PostgresResourceEdits, PostgresResources
 
 __all__ = [
     "GET",
-    "LOCK",
+    "LIVE_ONE",
     "PROJECT_EXISTS",
-    "SAVE",
+    "SWAP",
+    "PostgresResourceEdits",
     "PostgresResourceReader",
     "PostgresResources",
     "count_statement",

@@ -1,17 +1,19 @@
 """Resources in PostgreSQL, as entities for changing them."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
 from asyncpg import Record
-from sqlalchemy import BigInteger, Text, any_, bindparam, insert, select, update
+from sqlalchemy import BigInteger, Text, any_, bindparam, exists, insert, select, update
 from sqlalchemy.dialects.postgresql import ARRAY
 
+from adapters.postgres.audit import adding, entry_row
 from adapters.postgres.database import Executor, Statement, parameters
 from adapters.postgres.resource.filters import LIVE, PROJECT_ID
-from adapters.postgres.tables import TIME, resources, users
-from application.ports import Resources
+from adapters.postgres.tables import TIME, audit_entries, resources, users
+from application.ports import ResourceEdits, Resources
+from domain.audit import Entry
 from domain.errors import NotFound
 from domain.resource import Resource, Status
 from domain.text import canonical
@@ -51,6 +53,20 @@ SAVE = Statement(
     .where(resources.c.project_id == PROJECT_ID.scalar_subquery(), resources.c.id == bindparam("id"))
     .values(parameters(resources, _stored))
 )
+_saved = (
+    update(resources)
+    .where(
+        resources.c.project_id == PROJECT_ID.scalar_subquery(),
+        resources.c.id == bindparam("id"),
+        resources.c.version == bindparam("version_before"),
+        LIVE,
+    )
+    .values(parameters(resources, _stored))
+    .returning(resources.c.id)
+    .cte("saved")
+)
+LIVE_ONE = Statement(_in_project.where(_this, LIVE))
+SWAP = Statement(adding(exists(select(_saved.c.id))).returning(audit_entries.c.id))
 
 
 def _row(resource: Resource) -> dict[str, Any]:
@@ -80,10 +96,10 @@ class PostgresResources(Resources):
         return replace(resource, id=row["id"])
 
     async def get(self, *, project: str, resource_id: int) -> Resource:
-        return await self._found(GET_ANY, project, resource_id)
+        return await _found(self._run, GET_ANY, project, resource_id)
 
     async def lock(self, *, project: str, resource_id: int, deleted: bool = False) -> Resource:
-        return await self._found(LOCK_ANY if deleted else LOCK, project, resource_id)
+        return await _found(self._run, LOCK_ANY if deleted else LOCK, project, resource_id)
 
     async def ids(self, *, project: str, names: Sequence[str]) -> dict[str, int]:
         return {row["name_key"]: row["id"] for row in await self._run.rows(IDS, project=project, names=list(names))}
@@ -95,8 +111,22 @@ class PostgresResources(Resources):
     async def save(self, resource: Resource) -> None:
         await self._run.row(SAVE, **_row(resource))
 
-    async def _found(self, statement: Statement, project: str, resource_id: int) -> Resource:
-        row = await self._run.row(statement, project=project, resource_id=resource_id)
-        if row is None:
-            raise NotFound
-        return _entity(row, project)
+
+class PostgresResourceEdits(ResourceEdits):
+    def __init__(self, executor: Executor, *, request_id: Callable[[], str | None]) -> None:
+        self._run = executor
+        self._request_id = request_id
+
+    async def get(self, *, project: str, resource_id: int) -> Resource:
+        return await _found(self._run, LIVE_ONE, project, resource_id)
+
+    async def swap(self, before: Resource, after: Resource, *, entry: Entry) -> bool:
+        told = {"entries": [entry_row(entry)], "request_id": self._request_id()}
+        return await self._run.row(SWAP, **_row(after), version_before=before.version, **told) is not None
+
+
+async def _found(run: Executor, statement: Statement, project: str, resource_id: int) -> Resource:
+    row = await run.row(statement, project=project, resource_id=resource_id)
+    if row is None:
+        raise NotFound
+    return _entity(row, project)
