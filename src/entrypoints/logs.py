@@ -5,9 +5,11 @@ import json
 import logging
 import sys
 import threading
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from functools import lru_cache
 from queue import SimpleQueue
+from select import PIPE_BUF
 from time import time
 from typing import Any, TextIO
 
@@ -34,7 +36,7 @@ def configure(log_format: str) -> None:
             _traces if log_format == "json" else structlog.processors.format_exc_info,
             renderer,
         ],
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        logger_factory=structlog.WriteLoggerFactory(sys.stderr),  # a line at once: other workers write to the same place
         wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
         cache_logger_on_first_use=False,
     )
@@ -78,10 +80,26 @@ class AccessLog:
     def _run(self) -> None:
         while (batch := self._batches.get()) is not None:
             try:
-                self._stream.write("".join([self._format(line) for line in batch]))
-                self._stream.flush()
+                for lines in _pieces(self._format(line) for line in batch):
+                    self._stream.write(lines)
+                    self._stream.flush()
             except (OSError, ValueError):
                 pass  # nobody reads the log any more: serving goes on
+
+
+def _pieces(lines: Iterable[str]) -> Iterator[str]:
+    """Whole lines, as many together as reach a pipe undivided, in which the lines of another worker would end up else."""
+    piece: list[str] = []
+    size = 0
+    for line in lines:
+        length = len(line.encode())
+        if size + length > PIPE_BUF and piece:
+            yield "".join(piece)
+            piece, size = [], 0
+        piece.append(line)
+        size += length
+    if piece:
+        yield "".join(piece)
 
 
 def _json_line(line: _Line) -> str:
