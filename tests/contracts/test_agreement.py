@@ -15,18 +15,21 @@ from typing import Any, TypeVar
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sqlalchemy import BigInteger, bindparam, text
 
 from adapters.agreement.figures import figures_of
 from adapters.agreement.order import order_from, order_read, outcome_from, outcome_read
 from adapters.agreement.process import WAITING_MAX, ReliabilityInProcess
 from adapters.kept import KEPT_MAX, KeptInProcess
+from adapters.postgres.agreement import ANNOTATIONS_AT_ONCE, PostgresLabelReader
+from adapters.postgres.database import Pool, Statement
 from application.ports import Kept, Reliability
 from domain.access import Role
 from domain.agreement import Alpha, Dispute, Figures, Gathered, Labels, Pair
 from domain.errors import NotFound, Unavailable
 from domain.label_set import Level
 from tests.contracts.stage import InMemory, InPostgres, Stage
-from tests.contracts.test_annotation import scene
+from tests.contracts.test_annotation import Scene, scene
 from tests.contracts.test_results import Work
 from tests.examples import NOW
 from tests.fakes.agreement import FakeKept, FakeReliability, figures
@@ -35,6 +38,7 @@ T = TypeVar("T")
 
 EXACT = 1e-9
 PATIENCE_SECONDS = 20
+RESTS_SEEN = 50
 
 # Klaus Krippendorff, "Computing Krippendorff's Alpha-Reliability", University of Pennsylvania, 2011-01-25, sections C and E
 # (https://repository.upenn.edu/asc_papers/43): four observers, twelve units, missing values; alpha is 0.743 (nominal), 0.815 (ordinal)
@@ -226,6 +230,9 @@ class TestReliabilityInProcess(ReliabilityContract):
     async def test_its_process_works_while_a_core_is_idle(self, reliability: Reliability) -> None:
         assert await scheduled(reliability) == os.SCHED_IDLE
 
+    async def test_its_process_rests_again_and_again(self, reliability: Reliability) -> None:
+        assert await turned(reliability, RESTS_SEEN)
+
     async def test_one_that_never_comes_to_work_is_begun_anew_with_a_share(self) -> None:
         hurried = ReliabilityInProcess(patience=0)
         assert await scheduled(hurried) == os.SCHED_BATCH
@@ -245,11 +252,35 @@ class TestReliabilityInProcess(ReliabilityContract):
         assert (await reliability.measure(data, level=Level.NOMINAL, seed=0)).items == 12
 
 
+CROWD = labels((item, who, item * who % 7) for item in range(3000) for who in range(5))
+
+
+async def turned(reliability: Reliability, times: int) -> bool:
+    """Whether the process gives its core back by itself so many times: one that only works does so when it reads, a few times in all."""
+    before = children()
+    asked = asyncio.create_task(reliability.measure(CROWD, level=Level.NOMINAL, seed=0))
+    (started,) = await until(lambda: children() - before)
+    most = 0
+    while not asked.done():
+        most = max(most, turns(started))
+        await asyncio.sleep(0.002)
+    assert (await asked).items == 3000
+    return most >= times
+
+
+def turns(pid: int) -> int:
+    """How often a process gave its core back by itself so far; 0 once it has ended."""
+    try:
+        told = Path(f"/proc/{pid}/status").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return 0
+    return sum(int(line.split()[1]) for line in told.splitlines() if line.startswith("voluntary_ctxt_switches"))
+
+
 async def scheduled(reliability: Reliability) -> int:
     """How the process is scheduled that works something out which takes a while."""
-    crowd = labels((item, who, item * who % 7) for item in range(3000) for who in range(5))
     before = children()
-    asked = asyncio.create_task(reliability.measure(crowd, level=Level.NOMINAL, seed=0))
+    asked = asyncio.create_task(reliability.measure(CROWD, level=Level.NOMINAL, seed=0))
 
     def how() -> int:
         for pid in children() - before:
@@ -397,7 +428,53 @@ def rows(found: Gathered) -> dict[tuple[int, int], Any]:
 class TestFakeLabelReader(InMemory, LabelReaderContract): ...
 
 
-class TestLabelReaderInPostgres(InPostgres, LabelReaderContract): ...
+class TestLabelReaderInPostgres(InPostgres, LabelReaderContract):
+    async def test_postgresql_rests_while_it_reads_many(self, stage: Stage, pool: Pool) -> None:
+        here = await many(stage, pool)
+        for read in (stage.label_reader.mark, stage.label_reader.gather):
+            deadline = time.monotonic() + PATIENCE_SECONDS
+            while not await seen_resting(pool, asyncio.create_task(read(here.label_set))):  # type: ignore[arg-type]
+                assert time.monotonic() < deadline
+
+    async def test_it_may_take_longer_than_a_statement(self, stage: Stage, pool: Pool, database_url: str) -> None:
+        here = await many(stage, pool)
+        async with Pool(database_url, size=1, seconds=0.1) as hasty:
+            reader = PostgresLabelReader(hasty)
+            assert await reader.mark(here.label_set) == await stage.label_reader.mark(here.label_set)
+            assert len((await reader.gather(here.label_set)).resources) == MANY * 8
+
+
+MANY = 300  # rests of a millisecond each: the ids are those after which PostgreSQL rests
+
+_MANY = Statement(
+    text("""
+    WITH made AS (
+        INSERT INTO resources (project_id, name, name_key, search_text, status, attributes, created_by, created_at, version)
+        SELECT project_id, 'Many ' || n, 'many ' || n, 'many', 'active', '{}', created_by, created_at, 1
+        FROM resources, generate_series(1, :many) AS n WHERE id = :resource_id RETURNING id, project_id
+    )
+    INSERT INTO annotations (id, project_id, label_set_id, label_set_version, resource_id, annotator_id, value, created_at, version)
+    OVERRIDING SYSTEM VALUE
+    SELECT :step * row_number() OVER (), project_id, :label_set_id, 1, id, :annotator_id, '"a"', now(), 1 FROM made
+""").bindparams(*(bindparam(name, type_=BigInteger) for name in ("many", "resource_id", "step", "label_set_id", "annotator_id")))
+)
+_RESTING = Statement(text("SELECT count(*) AS n FROM pg_stat_activity WHERE wait_event = 'PgSleep' AND datname = current_database()"))
+
+
+async def many(stage: Stage, pool: Pool) -> Scene:
+    """Annotations that take as long to read as if each stood for as many as are read at once."""
+    here = await scene(stage)
+    given = {"resource_id": here.figures[0].id, "label_set_id": here.label_set.id, "annotator_id": here.people[0].id}
+    await pool.rows(_MANY, many=MANY, step=ANNOTATIONS_AT_ONCE, **given)
+    return here
+
+
+async def seen_resting(pool: Pool, reading: "asyncio.Task[Any]") -> bool:
+    seen = 0
+    while not reading.done():
+        seen += (await pool.one(_RESTING))["n"]
+    await reading
+    return seen > 0
 
 
 # --- what is kept ------------------------------------------------------------------------------------------------------------
