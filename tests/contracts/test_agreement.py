@@ -433,7 +433,7 @@ class TestLabelReaderInPostgres(InPostgres, LabelReaderContract):
         here = await many(stage, pool)
         for read in (stage.label_reader.mark, stage.label_reader.gather):
             deadline = time.monotonic() + PATIENCE_SECONDS
-            while not await seen_resting(pool, asyncio.create_task(read(here.label_set))):  # type: ignore[arg-type]
+            while not await seen_resting(pool, asyncio.create_task(read(here.label_set))):
                 assert time.monotonic() < deadline
 
     async def test_it_may_take_longer_than_a_statement(self, stage: Stage, pool: Pool, database_url: str) -> None:
