@@ -51,6 +51,7 @@ class Metrics:
         self._registry = registry = CollectorRegistry()
         self._told: dict[str, int] = {}
         self._children: dict[tuple[str | None, str, int], Any] = {}
+        self._refused: dict[str, int] = {}
         self._requests = Histogram(
             f"{_OURS}_http_request_seconds",
             "Time to answer requests, by method, route template and class of status.",
@@ -80,9 +81,16 @@ class Metrics:
         if save is not None:
             self._saves[save if 0 < status < 499 else "failed"].inc()
 
+    def refuse(self, method: str) -> None:
+        """Count a request that was refused at once, with 503: noted for now, since there are thousands a second."""
+        self._refused[method] = self._refused.get(method, 0) + 1
+
     def refresh(self) -> None:
         """Read what is read where it stands."""
         readings = self._readings
+        refused, self._refused = self._refused, {}
+        for method, times in refused.items():
+            self._child(None, method, 5)._buckets[0].inc(times)  # noqa: SLF001 - as `observe(0.0)` does, which takes one at a time
         self._in_flight.set(self.in_flight)
         self._connections_max.set(readings.connections_max())
         self._hashing.set(readings.hashing())

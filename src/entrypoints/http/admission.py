@@ -67,7 +67,7 @@ class Admission:
             return None
         now = self._now()
         room = self._room(now)
-        return self._refusal(now).retry_after if ahead >= self._limit + room else None
+        return self._retry_after(now) if ahead >= self._limit + room else None
 
     def announce(self) -> None:
         """Say that somebody is about to `come`: those count who were let in at the same moment, and have not yet asked for a turn."""
@@ -90,7 +90,7 @@ class Admission:
                 return
             self._left_at = now
         elif len(self._waiting) >= room:
-            raise self._refusal(now)
+            raise Overloaded(retry_after=self._retry_after(now))
         await self._wait()
 
     def enter_again(self) -> None:
@@ -135,14 +135,14 @@ class Admission:
     def _give_up(self, turn: "asyncio.Future[None]") -> None:
         if not turn.done():
             self._waiting.remove(turn)
-            turn.set_exception(self._refusal(self._now()))
+            turn.set_exception(Overloaded(retry_after=self._retry_after(self._now())))
 
-    def _refusal(self, now: float) -> Overloaded:
-        """With the time after which all who wait now will have had their turn, at the present pace."""
+    def _retry_after(self, now: float) -> float:
+        """Refuse somebody: the seconds after which all who wait now will have had their turn, at the present pace."""
         self._calm_at = now + CALM_SECONDS
         self._limit = min(self._at_once, AT_ONCE_OVERLOADED)
         pace = max(self._pace, (now - self._left_at) / 8)  # nobody has left for a while: slower than it was
-        return Overloaded(retry_after=min(RETRY_SECONDS, max(1, ceil(len(self._waiting) * pace))))
+        return min(RETRY_SECONDS, max(1, ceil(len(self._waiting) * pace)))
 
 
 class Turn:

@@ -9,12 +9,15 @@ from urllib.parse import unquote_to_bytes
 from entrypoints.http.admission import Admission, Overloaded, is_exempt
 from entrypoints.http.cross_origin import CrossOrigin, Headers
 from entrypoints.http.edge import ALWAYS_ISOLATED, REQUEST_ID_FORM, new_request_id
-from entrypoints.http.problems import render
+from entrypoints.http.problems import EdgeRefusal, Problem, render
 from entrypoints.logs import AccessLog
 from entrypoints.metrics import Metrics
 
 _STATUS = 503
+_REASONS = {400: b"Bad Request", 408: b"Request Timeout", 431: b"Request Header Fields Too Large", _STATUS: b"Service Unavailable"}
 _ID = "REQUEST-ID"  # stands where the id goes
+_LAST: Headers = [(b"connection", b"close")]
+_LIKE_EXEMPT = (b"/health", b"/metrics")
 
 
 class Gate:
@@ -28,57 +31,65 @@ class Gate:
         self._metrics = metrics
         self._cross_origin = cross_origin
         self._every: Headers = []
-        self._made: dict[float, tuple[bytes, bytes]] = {}
+        self._made: dict[tuple[float, bool, int], tuple[bytes, bytes]] = {}
 
-    def refusal(self, method: str, url: bytes, headers: Headers, every: Headers, *, is_last: bool) -> bytes | None:
-        """The whole refusal; None where the request goes on. `every` are the headers of the server itself."""
-        retry_after = self.admission.full()
-        if retry_after is None or method == "OPTIONS" or not url.startswith(b"/") or _may_pass(url):
+    def refusal(self, method: str, url: bytes, headers: Headers, every: Headers, *, retry_after: float, is_last: bool) -> bytes | None:
+        """The whole refusal; None where the request goes in all the same. `every` are the headers of the server itself."""
+        if method == "OPTIONS" or not url.startswith(b"/") or _may_pass(url):
             return None
         given = b""
         for name, value in headers:
             if name == b"x-request-id":
                 given = value
-        request_id = given if REQUEST_ID_FORM.fullmatch(given) else new_request_id().encode()
-        head, body = self._answer(retry_after, every)
-        body = body % request_id
-        answer = head % (request_id, len(body), self._more(method, headers), b"connection: close\r\n" if is_last else b"")
-        self._note(method, request_id.decode())
-        return answer if method == "HEAD" else answer + body
-
-    def _answer(self, retry_after: float, every: Headers) -> tuple[bytes, bytes]:
-        """Headers and body of the refusal, with room for what differs."""
+        request_id = given if given and REQUEST_ID_FORM.fullmatch(given) else new_request_id().encode()
         if every is not self._every:  # the server replaces them once a second
             self._every, self._made = every, {}
-        made = self._made.get(retry_after)
+        kind = (retry_after, is_last, len(request_id))
+        made = self._made.get(kind)
         if made is None:
-            made = self._made[retry_after] = _made(retry_after, every)
-        return made
-
-    def _more(self, method: str, headers: Headers) -> bytes:
-        if self._cross_origin is None:
-            return b""
-        more = self._cross_origin.headers({"method": method, "headers": headers})
-        return b"".join([b"%b: %b\r\n" % header for header in more])
+            made = self._made[kind] = _made(every, retry_after=retry_after, is_last=is_last, id_length=len(request_id))
+        head, body = made
+        self._note(method, request_id.decode())
+        answer = head % (request_id, _more(self._cross_origin, method, headers) if self._cross_origin else b"")
+        return answer if method == "HEAD" else answer + body % request_id
 
     def _note(self, method: str, request_id: str) -> None:
         if self._metrics is not None:
-            self._metrics.in_flight += 1
-            self._metrics.finish({}, method=method, status=_STATUS, seconds=0.0)
+            self._metrics.refuse(method)
         self._access_log.write({}, method=method, status=_STATUS, request_id=request_id, seconds=0.0)
 
 
 def _may_pass(url: bytes) -> bool:
+    if b"%" not in url and not url.startswith(_LIKE_EXEMPT):  # nearly all
+        return False
     path = url.partition(b"?")[0]
     if b"%" in path:
         path = unquote_to_bytes(path)
     return is_exempt(path.decode("latin-1"))
 
 
-def _made(retry_after: float, every: Headers) -> tuple[bytes, bytes]:
+def _more(cross_origin: CrossOrigin, method: str, headers: Headers) -> bytes:
+    more = cross_origin.headers({"method": method, "headers": headers})
+    return b"".join([b"%b: %b\r\n" % header for header in more])
+
+
+def _made(every: Headers, *, retry_after: float, is_last: bool, id_length: int) -> tuple[bytes, bytes]:
+    """Head and body of the refusal, with room for the id and for more headers in the first, for the id in the second."""
     problem = render(Overloaded(retry_after=retry_after), request_id=_ID)
-    headers = [*every, *((name.encode(), value.encode()) for name, value in problem.headers.items())]
-    headers += ALWAYS_ISOLATED
-    head = b"".join([b"%b: %b\r\n" % header for header in headers]).replace(b"%", b"%%")
+    head = _head(problem, [*every, *_LAST] if is_last else every, length=len(problem.body) - len(_ID) + id_length)
     body = problem.body.replace(b"%", b"%%").replace(_ID.encode(), b"%b")
-    return b"HTTP/1.1 503 Service Unavailable\r\n" + head + b"x-request-id: %b\r\ncontent-length: %d\r\n%b%b\r\n", body
+    return head.replace(b"%", b"%%") + b"x-request-id: %b\r\n%b\r\n", body
+
+
+def last_answer(refusal: EdgeRefusal) -> bytes:
+    """The whole answer to what cannot be read as a request, after which nothing can be."""
+    request_id = new_request_id()
+    problem = render(refusal, request_id=request_id)
+    more = [(b"x-request-id", request_id.encode()), *_LAST]
+    return _head(problem, more, length=len(problem.body)) + b"\r\n" + problem.body
+
+
+def _head(problem: Problem, more: Headers, *, length: int) -> bytes:
+    headers = [*more, *((name.encode(), value.encode()) for name, value in problem.headers.items()), *ALWAYS_ISOLATED]
+    headers.append((b"content-length", b"%d" % length))
+    return b"HTTP/1.1 %d %b\r\n" % (problem.status, _REASONS[problem.status]) + b"".join([b"%b: %b\r\n" % header for header in headers])

@@ -6,9 +6,8 @@ from typing import Any
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from entrypoints.http.edge import ALWAYS_ISOLATED, new_request_id
-from entrypoints.http.gate import Gate
-from entrypoints.http.problems import EdgeRefusal, HeadersTooLarge, Malformed, RequestTimeout, render
+from entrypoints.http.gate import Gate, last_answer
+from entrypoints.http.problems import EdgeRefusal, HeadersTooLarge, Malformed, RequestTimeout
 
 HEADERS_MAX = 32 * 1024
 REQUEST_SECONDS = 30.0  # from the first byte of a request to the last
@@ -18,8 +17,6 @@ KEEP_ALIVE_SECONDS = 75
 GRACE_SECONDS = 20
 WORKER_SECONDS = 30  # for a worker to be there: uvicorn's 5 s, on a busy machine, end workers again and again while they start
 BACKLOG = 2048
-
-_REASONS = {400: b"Bad Request", 408: b"Request Timeout", 431: b"Request Header Fields Too Large"}
 
 
 class Protocol(HttpToolsProtocol):
@@ -43,12 +40,14 @@ class Protocol(HttpToolsProtocol):
         self._rest_timer: asyncio.TimerHandle | None = None
         self._gate: Gate | None = getattr(self.app, "gate", None)
         self._is_arriving = self._is_head_due = self._is_turned_away = False
-        self._await_head()
+        self._received_by = self._idle_until = 0.0
+        self.timeout_keep_alive_task = self.loop.call_later(REQUEST_SECONDS, self.timeout_keep_alive_handler)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._head_arrived()
         self._rest_arrived()
         self._goes_on()
+        self._unset_keepalive_if_required()
         super().connection_lost(exc)
 
     def pause_writing(self) -> None:
@@ -64,9 +63,15 @@ class Protocol(HttpToolsProtocol):
             return
         if self._head_timer is not None:
             self._head_bytes += len(data)
+        idle_timer, self.timeout_keep_alive_task = self.timeout_keep_alive_task, None
         super().data_received(data)
+        if self._is_turned_away and not self._is_arriving:  # all of it: the timer runs on, see `timeout_keep_alive_handler`
+            self.timeout_keep_alive_task = idle_timer or self.loop.call_later(self.timeout_keep_alive, self.timeout_keep_alive_handler)
+            return
+        if idle_timer is not None:
+            idle_timer.cancel()
         if self._is_head_due and self._head_timer is None:
-            self._await_head()
+            self._await_head(came=1)
         elif self._is_turned_away and self._is_arriving and self._rest_timer is None:
             self._rest_timer = self.loop.call_later(UNREAD_SECONDS, self.transport.close)
         if self._head_timer is not None and self._head_bytes > HEADERS_MAX:
@@ -78,9 +83,9 @@ class Protocol(HttpToolsProtocol):
         if self._refusal is not None:
             return
         self._is_arriving = self._is_head_due = True
-        self._is_turned_away = False
-        super().on_message_begin()
-        self.scope["received_by"] = self.loop.time() + REQUEST_SECONDS  # type: ignore[typeddict-unknown-key]
+        self._is_turned_away = self.expect_100_continue = False
+        self.url, self.headers = b"", []
+        self._received_by = self.loop.time() + REQUEST_SECONDS
         self._head_arrived()  # a timer for this one is set only where it has not come whole
 
     def on_headers_complete(self) -> None:
@@ -104,22 +109,37 @@ class Protocol(HttpToolsProtocol):
         """Give the request to the application, unless there is no room for it."""
         gate = self._gate
         if gate is None or not self._is_idle or self.flow.write_paused:  # after another one, or after answers that nobody takes
-            super().on_headers_complete()
+            self._pass_on()
             return
-        keeps = self.parser.should_keep_alive() and self.parser.get_http_version() != "1.0"
-        is_last = not keeps or getattr(self.server_state, "is_stopping", False)
-        method = self.parser.get_method().decode("ascii")
-        answer = gate.refusal(method, self.url, self.headers, self.server_state.default_headers, is_last=is_last)
-        if answer is None:
-            super().on_headers_complete()
+        retry_after = gate.admission.full()
+        if retry_after is None or not self._turn_away(gate, retry_after):
+            self._pass_on()
             self.scope["is_announced"] = True  # type: ignore[typeddict-unknown-key]
             gate.admission.announce()
-            return
+
+    def _turn_away(self, gate: Gate, retry_after: float) -> bool:
+        """Refuse the request, unless it is one that always goes in."""
+        state, parser = self.server_state, self.parser
+        is_last = not parser.should_keep_alive() or parser.get_http_version() == "1.0" or getattr(state, "is_stopping", False)
+        method = parser.get_method().decode("ascii")
+        answer = gate.refusal(method, self.url, self.headers, state.default_headers, retry_after=retry_after, is_last=is_last)
+        if answer is None:
+            return False
         self._is_turned_away = True
-        self.server_state.total_requests += 1
+        state.total_requests += 1
         self.transport.write(answer)
         if is_last:
             self.transport.close()
+        return True
+
+    def _pass_on(self) -> None:
+        """Make of what came what the application is given: only now, since what is refused needs none of it."""
+        came = self.url, self.headers, self.expect_100_continue
+        super().on_message_begin()  # where uvicorn makes it, before anything came
+        self.url, self.headers, self.expect_100_continue = came
+        self.scope["headers"] = self.headers
+        self.scope["received_by"] = self._received_by  # type: ignore[typeddict-unknown-key]
+        super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:
         if self._refusal is None and not self._is_turned_away:
@@ -131,10 +151,17 @@ class Protocol(HttpToolsProtocol):
         self._is_arriving = False
         self._rest_arrived()
         if self._is_turned_away:
-            self._unset_keepalive_if_required()
-            self.timeout_keep_alive_task = self.loop.call_later(self.timeout_keep_alive, self.timeout_keep_alive_handler)
+            self._idle_until = self.loop.time() + self.timeout_keep_alive
         else:
             super().on_message_complete()
+
+    def timeout_keep_alive_handler(self) -> None:
+        """A connection was idle for too long, or would have been but for refusals: these do not each set a timer."""
+        left = self._idle_until - self.loop.time()
+        if left > 0:
+            self.timeout_keep_alive_task = self.loop.call_later(left, self.timeout_keep_alive_handler)
+        else:
+            super().timeout_keep_alive_handler()
 
     def on_response_complete(self) -> None:
         super().on_response_complete()
@@ -171,9 +198,9 @@ class Protocol(HttpToolsProtocol):
             self._stall_timer.cancel()
             self._stall_timer = None
 
-    def _await_head(self) -> None:
+    def _await_head(self, *, came: int = 0) -> None:
         self._head_arrived()
-        self._head_bytes = 0
+        self._head_bytes = came
         self._head_timer = self.loop.call_later(REQUEST_SECONDS, self._head_is_late)
 
     def _head_arrived(self) -> None:
@@ -190,7 +217,7 @@ class Protocol(HttpToolsProtocol):
         if self._head_bytes:
             self._refuse(RequestTimeout())
         else:
-            self.transport.close()  # connected and never asked: nothing to answer
+            self.transport.close()  # nothing to answer
 
     def _refuse(self, refusal: EdgeRefusal) -> None:
         self._head_arrived()
@@ -204,13 +231,7 @@ class Protocol(HttpToolsProtocol):
         """Answer without the application, which has not heard of this request, and close."""
         if self.transport.is_closing():
             return
-        request_id = new_request_id()
-        problem = render(refusal, request_id=request_id)
-        headers = [(name.encode(), value.encode()) for name, value in problem.headers.items()]
-        headers += [*ALWAYS_ISOLATED, (b"x-request-id", request_id.encode())]
-        headers += [(b"content-length", b"%d" % len(problem.body)), (b"connection", b"close")]
-        lines = [b"HTTP/1.1 %d %s" % (problem.status, _REASONS[problem.status]), *(b": ".join(header) for header in headers)]
-        self.transport.write(b"\r\n".join(lines) + b"\r\n\r\n" + problem.body)
+        self.transport.write(last_answer(refusal))
         self.transport.close()
 
 

@@ -60,7 +60,7 @@ class Wire(asyncio.Transport):
 class Stage:
     """A connection to a service without room."""
 
-    def __init__(self, *, origins: tuple[str, ...] = (), room: int = 0, crowd: int = 0) -> None:
+    def __init__(self, *, origins: tuple[str, ...] = (), room: int = 0, crowd: int = 0, loop: Any = None) -> None:
         self.log = io.StringIO()
         self.access_log = AccessLog("json", self.log)
         self.metrics = Metrics()
@@ -73,7 +73,7 @@ class Stage:
         config.load()
         self.state = State()
         self.state.default_headers = [(b"date", b"Tue, 24 Nov 2026 12:00:00 GMT")]
-        self.protocol = Protocol(config, self.state, {})
+        self.protocol = Protocol(config, self.state, {}, loop)
         self.wire = Wire()
         self.protocol.connection_made(self.wire)
 
@@ -85,6 +85,10 @@ class Stage:
             await asyncio.sleep(0)
         await asyncio.sleep(0)
         return answers(self.wire.written[before:])
+
+    def answered(self) -> list[Answer]:
+        """All that was answered so far."""
+        return answers(self.wire.written)
 
     def end(self) -> list[dict[str, Any]]:
         """The lines of the access log."""
@@ -121,6 +125,15 @@ async def test_an_id_that_is_none_is_replaced_by_one_of_its_own_each_time() -> N
     assert ids == [answer.headers["x-request-id"] for answer in told]
     assert [len(each) for each in ids] == [32, 32]
     assert ids[0] != ids[1]
+    stage.end()
+
+
+@pytest.mark.parametrize("length", [1, 9, 10, 31, 32, 33, 64])
+async def test_a_refusal_is_as_long_as_it_says_whatever_the_id(length: int) -> None:
+    stage = Stage()
+    given = b"X-Request-ID: " + b"x" * length + b"\r\n\r\n"
+    told = await stage.ask(GET + given, GET + b"\r\n", GET + given)  # answers that are not cut off where they end would not be three
+    assert [len(json.loads(answer.body)["request_id"]) for answer in told] == [length, 32, length]
     stage.end()
 
 

@@ -56,6 +56,17 @@ async def test_a_latency_falls_into_its_bucket_and_into_all_above() -> None:
     assert requests(found, "sum", **labels) == pytest.approx(0.004)
 
 
+async def test_refusals_at_once_are_counted_as_if_each_had_been_by_itself() -> None:
+    one_by_one, at_once = Metrics(), Metrics()
+    for method in ("GET", "GET", "POST", "LINK"):
+        answer(one_by_one, method, 503, 0.0, route=None)
+        at_once.refuse(method)
+    expected = await samples(one_by_one)
+    assert requests(expected, method="GET", route="none", status="5xx") == 2
+    assert await samples(at_once) == expected
+    assert await samples(at_once) == expected, "told once more, they are counted once"
+
+
 async def test_invented_methods_make_one_series_and_are_not_kept() -> None:
     metrics = Metrics()
     for number in range(1000):

@@ -1,0 +1,137 @@
+"""How long a connection may do nothing, by a clock that is turned by hand; and what a process that serves no longer looks through."""
+
+import asyncio
+import gc
+from collections.abc import Callable
+from typing import Any
+
+import uvicorn
+
+from entrypoints.http.server import KEEP_ALIVE_SECONDS, REQUEST_SECONDS
+from entrypoints.http.stopping import Server
+from entrypoints.leaving import Leaving
+from entrypoints.readiness import Readiness
+from tests.unit.entrypoints.test_gate import GET, Stage
+
+ASKED = GET + b"\r\n"
+
+
+class Clock:
+    """What a connection asks of its event loop."""
+
+    def __init__(self) -> None:
+        self.at = 1000.0
+        self.timers_set = 0
+        self._timers: list[tuple[float, Timer]] = []
+
+    def time(self) -> float:
+        return self.at
+
+    def call_later(self, seconds: float, callback: Callable[..., None], *arguments: Any) -> "Timer":
+        self.timers_set += 1
+        timer = Timer(callback, arguments)
+        self._timers.append((self.at + seconds, timer))
+        return timer
+
+    def create_task(self, work: Any) -> "asyncio.Task[Any]":
+        return asyncio.get_running_loop().create_task(work)
+
+    def turn_to(self, at: float) -> None:
+        """Everything that is due until then happens, in order."""
+        while due := [pair for pair in self._timers if pair[0] <= at]:
+            first = min(due, key=lambda pair: pair[0])
+            self._timers.remove(first)
+            self.at, timer = first
+            timer.run()
+        self.at = at
+
+
+class Timer:
+    def __init__(self, callback: Callable[..., None], arguments: tuple[Any, ...]) -> None:
+        self._callback, self._arguments = callback, arguments
+        self._is_cancelled = False
+
+    def cancel(self) -> None:
+        self._is_cancelled = True
+
+    def run(self) -> None:
+        if not self._is_cancelled:
+            self._callback(*self._arguments)
+
+
+def stage_and_clock(**options: Any) -> tuple[Stage, Clock]:
+    clock = Clock()
+    return Stage(loop=clock, **options), clock
+
+
+async def test_a_connection_that_never_asks_is_waited_for_as_long_as_a_request_may_take() -> None:
+    stage, clock = stage_and_clock()
+    clock.turn_to(1000 + REQUEST_SECONDS - 1)
+    assert not stage.wire.is_closed
+    clock.turn_to(1000 + REQUEST_SECONDS)
+    assert stage.wire.is_closed
+    stage.end()
+
+
+async def test_once_a_byte_came_the_headers_are_waited_for_no_longer_than_for_any_request() -> None:
+    for byte, status in ((b"G", [408]), (b"\r\n", [])):
+        stage, clock = stage_and_clock()
+        clock.turn_to(1020)
+        stage.protocol.data_received(byte)
+        clock.turn_to(1020 + REQUEST_SECONDS)
+        assert stage.wire.is_closed
+        assert [answer.status for answer in stage.answered()] == status
+        stage.end()
+
+
+async def test_a_refused_client_may_be_idle_for_as_long_as_another_from_its_last_request_on() -> None:
+    stage, clock = stage_and_clock()
+    for at in (1010, 1060, 1110):
+        clock.turn_to(at)
+        assert [answer.status for answer in await stage.ask(ASKED)] == [503]
+    clock.turn_to(1150)
+    stage.protocol.data_received(b"\r\n")  # no request, and so no reason to wait longer
+    clock.turn_to(1110 + KEEP_ALIVE_SECONDS - 1)
+    assert not stage.wire.is_closed
+    clock.turn_to(1110 + KEEP_ALIVE_SECONDS)
+    assert stage.wire.is_closed
+    stage.end()
+
+
+async def test_who_is_served_after_refusals_may_be_idle_from_then_on() -> None:
+    stage, clock = stage_and_clock()
+    await stage.ask(ASKED)
+    stage.admission.come()  # there is room
+    stage.app.gate.admission = stage.admission.__class__(at_once=2, crowd=2)
+    clock.turn_to(1050)
+    assert [answer.status for answer in await stage.ask(ASKED)] == [204]
+    clock.turn_to(1050 + KEEP_ALIVE_SECONDS - 1)
+    assert not stage.wire.is_closed
+    clock.turn_to(1050 + KEEP_ALIVE_SECONDS)
+    assert stage.wire.is_closed
+    stage.end()
+
+
+async def test_refusals_set_no_timer_each() -> None:
+    stage, clock = stage_and_clock()
+    for _ in range(1000):
+        clock.turn_to(clock.at + 1)
+        await stage.ask(ASKED)
+    assert not stage.wire.is_closed
+    assert clock.timers_set <= 1000 / KEEP_ALIVE_SECONDS + 2
+    stage.end()
+
+
+async def test_a_server_looks_no_more_through_what_was_there_when_it_began() -> None:
+    async def app(_scope: Any, _receive: Any, _send: Any) -> None: ...
+
+    server = Server(uvicorn.Config(app, host="127.0.0.1", port=0, lifespan="off", log_level="warning"), Readiness(), Leaving())
+    server.config.load()
+    server.lifespan = server.config.lifespan_class(server.config)
+    before = gc.get_freeze_count()
+    await server.startup()
+    try:
+        assert gc.get_freeze_count() > before + 10_000
+    finally:
+        await server.shutdown()
+    assert gc.get_freeze_count() == 0
