@@ -141,10 +141,10 @@ class Asker:
             due = began + after
             while (pause := due - perf_counter()) > 0:  # noqa: ASYNC110 - what is waited for is the time
                 await asyncio.sleep(pause if pause > TICK_SECONDS else 0)
-            while self._free and not self._free[-1].is_open:
-                self._free.pop()
+            while self._free and not self._free[0].is_open:
+                self._free.popleft()
             if self._free:
-                self._free.pop().ask(request, due)
+                self._free.popleft().ask(request, due)  # the longest idle: every client asks now and then
             else:
                 self._due.append((due, request))
                 self.longest_due = max(self.longest_due, len(self._due))
