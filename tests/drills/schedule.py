@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from itertools import cycle
 from time import perf_counter
 
+from tests.drills.load import get
+
 ANSWER_SECONDS = 10.0
 TICK_SECONDS = 0.0005
 
@@ -96,11 +98,13 @@ class Asker:
         self.longest_due = 0  # requests that waited for a connection at the same time
 
     async def connect(self, port: int) -> None:
+        """Each connection asks once, as one does that a client opens: the service closes those that never ask."""
         loop = asyncio.get_running_loop()
         for _ in range(self._number):
             _, line = await loop.create_connection(lambda: _Line(self), "127.0.0.1", port)
             self._lines.append(line)
-        self._free.extend(self._lines)
+            line.ask(get("/health/live"), perf_counter())
+        await self._settled(self._number)
 
     def close(self) -> None:
         for line in self._lines:
@@ -141,10 +145,10 @@ class Asker:
             due = began + after
             while (pause := due - perf_counter()) > 0:  # noqa: ASYNC110 - what is waited for is the time
                 await asyncio.sleep(pause if pause > TICK_SECONDS else 0)
-            while self._free and not self._free[0].is_open:
-                self._free.popleft()
+            while self._free and not self._free[-1].is_open:
+                self._free.pop()
             if self._free:
-                self._free.popleft().ask(request, due)  # the longest idle: every client asks now and then
+                self._free.pop().ask(request, due)
             else:
                 self._due.append((due, request))
                 self.longest_due = max(self.longest_due, len(self._due))

@@ -16,7 +16,7 @@ from starlette.types import Message, Receive, Scope, Send
 from domain.errors import Unavailable
 
 AT_ONCE = 32
-AT_ONCE_OVERLOADED = 20  # as much is done in all, and each waits less
+AT_ONCE_OVERLOADED = 18  # as much is done in all, and each waits less
 CROWD = 128
 CROWD_SECONDS = 2.0  # nobody waits longer, whatever became of those before
 PROMPT_SECONDS = 0.005
