@@ -143,19 +143,21 @@ class Bare:
         user_id, session_id = self._tokens.read_access(token, at=now)
         asking = {"session_id": session_id, "user_id": user_id, "at": now, "idle_since": now - IDLE_LIFETIME}
         (user,) = await self._fetch(USER_OF.sql, USER_OF.arguments(asking))
-        (row,) = await self._fetch(LIVE_ONE.sql, LIVE_ONE.arguments({"project": self._slug, "resource_id": resource_id}))
-        found = dict(row)
-        found |= {
-            "description": description,
-            "search_text": f"{found['name']}\x1f{description}".casefold(),
-            "updated_at": now,
-            "version": found["version"] + 1,
-            "version_before": found["version"],
-            "project": self._slug,
-        }
-        entry = {"at": rfc3339(now), "actor_id": user_id, "action": "resource.update", "project": self._slug}
-        entry |= {"target_type": "resource", "target_id": resource_id, "changes": [{"field": "description", "to": description}]}
-        (_,) = await self._fetch(SWAP.sql, SWAP.arguments(found | {"entries": json.dumps([entry]), "request_id": None}))
+        while True:  # once, but where another one was first
+            (row,) = await self._fetch(LIVE_ONE.sql, LIVE_ONE.arguments({"project": self._slug, "resource_id": resource_id}))
+            found = dict(row)
+            found |= {
+                "description": description,
+                "search_text": f"{found['name']}\x1f{description}".casefold(),
+                "updated_at": now,
+                "version": found["version"] + 1,
+                "version_before": found["version"],
+                "project": self._slug,
+            }
+            entry = {"at": rfc3339(now), "actor_id": user_id, "action": "resource.update", "project": self._slug}
+            entry |= {"target_type": "resource", "target_id": resource_id, "changes": [{"field": "description", "to": description}]}
+            if await self._fetch(SWAP.sql, SWAP.arguments(found | {"entries": json.dumps([entry]), "request_id": None})):
+                break
         told = {name: found[name] for name in ("id", "name", "description", "status", "version")}
         told |= {"project": self._slug, "created_by": user["username"], "is_active": True, "attributes": json.loads(found["attributes"])}
         return json.dumps(told | {"created_at": rfc3339(found["created_at"]), "updated_at": rfc3339(now)}).encode()
