@@ -9,14 +9,14 @@ from entrypoints.http.admission import Admission
 
 PAUSE_SECONDS = 0.001  # the event loop's timers know nothing shorter
 EXPECTED_SECONDS = 0.1  # where somebody had a turn so lately, somebody else soon asks
-PAUSES_PER_WORK = 2.0
+PAUSES_PER_WORK = 5.0
 OWED_SECONDS = 0.05  # nothing is held up for longer at a time
 
 
 class GivingWay:
     """Called between two parts of a table: returns at once where nobody asks, else when nobody had a turn throughout a pause.
 
-    In all it waits no longer than twice what was worked, so that under any load a table takes about three times its time at most.
+    In all it waits no longer than five times what was worked, so that under any load a table takes about six times its time at most.
     """
 
     def __init__(

@@ -71,7 +71,7 @@ async def test_nothing_is_held_up_for_long_at_a_time_however_long_it_worked() ->
 
 
 @given(parts=st.lists(st.floats(0.0, 0.2), min_size=1, max_size=50))
-async def test_under_any_load_it_waits_no_longer_in_all_than_twice_what_it_worked(parts: list[float]) -> None:
+async def test_under_any_load_it_waits_no_longer_in_all_than_some_times_what_it_worked(parts: list[float]) -> None:
     day = Day()
     day.serve(32)
     for seconds in parts:
