@@ -64,13 +64,18 @@ def stage_and_clock(**options: Any) -> tuple[Stage, Clock]:
     return Stage(loop=clock, **options), clock
 
 
-async def test_a_connection_that_never_asks_is_waited_for_as_long_as_a_request_may_take() -> None:
-    stage, clock = stage_and_clock()
-    clock.turn_to(1000 + REQUEST_SECONDS - 1)
+def end_at(at: float, stage: Stage, clock: Clock) -> None:
+    """See that the connection is closed then, and not before."""
+    clock.turn_to(at - 1)
     assert not stage.wire.is_closed
-    clock.turn_to(1000 + REQUEST_SECONDS)
+    clock.turn_to(at)
     assert stage.wire.is_closed
     stage.end()
+
+
+async def test_a_connection_that_never_asks_is_waited_for_as_long_as_a_request_may_take() -> None:
+    stage, clock = stage_and_clock()
+    end_at(1000 + REQUEST_SECONDS, stage, clock)
 
 
 async def test_once_a_byte_came_the_headers_are_waited_for_no_longer_than_for_any_request() -> None:
@@ -91,11 +96,7 @@ async def test_a_refused_client_may_be_idle_for_as_long_as_another_from_its_last
         assert [answer.status for answer in await stage.ask(ASKED)] == [503]
     clock.turn_to(1150)
     stage.protocol.data_received(b"\r\n")  # no request, and so no reason to wait longer
-    clock.turn_to(1110 + KEEP_ALIVE_SECONDS - 1)
-    assert not stage.wire.is_closed
-    clock.turn_to(1110 + KEEP_ALIVE_SECONDS)
-    assert stage.wire.is_closed
-    stage.end()
+    end_at(1110 + KEEP_ALIVE_SECONDS, stage, clock)
 
 
 async def test_who_is_served_after_refusals_may_be_idle_from_then_on() -> None:
@@ -105,11 +106,7 @@ async def test_who_is_served_after_refusals_may_be_idle_from_then_on() -> None:
     stage.app.gate.admission = stage.admission.__class__(at_once=2, crowd=2)
     clock.turn_to(1050)
     assert [answer.status for answer in await stage.ask(ASKED)] == [204]
-    clock.turn_to(1050 + KEEP_ALIVE_SECONDS - 1)
-    assert not stage.wire.is_closed
-    clock.turn_to(1050 + KEEP_ALIVE_SECONDS)
-    assert stage.wire.is_closed
-    stage.end()
+    end_at(1050 + KEEP_ALIVE_SECONDS, stage, clock)
 
 
 async def test_refusals_set_no_timer_each() -> None:
