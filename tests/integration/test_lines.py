@@ -3,15 +3,17 @@
 import asyncio
 from collections.abc import AsyncIterator
 from random import Random
+from secrets import token_hex
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import make_url, text
 
 from adapters.postgres import lines
 from adapters.postgres.database import Pool, Statement, Transaction
 from domain.errors import Unavailable
 
 SIZE = 3
+ROOM = 2
 NAP = Statement(text("SELECT pg_sleep(0.003)"))
 ONE = Statement(text("SELECT 1 AS one"))
 
@@ -20,6 +22,18 @@ ONE = Statement(text("SELECT 1 AS one"))
 async def small(database_url: str) -> AsyncIterator[Pool]:
     async with Pool(database_url, size=SIZE) as pool:
         yield pool
+
+
+@pytest.fixture
+async def few(database_url: str) -> AsyncIterator[str]:
+    """The address of the same database for a role that may have only so many connections."""
+    role, password = f"few_{token_hex(6)}", token_hex(6)
+    async with Pool(database_url, size=1) as pool:
+        line = await pool.acquire()
+        await line.execute(f"CREATE ROLE {role} LOGIN PASSWORD '{password}' CONNECTION LIMIT {ROOM}")
+        yield make_url(database_url).set(username=role, password=password).render_as_string(hide_password=False)
+        await line.execute(f"DROP ROLE {role}")
+        pool.release(line)
 
 
 @pytest.mark.parametrize("seed", range(6))
@@ -51,6 +65,37 @@ async def test_no_more_connections_are_opened_than_there_may_be_and_all_who_wait
     await asyncio.gather(*(ask() for _ in range(60)))
     assert most == SIZE
     assert small.idle == SIZE
+
+
+async def test_where_the_server_has_room_for_fewer_those_are_shared(few: str) -> None:
+    async with Pool(few, size=16) as crowded:
+        await asyncio.gather(*(crowded.row(NAP) for _ in range(200)))
+        assert (crowded.used, crowded.idle) == (0, ROOM)
+        assert crowded.failures == 0
+
+
+async def test_where_the_server_has_no_room_at_all_it_cannot_be_asked(few: str) -> None:
+    async with Pool(few, size=ROOM) as others, Pool(few, size=ROOM) as mine:
+        held = [await others.acquire() for _ in range(ROOM)]
+        answers = await asyncio.gather(*(mine.row(ONE) for _ in range(8)), return_exceptions=True)
+        assert {type(answer) for answer in answers} == {Unavailable}
+        assert (mine.used, mine.idle) == (0, 0)
+        for line in held:
+            others.release(line)
+
+
+async def test_room_that_others_left_is_taken(few: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lines, "NO_ROOM_SECONDS", 0.0)
+    async with Pool(few, size=ROOM) as others, Pool(few, size=ROOM) as mine:
+        held = [await others.acquire() for _ in range(ROOM - 1)]
+        await asyncio.gather(*(mine.row(NAP) for _ in range(8)))
+        assert mine.idle == 1
+        for line in held:
+            line.terminate()
+            others.release(line)
+        async with asyncio.timeout(10):
+            while mine.idle < ROOM:
+                await asyncio.gather(*(mine.row(NAP) for _ in range(8)))
 
 
 async def test_who_waits_is_given_the_place_of_a_connection_that_ended(small: Pool) -> None:

@@ -8,15 +8,21 @@ import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable
 
+import asyncpg
+
 from adapters.postgres.line import Line
 
 ACQUIRE_SECONDS = 1.5
 LOOK_SECONDS = 0.05  # how much later than due a missing answer may be noticed
 UNUSED_SECONDS = 300.0
+NO_ROOM_SECONDS = 1.0  # how long a server that had no room for one more is not asked again
 
 
 class Lines:
-    """At most `size` connections. One that was last used is lent first, so that those which are not needed are ended after a while."""
+    """At most `size` connections. One that was last used is lent first, so that those which are not needed are ended after a while.
+
+    Where the server has no room for as many, those that there are go round.
+    """
 
     def __init__(self, connect: Callable[[], Awaitable[Line]], *, size: int) -> None:
         self.size = size
@@ -27,6 +33,7 @@ class Lines:
         self._waiting: deque[asyncio.Future[Line | None]] = deque()
         self._opening = 0
         self._silent_at = 0.0
+        self._no_room_until = 0.0
         self._look_handle: asyncio.TimerHandle | None = None
         self._trim_handle: asyncio.TimerHandle | None = None
         self._is_ended = False
@@ -48,13 +55,26 @@ class Lines:
             return line
         patience = self._loop.time() + ACQUIRE_SECONDS
         async with asyncio.timeout_at(patience if until is None else min(patience, until)):
-            if len(self._all) + self._opening >= self.size:
-                line = await self._wait()
-                if line is not None:
-                    return line
-            else:
-                self._opening += 1
-            return await self._open()
+            while line is None:
+                line = await self._wait_or_open()
+            return line
+
+    async def _wait_or_open(self) -> Line | None:
+        """A connection; None where one of those that there are has to do."""
+        line = self._take()
+        if line is not None:
+            return line
+        if self._is_full():
+            line = await self._wait()
+            if line is not None:
+                return line
+        else:
+            self._opening += 1
+        return await self._open()
+
+    def _is_full(self) -> bool:
+        there = len(self._all) + self._opening
+        return there >= self.size or (there > 0 and self._loop.time() < self._no_room_until)
 
     def release(self, line: Line) -> None:
         """Take it back. One in which something may still be going on is ended."""
@@ -91,10 +111,17 @@ class Lines:
             self._end(line)
         return None
 
-    async def _open(self) -> Line:
-        """A new one, in the place that was kept for it."""
+    async def _open(self) -> Line | None:
+        """A new one, in the place that was kept for it; None where the server has no room for it beside the others."""
         try:
             line = await self._connect()
+        except asyncpg.TooManyConnectionsError:
+            self._opening -= 1
+            if not self._all and not self._opening:
+                self._give_place()
+                raise
+            self._no_room_until = self._loop.time() + NO_ROOM_SECONDS
+            return None
         except BaseException:
             self._opening -= 1
             self._give_place()
