@@ -95,13 +95,17 @@ class UpdateResource:
         self, *, project: str, resource_id: int, changes: dict[str, Any], expected: frozenset[int] | None, by: User
     ) -> Resource:
         require(by, Action.RESOURCE_UPDATE)
+
+        def revise(found: Resource) -> Resource:
+            return found.revise(changes, by=by, expected=expected, at=self.clock.now())
+
         found = await self.edits.get(project=project, resource_id=resource_id)
-        revised = found.revise(changes, by=by, expected=expected, at=self.clock.now())
+        revised = revise(found)
         if revised is found or await self.edits.swap(found, revised, entry=_update(found, revised, by=by)):
             return revised
         async with self.unit_of_work() as work:
             found = await work.resources.lock(project=project, resource_id=resource_id)
-            revised = found.revise(changes, by=by, expected=expected, at=self.clock.now())
+            revised = revise(found)
             if revised is not found:
                 await work.resources.save(revised)
                 await work.audit.add(_update(found, revised, by=by))
