@@ -807,6 +807,10 @@ class Incoming(Protocol):
 class FileStore(Protocol):
     """Contents under names of our own, `<kind>/<uuid>`, whole or not there, never changed. Kinds: `files`, `exports`, `erasures`."""
 
+    @property
+    def failures(self) -> int:
+        """How often, so far, it could not do what it was asked to: it was away, silent, read-only or full."""
+
     def incoming(self) -> AbstractAsyncContextManager[Incoming]:
         """A new content; leaving without `keep` leaves nothing behind. It is settled once this is left. Raises `Full`, `Unavailable`."""
 

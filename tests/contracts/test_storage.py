@@ -123,6 +123,9 @@ class FileStoreContract:
             await kept(store, content_of(size), name)
         assert isinstance(told.value, Unavailable)  # another attempt has another name
         assert await read(store, name) == b"first"
+        with pytest.raises(NotFound):
+            await read(store, new_name())
+        assert store.failures == 0
 
     async def test_of_two_that_keep_one_name_one_does(self, store: FileStore) -> None:
         name = new_name()
@@ -189,6 +192,7 @@ class TestFakeFileStore(FileStoreContract):
         await kept(store, b"12345")
         with pytest.raises(Full):
             await kept(store, b"678901")
+        assert store.failures == 1
         assert len(await stored(store)) == 1
 
     async def test_a_store_that_is_away_says_so(self, store: FakeFileStore) -> None:
@@ -197,6 +201,7 @@ class TestFakeFileStore(FileStoreContract):
         for work in (store.check(), store.size(name), store.remove(name), read(store, name), stored(store), store.clear()):
             with pytest.raises(Unavailable):
                 await work
+        assert store.failures == 6
 
 
 KILLED = """
@@ -279,6 +284,7 @@ class TestLocalFileStore(FileStoreContract):
         finally:
             resource.setrlimit(resource.RLIMIT_FSIZE, before)
             signal.signal(signal.SIGXFSZ, ignored)
+        assert store.failures == 1
         assert len(await stored(store)) == 1
         assert not list((self.root / "incoming").iterdir())
 
@@ -352,6 +358,7 @@ class TestLocalFileStore(FileStoreContract):
         for _ in range(3):
             with pytest.raises(Unavailable):
                 await read(store, stuck)
+        assert store.failures == 3
         assert await read(store, name) == b"content"
         await asyncio.to_thread((self.root / stuck).write_bytes, b"")
         await asyncio.to_thread(store._disk._threads.shutdown)
@@ -490,6 +497,7 @@ class TestS3FileStore(FileStoreContract):
                 asked = [kept(store, content_of(size)), read(store, name), store.size(name), store.mark(name), store.check()]
                 told = await asyncio.gather(*asked, return_exceptions=True)
             assert {type(each) for each in told} == {Unavailable}
+            assert store.failures >= len(asked)
             proxy.cut()
             await proxy.mend()
             assert await read(store, name) == content_of(size)
@@ -529,5 +537,7 @@ class TestS3FileStore(FileStoreContract):
         server = await asyncio.start_server(full, "127.0.0.1", 0)
         async with server:
             monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}")
+            store = S3FileStore("s3://bucket")
             with pytest.raises(Full):
-                await kept(S3FileStore("s3://bucket"))
+                await kept(store)
+            assert store.failures == 1

@@ -21,8 +21,13 @@ class FakeFileStore(FileStore):
         self.clock = clock or SystemClock()
         self.kept_at: defaultdict[str, datetime] = defaultdict(self.clock.now)
         self.away = False
+        self.failed = 0
         self.contents: dict[str, bytes] = {}
         self.underway: set[str] = set()
+
+    @property
+    def failures(self) -> int:
+        return self.failed
 
     @asynccontextmanager
     async def incoming(self) -> AsyncIterator[Incoming]:
@@ -64,6 +69,7 @@ class FakeFileStore(FileStore):
 
     async def check(self) -> None:
         if self.away:
+            self.failed += 1
             raise Unavailable
 
     async def _content(self, name: str) -> bytes:
@@ -83,6 +89,7 @@ class _FakeIncoming(Incoming):
         await self._store.check()
         self._content += part
         if len(self._content) + sum(map(len, self._store.contents.values())) > self._store.room:
+            self._store.failed += 1
             raise Full
 
     async def keep(self, name: str) -> None:

@@ -195,7 +195,7 @@ def readings_of(use: Container) -> Readings:
         connections={"used": lambda: pool.used, "idle": lambda: pool.idle},
         connections_max=lambda: pool.size,
         hashing=lambda: use.hasher().waiting,
-        failures={"database": lambda: pool.failures, "limits": lambda: use.windows().failures},
+        failures={"database": lambda: pool.failures, "limits": lambda: use.windows().failures, "files": lambda: use.file_store().failures},
     )
 
 

@@ -25,6 +25,10 @@ class LocalFileStore(FileStore):
         self._disk = DiskThreads(is_away=self._is_away)
         self._was_there = False
 
+    @property
+    def failures(self) -> int:
+        return self._disk.failures
+
     @asynccontextmanager
     async def incoming(self) -> AsyncIterator[Incoming]:
         content = LocalIncoming(self._root, self._disk.answer, may_make=not self._was_there)

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
+from application.ports import NameKept
 from domain.errors import Full, NotFound, Unavailable
 
 ANSWER_SECONDS = 2.5  # then nothing more is expected of the disk: a request has its answer within 3 s
@@ -24,13 +25,23 @@ class DiskThreads:
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="files")
         self._underway = 0
         self._hangs = False
+        self.failures = 0  # how often the disk could not do what it was asked to, so far
 
     async def answer(self, work: Callable[[], T], *, seconds: float | None = None) -> T:
         """What the work answers. Who waits may leave or, when that takes too long, is told; the work is done all the same."""
+        try:
+            return await self._answer(work, ANSWER_SECONDS if seconds is None else seconds)
+        except NameKept:
+            raise
+        except (Full, Unavailable):
+            self.failures += 1
+            raise
+
+    async def _answer(self, work: Callable[[], T], seconds: float) -> T:
         if self._underway >= UNDERWAY_MAX:
             raise Unavailable from TimeoutError("The disk hangs.")
         try:
-            async with asyncio.timeout(ANSWER_SECONDS if seconds is None else seconds):
+            async with asyncio.timeout(seconds):
                 return await asyncio.shield(self._begin(work))
         except TimeoutError as error:
             self._hangs = True

@@ -25,10 +25,11 @@ class Bucket:
     def __init__(self, objects: S3Store) -> None:
         self.objects = objects
         self.was_silent = False
+        self.failures = 0  # how often the store could not do what it was asked to, so far
 
     async def look(self) -> None:
         """Raises `Unavailable` when the store does not answer soon."""
-        with domain_errors():
+        with self.domain_errors():
             async with asyncio.timeout(CHECK_SECONDS):
                 async for _ in obstore.list(self.objects, INCOMING, chunk_size=1):
                     break
@@ -36,7 +37,7 @@ class Bucket:
 
     async def soon(self, answer: Awaitable[T]) -> T:
         """What the store answers to what is done in a moment. Raises `Unavailable` when that has passed, and as the store does."""
-        with domain_errors():
+        with self.domain_errors():
             try:
                 async with asyncio.timeout(ANSWER_SECONDS):
                     return await answer
@@ -50,7 +51,7 @@ class Bucket:
         try:
             while not (await asyncio.wait({task}, timeout=LOOK_SECONDS))[0]:
                 await self.look()
-            with domain_errors():
+            with self.domain_errors():
                 return task.result()
         except Unavailable:
             self.was_silent = self.was_silent or not task.done()
@@ -58,16 +59,17 @@ class Bucket:
         finally:
             task.cancel()
 
-
-@contextmanager
-def domain_errors() -> Iterator[None]:
-    try:
-        yield
-    except FileNotFoundError:
-        raise NotFound from None
-    except AlreadyExistsError:
-        raise NameKept from None
-    except (BaseError, OSError, TimeoutError) as error:
-        if "507 Insufficient Storage" in str(error):
-            raise Full from error
-        raise Unavailable from error
+    @contextmanager
+    def domain_errors(self) -> Iterator[None]:
+        """Raise what the store says as the domain's own errors, and count what says that it failed."""
+        try:
+            yield
+        except FileNotFoundError:
+            raise NotFound from None
+        except AlreadyExistsError:
+            raise NameKept from None
+        except (BaseError, OSError, TimeoutError) as error:
+            self.failures += 1
+            if "507 Insufficient Storage" in str(error):
+                raise Full from error
+            raise Unavailable from error

@@ -9,7 +9,7 @@ import obstore
 from obstore.exceptions import BaseError
 
 from adapters.storage.names import checked, passing_name
-from adapters.storage.s3.bucket import Bucket, domain_errors
+from adapters.storage.s3.bucket import Bucket
 from application.ports import Incoming
 
 PART = 5 * 1024 * 1024  # the least that S3 takes as a part
@@ -67,7 +67,7 @@ class S3Incoming(Incoming):
         finally:
             handing.cancel()
         if self._sending.done():
-            with domain_errors():
+            with self._bucket.domain_errors():
                 self._sending.result()
 
     async def _send(self) -> None:

@@ -12,7 +12,7 @@ import obstore
 from obstore.store import S3Store
 
 from adapters.storage.names import INCOMING, checked, checked_kind, is_name
-from adapters.storage.s3.bucket import ANSWER_SECONDS, Bucket, domain_errors
+from adapters.storage.s3.bucket import ANSWER_SECONDS, Bucket
 from adapters.storage.s3.incoming import S3Incoming
 from application.ports import FileStore, Incoming, StoredContent
 from domain.errors import NotFound, Unavailable
@@ -43,6 +43,10 @@ class S3FileStore(FileStore):
         self._bucket = Bucket(objects)
         self._healthy_until = 0.0
         self._closing = set[asyncio.Task[None]]()
+
+    @property
+    def failures(self) -> int:
+        return self._bucket.failures
 
     @asynccontextmanager
     async def incoming(self) -> AsyncIterator[Incoming]:
@@ -82,7 +86,7 @@ class S3FileStore(FileStore):
             await self._bucket.soon(obstore.delete_async(self._bucket.objects, checked(name)))
 
     async def stored(self, kind: str) -> AsyncIterator[StoredContent]:
-        with domain_errors():
+        with self._bucket.domain_errors():
             async for found in obstore.list(self._bucket.objects, checked_kind(kind), chunk_size=1000):
                 for each in found:
                     if is_name(each["path"]):
@@ -96,7 +100,7 @@ class S3FileStore(FileStore):
 
     async def clear(self) -> int:
         removed = 0
-        with domain_errors():
+        with self._bucket.domain_errors():
             async for found in obstore.list(self._bucket.objects, INCOMING, chunk_size=1000):
                 for each in filter(_is_old, found):
                     await obstore.delete_async(self._bucket.objects, each["path"])
