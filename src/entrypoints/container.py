@@ -29,7 +29,7 @@ from adapters.postgres.resource import PostgresResourceEdits, PostgresResourceRe
 from adapters.postgres.resource_table import PostgresResourceTables
 from adapters.postgres.response import PostgresResponseReader, PostgresResponses
 from adapters.postgres.results import PostgresResults
-from adapters.postgres.schema import SchemaError, migrate, pending
+from adapters.postgres.schema import SchemaError, expect_current, migrate, pending
 from adapters.postgres.session import PostgresSessions, PostgresSignInFailures
 from adapters.postgres.snapshots import Snapshots
 from adapters.postgres.survey import PostgresSurveys
@@ -85,6 +85,7 @@ __all__ = [
     "EmbeddedPostgresError",
     "SchemaError",
     "check_redis",
+    "expect_current",
     "migrate",
     "pending",
     "trace_statements",

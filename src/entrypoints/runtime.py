@@ -14,7 +14,7 @@ from typing import TypeVar
 
 from domain.errors import Invalid, Unavailable
 from domain.user import UsernameTaken
-from entrypoints.container import Container, EmbeddedPostgres, migrate
+from entrypoints.container import Container, EmbeddedPostgres, expect_current, migrate
 from entrypoints.data_folder import DataFolder
 from entrypoints.settings import METRICS_FOLDER, PREFIX, Settings, SettingsError
 from entrypoints.story import story_from
@@ -107,12 +107,16 @@ class Prepared:
     demo_loaded: bool
 
 
-async def prepare(deployment: Deployment, settings: Settings, *, demo: bool, told: Callable[[float], None] = lambda _: None) -> Prepared:
+async def prepare(
+    deployment: Deployment, settings: Settings, *, demo: bool, migrating: bool = True, told: Callable[[float], None] = lambda _: None
+) -> Prepared:
     """Migrate, see that an admin exists, and load the demo where it was never loaded. Raises `SchemaError`, `SettingsError`.
 
-    A database that does not answer is waited for, as long as `told` is told; then this raises `Unavailable`.
+    Without `migrating` the schema has to be this program's already. A database that does not answer is waited for, as long as
+    `told` is told; then this raises `Unavailable`.
     """
-    await when_there(lambda: migrate(deployment.database_url), told=told)
+    bring_or_see = migrate if migrating else expect_current
+    await when_there(lambda: bring_or_see(deployment.database_url), told=told)
     container = deployment.container(settings)
     async with container.pool():
         drawn = await _first_admin(container, settings)

@@ -246,18 +246,17 @@ EXPORTS_UNTOLD = {  # what they tell of an export is not what it holds
 LEAVES_NOTHING = {"POST /auth/refresh": "goes on with a session that began before; only a replay is told"}
 
 
-@pytest.fixture
-def scene(service: Service, admin: httpx.Client, anonymous: httpx.Client) -> Scene:
-    registered = anonymous.post("/auth/register", json=account("person") | {"password": PASSWORD})
+def scene_at(url: str, admin: httpx.Client) -> Scene:
+    registered = httpx.post(f"{url}/auth/register", json=account("person") | {"password": PASSWORD}, timeout=30)
     assert registered.status_code == 201, registered.text
     tokens = registered.json()
-    return Scene(
-        url=service.url,
-        admin=admin,
-        person=client(service.url, tokens["access_token"]),
-        tokens=tokens,
-        headers={"x-request-id": unique("request")},
-    )
+    person = client(url, tokens["access_token"])
+    return Scene(url=url, admin=admin, person=person, tokens=tokens, headers={"x-request-id": unique("request")})
+
+
+@pytest.fixture
+def scene(service: Service, admin: httpx.Client) -> Scene:
+    return scene_at(service.url, admin)
 
 
 @pytest.mark.parametrize("route", [*LEAVES, *EXPORTS])

@@ -151,6 +151,15 @@ async def _mark_newer(url: str) -> None:
         await connection.execute("UPDATE alembic_version SET version_num = 'from-the-future'")
 
 
+def test_where_nothing_is_migrated_an_older_schema_is_refused_in_one_line(folder: Path, database: str) -> None:
+    done = run("serve", "--no-migrate", folder=folder, DATABASE_URL=database)
+    assert done.returncode == 3
+    assert done.stderr.strip().splitlines() == [
+        "complex-stories: The database has an older schema than this program needs: run complex-stories migrate."
+    ]
+    assert run("doctor", folder=folder, DATABASE_URL=database).returncode != 0  # nothing was brought there
+
+
 def test_two_that_start_at_once_migrate_once_and_make_one_admin(database: str) -> None:
     with data_folder() as one, data_folder() as other, ThreadPoolExecutor(2) as threads:
         services = [Service(folder, DATABASE_URL=database, RATE_LIMITS="off") for folder in (one, other)]

@@ -36,6 +36,12 @@ async def pending(url: str) -> list[str]:
     return list(known[max((known.index(each) for each in present), default=-1) + 1 :])
 
 
+async def expect_current(url: str) -> None:
+    """Raises `SchemaError` unless the database has the schema of this program."""
+    if await pending(url):
+        raise SchemaError("The database has an older schema than this program needs: run complex-stories migrate.")
+
+
 async def is_current(url: str) -> bool:
     """Whether the database has the schema of this program, on a server that is new enough."""
     server, present = await _seen(url)

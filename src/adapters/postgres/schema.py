@@ -1,8 +1,8 @@
 """Bringing a database to the schema that this program needs."""
 
-from adapters.postgres.revisions import SchemaError, is_current, pending
+from adapters.postgres.revisions import SchemaError, expect_current, is_current, pending
 
-__all__ = ["SchemaError", "migrate", "pending", "unmigrate"]
+__all__ = ["SchemaError", "expect_current", "migrate", "pending", "unmigrate"]
 
 
 async def migrate(url: str, *, to: str = "head") -> None:

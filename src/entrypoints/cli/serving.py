@@ -23,6 +23,7 @@ def serve(
     port: Annotated[int, typer.Option(help="The port to listen on.", min=1, max=65535)] = 8000,
     workers: Annotated[int, typer.Option(help="Worker processes.", min=1, max=64)] = 1,
     demo: Annotated[bool, typer.Option("--demo", help="Load the demo project, where it was never loaded.")] = False,
+    migrating: Annotated[bool, typer.Option("--migrate/--no-migrate", help="Migrate first, or refuse an older schema.")] = True,
 ) -> None:
     """Migrate the database and serve the API, with an embedded PostgreSQL unless a database is set."""
     leaving = Leaving()
@@ -35,7 +36,7 @@ def serve(
         logs.configure(settings.log_format)
         listener = _listen(host, port)
         with listener, deployed(settings) as deployment:
-            prepared = asyncio.run(prepare(deployment, settings, demo=demo, told=_tell_of_waiting))
+            prepared = asyncio.run(prepare(deployment, settings, demo=demo, migrating=migrating, told=_tell_of_waiting))
             _greet(f"http://{host}:{port}", prepared, demo=demo)
             if workers == 1:
                 _serve(settings, deployment, listener, leaving)
