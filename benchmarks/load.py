@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from random import Random
-from time import perf_counter
+from time import perf_counter, process_time
 from typing import Any
 
 import uvloop
@@ -44,11 +44,15 @@ class Order:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Result:
-    """How it went. `cpu_us` is the CPU time of the server, all its threads, for one request; `first_error` is for people."""
+    """How it went. `cpu_us` is the CPU time of the server, all its threads, for one request, `load_us` that of the load itself.
+
+    `first_error` is for people.
+    """
 
     requests: int
     per_second: float
     cpu_us: float
+    load_us: float
     p50_ms: float
     p99_ms: float
     errors: int
@@ -147,18 +151,19 @@ async def _carry_out(order: Order) -> Result:
         client = _Connection(run, requests(order.target, Random(f"{order.seed}/{number}")))
         await loop.create_connection(lambda client=client: client, LOOPBACK, order.port)  # type: ignore[misc]
         connections.append(client)
-    cpu_before, started = _cpu_seconds(order.pid), perf_counter()
+    cpu_before, load_before, started = _cpu_seconds(order.pid), process_time(), perf_counter()
     run.deadline = started + order.seconds
     for connection in connections:
         connection.ask()
     await asyncio.wait_for(asyncio.gather(*(connection.ended for connection in connections)), order.seconds + PATIENCE_SECONDS)
-    seconds, cpu = perf_counter() - started, _cpu_seconds(order.pid) - cpu_before
+    seconds, load, cpu = perf_counter() - started, process_time() - load_before, _cpu_seconds(order.pid) - cpu_before
     latencies = sorted(run.latencies) or [float("nan")]
     answered = len(run.latencies)
     return Result(
         requests=answered,
         per_second=answered / seconds,
         cpu_us=cpu * 1e6 / max(1, answered),
+        load_us=load * 1e6 / max(1, answered),
         p50_ms=latencies[len(latencies) // 2] * 1e3,
         p99_ms=latencies[len(latencies) * 99 // 100] * 1e3,
         errors=run.errors,

@@ -9,6 +9,8 @@ import matplotlib as mpl
 mpl.use("Agg")
 from matplotlib import pyplot as plt
 
+from benchmarks.workloads import WORKLOADS
+
 _COLOURS = {"service": "#0b6e4f", "bare": "#9aa5b1", "naive": "#d1495b"}
 
 
@@ -38,8 +40,7 @@ def plot_growth(document: Mapping[str, Any], file: Path) -> None:
     """Requests a second of each hot path by how much is stored, as a share of what they are at the smallest size."""
     figure, axes = plt.subplots(figsize=(8, 4.5))
     for path, figures in document["paths"].items():
-        sizes = [each["size"] for each in figures]
-        axes.plot(sizes, [each["per_second"] / figures[0]["per_second"] for each in figures], marker="o", label=path)
+        axes.plot([each["size"] for each in figures], [each["ratio"] for each in figures], marker="o", label=WORKLOADS[path].title)
     axes.set_xscale("log")
     axes.set_ylim(bottom=0)
     axes.set_xlabel("resources and respondents stored")

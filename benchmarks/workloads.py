@@ -9,7 +9,7 @@ from random import Random
 
 from domain.resource import Status
 
-DEEP = 900_000  # of a million resources, those before page 9 000
+DEEP = 0.9  # of the resources of a large project: of a million, page 9 000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,7 +95,7 @@ def _deep_page(target: Target, random: Random) -> Iterator[Request]:
 
 
 def _deep(target: Target) -> int:
-    return min(DEEP, (target.large.last_id - target.large.first_id) * 9 // 10)
+    return int((target.large.last_id - target.large.first_id) * DEEP)
 
 
 def _jitter(target: Target) -> int:
@@ -159,15 +159,15 @@ WORKLOADS = {
     for workload in (
         Workload(name="read-one", title="one resource by id", rivals=(Rival(program="bare", needs=0.30), NAIVE), requests=_read_one),
         Workload(name="list", title="100 resources by status", rivals=(Rival(program="bare", needs=0.90), NAIVE), requests=_list),
-        Workload(name="first-page", title="the first pages of a million", rivals=(Rival(program="bare"), NAIVE), requests=_first_page),
+        Workload(name="first-page", title="the first pages of a large one", rivals=(Rival(program="bare"), NAIVE), requests=_first_page),
         Workload(
             name="deep-page",
-            title="page 9 000 of a million",
+            title="a page deep in a large one",
             rivals=(Rival(program="service", workload="first-page", needs=0.80), Rival(program="bare"), NAIVE),
             requests=_deep_page,
             connections=4,
         ),
-        Workload(name="search", title="a rare word in a million", rivals=(Rival(program="bare"), NAIVE), requests=_search, connections=4),
+        Workload(name="search", title="a rare word in a large one", rivals=(Rival(program="bare"), NAIVE), requests=_search, connections=4),
         Workload(name="edit", title="edit, signed in", rivals=(Rival(program="bare", needs=0.25), NAIVE), requests=_edit, is_read=False),
         Workload(name="save", title="save an answer", rivals=(Rival(program="bare", needs=0.55), NAIVE), requests=_save, is_read=False),
         Workload(name="results", title="results of a survey", rivals=(NAIVE,), requests=_results, connections=4),
