@@ -11,6 +11,7 @@ from time import monotonic
 from types import FrameType
 
 from entrypoints.logs import logger
+from entrypoints.share import Share
 
 SHORT_LIFE_SECONDS = 10.0  # what dies sooner is not replaced at once
 PAUSES_SECONDS = (0.0, 0.5, 1.0, 2.0, 5.0)
@@ -20,17 +21,18 @@ _spawn = get_context("spawn")
 
 
 class Supervisor:
-    """Keeps so many processes running that call `target` with a socket to listen on; `target` can be imported.
+    """Keeps so many processes running that call `target` with a socket to listen on and their share; `target` can be imported.
 
     A first signal is passed on to all, who finish what they have begun; after `grace` seconds, or with a second signal, they are killed.
     """
 
-    def __init__(self, target: Callable[[socket.socket], None], listener: socket.socket, *, workers: int, grace: float) -> None:
+    def __init__(self, target: Callable[[socket.socket, Share], None], listener: socket.socket, *, workers: int, grace: float) -> None:
         self._target = target
         self._listener = listener
         self._grace = grace
         self._signals = 0
-        self._slots = [_Slot() for _ in range(workers)]
+        counts = _spawn.RawArray("i", workers)
+        self._slots = [_Slot(Share(counts, place)) for place in range(workers)]
 
     def run(self) -> None:
         """Returns when all have ended after a signal."""
@@ -48,7 +50,7 @@ class Supervisor:
         self._signals += 1
 
     def _start(self, slot: "_Slot") -> None:
-        slot.process = _spawn.Process(target=self._target, args=(self._listener,), name="worker")
+        slot.process = _spawn.Process(target=self._target, args=(self._listener, slot.share), name="worker")
         slot.process.start()
         slot.started_at = monotonic()
 
@@ -66,6 +68,7 @@ class Supervisor:
             slot.due_at = now + PAUSES_SECONDS[min(slot.failures, len(PAUSES_SECONDS) - 1)]
             logger.error("a worker ended and is replaced", exit_status=slot.process.exitcode, pid=slot.process.pid)
             slot.process = None
+            slot.share.leave()
         if slot.process is None and now >= slot.due_at and not self._signals:
             self._start(slot)
 
@@ -85,7 +88,8 @@ class Supervisor:
 class _Slot:
     """The place of one worker."""
 
-    def __init__(self) -> None:
+    def __init__(self, share: Share) -> None:
+        self.share = share
         self.process: SpawnProcess | None = None
         self.started_at = 0.0
         self.due_at = 0.0

@@ -6,6 +6,7 @@ import signal
 import socket
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import httpx
@@ -102,6 +103,50 @@ def test_a_worker_that_dies_is_replaced() -> None:
         service.wait_ready()
         assert "a worker ended and is replaced" in service.err
         assert service.stop() == 0
+
+
+def connections_of(pids: list[int], service: Service) -> list[int]:
+    """How many connections from here each process has."""
+    ours = {f"socket:[{row.split()[9]}]" for row in Path("/proc/net/tcp").read_text().splitlines()[1:] if _is_of(row, service.port)}
+    return [sum(str(each.readlink()) in ours for each in Path(f"/proc/{pid}/fd").iterdir()) for pid in pids]
+
+
+def _is_of(row: str, port: int) -> bool:
+    _, local, _, state, *_ = row.split()
+    return local.endswith(f":{port:04X}") and state == "01"  # established
+
+
+def test_connections_that_come_at_once_are_shared_by_all_workers_and_one_that_hangs_keeps_nobody_waiting() -> None:
+    with serving("--demo", "--workers", "2", RATE_LIMITS="off") as service, ExitStack() as stack:
+        both = _when(lambda: workers(service), 2)
+        until(lambda: _both_take(both, service), "both take connections")
+        for _ in range(60):
+            stack.enter_context(socket.create_connection(("127.0.0.1", service.port)))
+        until(lambda: sum(connections_of(both, service)) == 60, "all are taken")
+        assert min(connections_of(both, service)) >= 20, "one worker has nearly all"
+        os.kill(both[0], signal.SIGSTOP)
+        try:
+            assert _ask_health(service, 20) >= 10  # those that the stopped one had taken before wait for it
+        finally:
+            os.kill(both[0], signal.SIGCONT)
+
+
+def _both_take(both: list[int], service: Service) -> bool:
+    """Whether of so many connections each worker has some."""
+    with ExitStack() as stack:
+        for _ in range(8):
+            stack.enter_context(socket.create_connection(("127.0.0.1", service.port)))
+        until(lambda: sum(connections_of(both, service)) == 8, "all are taken")
+        return min(connections_of(both, service)) > 0
+
+
+def _ask_health(service: Service, times: int) -> int:
+    """How many of so many, each with a connection of its own, are answered well and soon."""
+    well = 0
+    for _ in range(times):
+        with suppress(httpx.TransportError):
+            well += httpx.get(f"{service.url}/health/live", timeout=1).status_code == 200
+    return well
 
 
 def test_workers_end_with_their_supervisor(folder: Path, database: str) -> None:

@@ -15,6 +15,7 @@ from entrypoints.http.stopping import DRAIN_SECONDS, Server
 from entrypoints.leaving import Leaving
 from entrypoints.runtime import FIRST_ADMIN, Deployment, Prepared, deployed, prepare, shared_metrics
 from entrypoints.settings import Settings, SettingsError, load, traces_wanted
+from entrypoints.share import Share
 from entrypoints.supervisor import Supervisor, end_with_supervisor
 
 
@@ -59,7 +60,7 @@ def _listen(host: str, port: int) -> socket.socket:
         raise SettingsError(f"Cannot listen on {host}:{port}: {error.strerror or error}.") from None
 
 
-def work(listener: socket.socket) -> None:
+def work(listener: socket.socket, share: Share) -> None:
     """Be a worker process, whose environment says everything."""
     leaving = Leaving()
     leaving.listen()
@@ -67,13 +68,13 @@ def work(listener: socket.socket) -> None:
     settings = load()
     logs.configure(settings.log_format)
     with deployed(settings) as deployment:
-        _serve(settings, deployment, listener, leaving, is_worker=True)
+        _serve(settings, deployment, listener, leaving, share=share)
 
 
-def _serve(settings: Settings, deployment: Deployment, listener: socket.socket, leaving: Leaving, *, is_worker: bool = False) -> None:
+def _serve(settings: Settings, deployment: Deployment, listener: socket.socket, leaving: Leaving, *, share: Share | None = None) -> None:
     container = deployment.container(settings)
     app = make_app(settings, container)
-    Server(config_of(app), container.readiness(), leaving, is_worker=is_worker).run(sockets=[listener])
+    Server(config_of(app), container.readiness(), leaving, share=share).run(sockets=[listener])
 
 
 def _greet(address: str, prepared: Prepared, *, demo: bool) -> None:

@@ -10,8 +10,10 @@ from types import FrameType
 import uvicorn
 from uvicorn.server import ServerState
 
+from entrypoints.http.door import Door
 from entrypoints.leaving import Leaving
 from entrypoints.readiness import Readiness
+from entrypoints.share import Share
 
 DRAIN_SECONDS = 3.0
 
@@ -27,17 +29,20 @@ class Server(uvicorn.Server):
     no more connections are taken and what was begun is finished, up to the grace. A second signal ends it at once.
     """
 
-    def __init__(self, config: uvicorn.Config, readiness: Readiness, leaving: Leaving, *, is_worker: bool = False) -> None:
-        """`leaving` took the signals until now. A worker leaves SIGINT, which a terminal sends to all, to its supervisor."""
+    def __init__(self, config: uvicorn.Config, readiness: Readiness, leaving: Leaving, *, share: Share | None = None) -> None:
+        """`leaving` took the signals until now. One of several workers has a `share`; it leaves SIGINT, which a terminal sends to all,
+        to its supervisor.
+        """
         super().__init__(config)
         self.server_state: State = State()
         self._readiness = readiness
         self._leaving = leaving
-        self._is_worker = is_worker
+        self._share = share
+        self._door: Door | None = None
         self._hurry = asyncio.Event()
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        if self._is_worker and sig == signal.SIGINT:
+        if self._share is not None and sig == signal.SIGINT:
             return
         self._captured_signals.append(sig)
         self._readiness.stop()
@@ -49,9 +54,27 @@ class Server(uvicorn.Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         self._leaving.if_asked()  # from here on `handle_exit` hears every signal
-        await super().startup(sockets)
+        if self._share is None or not sockets:
+            await super().startup(sockets)
+        else:
+            await super().startup([])
+            (listener,) = sockets
+            self._door = Door(listener, self._protocol, self._share, held=lambda: len(self.server_state.connections))
+            self.servers = [self._door]  # type: ignore[list-item]
         gc.collect()
         gc.freeze()  # what is there stays: looking through it all, again and again, held up everybody for a tenth of a second each time
+
+    def _protocol(self) -> asyncio.Protocol:
+        """As uvicorn makes it."""
+        made: asyncio.Protocol = self.config.http_protocol_class(  # type: ignore[call-arg]
+            config=self.config, server_state=self.server_state, app_state=self.lifespan.state
+        )
+        return made
+
+    async def on_tick(self, counter: int) -> bool:
+        if self._door is not None:
+            self._door.tell()  # of those that ended
+        return await super().on_tick(counter)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         if self._readiness.is_watched:
