@@ -22,7 +22,7 @@ from benchmarks.load import PATIENCE_SECONDS, Order, Result
 from benchmarks.plot import plot_hot_paths
 from benchmarks.report import Measured, machine, markdown, plain_table, rows
 from benchmarks.stage import Server, Stage, StageError, stage
-from benchmarks.workloads import WORKLOADS, Target, Workload
+from benchmarks.workloads import CONNECTIONS, WORKLOADS, Target, Workload
 from domain.errors import DomainError
 from entrypoints.container import EmbeddedPostgresError, SchemaError
 from entrypoints.settings import SettingsError
@@ -58,7 +58,6 @@ def main() -> None:
             say(f"PostgreSQL {here.postgres}, {options.rounds} rounds of {options.seconds:g} s")
             measured = [_measure(here, WORKLOADS[name], rounds=options.rounds, seconds=options.seconds) for name in options.only]
             described = machine(here.postgres)
-        say("Directus was left out: it needs Node and its own packages, which this command does not install.")
     except _EXPECTED as error:
         _end(str(error) or repr(error))
     except KeyboardInterrupt:
@@ -66,7 +65,7 @@ def main() -> None:
     document = {
         "measured_at": datetime.now(UTC).date().isoformat(),
         "machine": described,
-        "settings": sizes | {"rounds": options.rounds, "seconds": options.seconds, "connections": 32},
+        "settings": sizes | {"rounds": options.rounds, "seconds": options.seconds, "connections": CONNECTIONS},
         "workloads": [one.document() for one in measured],
     }
     print(plain_table(rows(document)))
@@ -111,21 +110,23 @@ def _measure(here: Stage, workload: Workload, *, rounds: int, seconds: float) ->
     """Round by round, the service and then each rival that is there."""
     check_agreement(here, workload)
     rivals = [rival for rival in workload.rivals if rival.program in here.servers]
-    runs = {"service": (here.servers["service"], workload)}
-    runs |= {rival.name: (here.servers[rival.program], WORKLOADS[rival.workload or workload.name]) for rival in rivals}
-    for server, asked in runs.values():
-        measured_once(server, asked, here.target, connections=workload.connections, seconds=WARM_UP_SECONDS)
+    runs = {"service": (here.servers["service"], workload, CONNECTIONS)}
+    for rival in rivals:
+        asked = WORKLOADS[rival.workload or workload.name]
+        runs[rival.name] = (here.servers[rival.program], asked, rival.connections or CONNECTIONS)
+    for server, asked, connections in runs.values():
+        measured_once(server, asked, here.target, connections=connections, seconds=WARM_UP_SECONDS)
     found: dict[str, list[Result]] = {name: [] for name in runs}
     for number in range(1, rounds + 1):
-        for name, (server, asked) in runs.items():
-            found[name].append(measured_once(server, asked, here.target, connections=workload.connections, seconds=seconds))
+        for name, (server, asked, connections) in runs.items():
+            found[name].append(measured_once(server, asked, here.target, connections=connections, seconds=seconds))
         told = ", ".join(f"{name} {results[-1].per_second:.0f}/s" for name, results in found.items())
         say(f"{workload.title}, round {number}: {told}")
     results = {name: tuple(each) for name, each in found.items()}
     return Measured(workload=workload, service=results.pop("service"), rivals=results)
 
 
-def measured_once(server: Server, workload: Workload, target: Target, *, seconds: float, connections: int | None = None) -> Result:
+def measured_once(server: Server, workload: Workload, target: Target, *, seconds: float, connections: int = CONNECTIONS) -> Result:
     """One run of a workload on a program. Raises `LoadError` when an answer is not as it must be."""
     order = Order(
         port=server.port,
@@ -134,7 +135,7 @@ def measured_once(server: Server, workload: Workload, target: Target, *, seconds
         target=target,
         seed=secrets.token_hex(8),
         seconds=seconds,
-        connections=connections or workload.connections,
+        connections=connections,
     )
     done = _in_a_process_of_its_own(order)
     if done.returncode != 0:

@@ -1,6 +1,7 @@
 """The ceiling: the service's own SQL and JSON in a bare ASGI program on asyncpg, with no framework and no checks.
 
-The statements are those that the service's adapters run: they are asked once, and what they would have run is kept.
+The statements are those that the service's adapters run: they are asked once, and what they would have run is kept. A search is by the
+index alone, where the service looks nearby first, for words that are frequent.
 """
 
 import base64
@@ -63,7 +64,6 @@ def after_id(cursor: str) -> int:
 
 
 def _by_index(where: Filter) -> _Asked:
-    """A search by the index alone: the service looks nearby first, for words that are frequent."""
     statement = page_statement(Sort.ID, status=False, search=True, labels=0, after=False)
     return _Asked(statement, given(where) | {"limit": 100, "skip": 0})
 
@@ -95,6 +95,9 @@ class Bare:
             frozenset[str](): await self._list_statement(everything),
             frozenset({"cursor"}): await self._list_statement(everything, after=After(key=1, id=1)),
             frozenset({"status"}): await self._list_statement(Filter(project=self._slug, status=Status.ACTIVE)),
+            frozenset({"status", "cursor"}): await self._list_statement(
+                Filter(project=self._slug, status=Status.ACTIVE), after=After(key=1, id=1)
+            ),
             frozenset({"search"}): _by_index(Filter(project=self._slug, search="word")),
         }
         consent = self._survey.definition.consent

@@ -22,9 +22,8 @@ from benchmarks.stage import WORKERS, Stage, stage
 from benchmarks.workloads import WORKLOADS
 
 SIZES = (10_000, 100_000, 1_000_000)
-PATHS = ("read-one", "list", "first-page", "deep-page", "search", "edit", "save", "results")
+PATHS = ("read-one", "list", "list-apart", "first-page", "deep-page", "search", "edit", "save", "results")
 ALONE_OR_NOT = ("results", "read-one", "save")
-CONNECTIONS = 32  # for workers, on every path
 PAGE_BYTES = resource.getpagesize()
 
 Key = TypeVar("Key", int, str)
@@ -85,12 +84,12 @@ def _by_size(stages: dict[int, Stage], path: str, *, rounds: int, seconds: float
 
 def _one_and_two(here: Stage, path: str, *, rounds: int, seconds: float) -> dict[str, dict[str, float]]:
     """One worker and two, the same figures; `ratio` is over one worker."""
-    asked = {name: _asking(here, name, path, seconds=seconds, connections=CONNECTIONS) for name in WORKERS}
+    asked = {name: _asking(here, name, path, seconds=seconds) for name in WORKERS}
     return _in_turns(f"{WORKLOADS[path].title}, workers", asked, rounds=rounds)
 
 
-def _asking(here: Stage, server: str, path: str, *, seconds: float, connections: int | None = None) -> Callable[[], Result]:
-    return lambda: measured_once(here.servers[server], WORKLOADS[path], here.target, seconds=seconds, connections=connections)
+def _asking(here: Stage, server: str, path: str, *, seconds: float) -> Callable[[], Result]:
+    return lambda: measured_once(here.servers[server], WORKLOADS[path], here.target, seconds=seconds)
 
 
 def _in_turns(title: str, asked: dict[Key, Callable[[], Result]], *, rounds: int) -> dict[Key, dict[str, float]]:

@@ -30,7 +30,7 @@ _TICKS = os.sysconf("SC_CLK_TCK")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Order:
-    """What to ask of whom, and for how long: `seconds`, or `most` requests, whatever comes first."""
+    """What to ask of whom, and for how long."""
 
     port: int
     pid: int
@@ -38,8 +38,7 @@ class Order:
     target: Target
     seed: str
     seconds: float
-    connections: int = 32
-    most: int = 1_000_000
+    connections: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,14 +63,12 @@ class _Run:
     """What all connections share."""
 
     deadline: float
-    most: int
-    asked: int = 0
     latencies: "array[float]" = field(default_factory=lambda: array("d"))
     errors: int = 0
     first_error: str | None = None
 
     def goes_on(self) -> bool:
-        return self.asked < self.most and perf_counter() < self.deadline
+        return perf_counter() < self.deadline
 
     def fail(self, error: str) -> None:
         self.errors += 1
@@ -100,7 +97,6 @@ class _Connection(asyncio.Protocol):
             self._leave()
             return
         request = next(self._requests)
-        self._run.asked += 1
         self._expected = request.expected
         self._head, self._missing = b"", None
         self._asked_at = perf_counter()
@@ -145,7 +141,7 @@ class _Connection(asyncio.Protocol):
 async def _carry_out(order: Order) -> Result:
     loop = asyncio.get_running_loop()
     requests = WORKLOADS[order.workload].requests
-    run = _Run(deadline=0.0, most=order.most)
+    run = _Run(deadline=0.0)
     connections: list[_Connection] = []
     for number in range(order.connections):
         client = _Connection(run, requests(order.target, Random(f"{order.seed}/{number}")))

@@ -21,7 +21,7 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from pydantic import BaseModel
 from sqlalchemy import or_, select
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_async_engine
-from sqlalchemy.orm import DeclarativeBase, relationship, selectinload
+from sqlalchemy.orm import DeclarativeBase, joinedload, relationship
 
 from adapters.postgres import tables
 from adapters.security.tokens import JoseTokens
@@ -109,7 +109,7 @@ async def resource_of(work: AsyncSession, slug: str, resource_id: int) -> Any:
     found = await work.execute(
         select(Resource)
         .where(Resource.id == resource_id, Resource.project_id == project.id, Resource.deleted_at.is_(None))
-        .options(selectinload(Resource.project), selectinload(Resource.creator))
+        .options(joinedload(Resource.project), joinedload(Resource.creator))
     )
     resource = found.scalar_one_or_none()
     if resource is None:
@@ -150,7 +150,7 @@ async def get_resources(
     if search:
         query = query.where(or_(Resource.name.ilike(f"%{search}%"), Resource.description.ilike(f"%{search}%")))
     page = query.order_by(Resource.id).offset(await skipped(work, project, cursor) if cursor else 0).limit(limit)
-    found = await work.execute(page.options(selectinload(Resource.project), selectinload(Resource.creator)))
+    found = await work.execute(page.options(joinedload(Resource.project), joinedload(Resource.creator)))
     return [out(resource) for resource in found.scalars()]
 
 

@@ -3,12 +3,14 @@
 import base64
 import json
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import md5
 from random import Random
 
 from domain.resource import Status
 
+STATUSES = [status.value for status in Status]
+CONNECTIONS = 32
 DEEP = 0.9  # of the resources of a large project: of a million, page 9 000
 
 
@@ -42,12 +44,14 @@ class Request:
 class Rival:
     """What a workload is compared with, and how many times its requests a second the service has to reach.
 
-    It is another program (`bare`, `naive`), or the service itself at an easier `workload`.
+    It is another program (`bare`, `naive`), or the service itself at an easier `workload`. It is asked over as many `connections` as the
+    service, unless it would take minutes for each run.
     """
 
     program: str
     needs: float | None = None
     workload: str | None = None
+    connections: int | None = None
 
     @property
     def name(self) -> str:
@@ -56,14 +60,13 @@ class Rival:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Workload:
-    """Requests of one kind, over so many connections at once. A `read` is answered alike by the bare program."""
+    """Requests of one kind. A `read` is answered alike by the bare program."""
 
     name: str
     title: str
     rivals: tuple[Rival, ...]
     requests: Callable[[Target, Random], Iterator[Request]]
     is_read: bool = True
-    connections: int = 32
 
 
 def hidden_word(number: int) -> str:
@@ -77,9 +80,16 @@ def _read_one(target: Target, random: Random) -> Iterator[Request]:
 
 
 def _list(target: Target, random: Random) -> Iterator[Request]:
-    requests = [_get(f"/{target.small.slug}/resources?status={status.value}&limit=100") for status in Status]
+    requests = [_get(f"/{target.small.slug}/resources?status={status}&limit=100") for status in STATUSES]
     while True:
         yield random.choice(requests)
+
+
+def _list_apart(target: Target, random: Random) -> Iterator[Request]:
+    """Each from another place of the list on, so that no two are the same."""
+    while True:
+        cursor = _cursor(random.randint(target.small.first_id, target.small.last_id - 400))
+        yield _get(f"/{target.small.slug}/resources?status={random.choice(STATUSES)}&limit=100&cursor={cursor}")
 
 
 def _first_page(target: Target, random: Random) -> Iterator[Request]:
@@ -103,9 +113,11 @@ def _jitter(target: Target) -> int:
 
 
 def _page_after(target: Target, skip: int) -> Request:
-    last = target.large.first_id + skip - 1
-    cursor = base64.urlsafe_b64encode(json.dumps(["id", last, last], separators=(",", ":")).encode()).decode().rstrip("=")
-    return _get(f"/{target.large.slug}/resources?limit=100&cursor={cursor}")
+    return _get(f"/{target.large.slug}/resources?limit=100&cursor={_cursor(target.large.first_id + skip - 1)}")
+
+
+def _cursor(last: int) -> str:
+    return base64.urlsafe_b64encode(json.dumps(["id", last, last], separators=(",", ":")).encode()).decode().rstrip("=")
 
 
 def _search(target: Target, random: Random) -> Iterator[Request]:
@@ -152,24 +164,26 @@ def _send(method: str, path: str, content: object, *, more: str = "", expected: 
     return Request(raw=f"{head}\r\n\r\n{body}".encode(), expected=expected)
 
 
+BARE = Rival(program="bare")
 NAIVE = Rival(program="naive", needs=5.0)
+SLOW_NAIVE = replace(NAIVE, connections=4)
 
 WORKLOADS = {
     workload.name: workload
     for workload in (
-        Workload(name="read-one", title="one resource by id", rivals=(Rival(program="bare", needs=0.30), NAIVE), requests=_read_one),
-        Workload(name="list", title="100 resources by status", rivals=(Rival(program="bare", needs=0.90), NAIVE), requests=_list),
-        Workload(name="first-page", title="the first pages of a large one", rivals=(Rival(program="bare"), NAIVE), requests=_first_page),
+        Workload(name="read-one", title="one resource by id", rivals=(replace(BARE, needs=0.30), NAIVE), requests=_read_one),
+        Workload(name="list", title="100 by status, asked by a crowd", rivals=(replace(BARE, needs=0.90), NAIVE), requests=_list),
+        Workload(name="list-apart", title="100 by status, each elsewhere", rivals=(BARE, NAIVE), requests=_list_apart),
+        Workload(name="first-page", title="the first pages of a large one", rivals=(BARE, NAIVE), requests=_first_page),
         Workload(
             name="deep-page",
             title="a page deep in a large one",
-            rivals=(Rival(program="service", workload="first-page", needs=0.80), Rival(program="bare"), NAIVE),
+            rivals=(Rival(program="service", workload="first-page", needs=0.80), BARE, NAIVE),
             requests=_deep_page,
-            connections=4,
         ),
-        Workload(name="search", title="a rare word in a large one", rivals=(Rival(program="bare"), NAIVE), requests=_search, connections=4),
-        Workload(name="edit", title="edit, signed in", rivals=(Rival(program="bare", needs=0.25), NAIVE), requests=_edit, is_read=False),
-        Workload(name="save", title="save an answer", rivals=(Rival(program="bare", needs=0.55), NAIVE), requests=_save, is_read=False),
-        Workload(name="results", title="results of a survey", rivals=(NAIVE,), requests=_results, connections=4),
+        Workload(name="search", title="a rare word in a large one", rivals=(BARE, SLOW_NAIVE), requests=_search),
+        Workload(name="results", title="results of a survey", rivals=(replace(SLOW_NAIVE, needs=None),), requests=_results),
+        Workload(name="edit", title="edit, signed in", rivals=(replace(BARE, needs=0.25), NAIVE), requests=_edit, is_read=False),
+        Workload(name="save", title="save an answer", rivals=(replace(BARE, needs=0.55), NAIVE), requests=_save, is_read=False),
     )
 }

@@ -8,6 +8,7 @@ import asyncpg
 import pytest
 from sqlalchemy import text
 
+from adapters.postgres import together as together_module
 from adapters.postgres.database import Executor, Pool, Statement
 from adapters.postgres.together import Together
 from domain.errors import NotFound, Unavailable
@@ -66,6 +67,24 @@ async def test_who_asks_during_a_run_is_answered_by_the_next_one_together(hand: 
     await soon()
     hand.runs[3].set_result("alone")
     assert await again[0] == "alone"
+
+
+async def test_a_run_that_takes_long_is_not_waited_for(hand: ByHand, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(together_module, "TURN_SECONDS", 0.01)
+    together = Together(hand)
+    slow = asked(together, 1)
+    await soon()
+    crowd = asked(together, 5)
+    async with asyncio.timeout(5):
+        while len(hand.runs) < 2:  # noqa: ASYNC110 - only time brings it about
+            await asyncio.sleep(0.005)
+    hand.runs[1].set_result("new")
+    assert await asyncio.gather(*crowd) == ["new"] * 5
+    late = asked(together, 1)
+    await soon()
+    hand.runs[0].set_result("old")
+    hand.runs[2].set_result("newest")
+    assert await asyncio.gather(*slow, *late) == ["old", "newest"]
 
 
 async def test_only_those_are_answered_together_who_are_alike(hand: ByHand) -> None:

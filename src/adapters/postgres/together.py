@@ -9,6 +9,8 @@ import asyncpg
 from adapters.postgres.database import Executor, Statement
 from domain.errors import Unavailable
 
+TURN_SECONDS = 0.3  # for the present run; with the next one that makes no more than a request may take
+
 _LEFT = object()  # instead of an answer: whoever asked for all went away first
 
 _Key = tuple[Hashable, ...]
@@ -18,7 +20,8 @@ _Answer = asyncio.Future[Any]
 class Together(Executor):
     """Statements that only read. The very same one runs once at a time; who asks meanwhile is answered by the next run, with all others.
 
-    So everybody sees what was committed before they asked, and a crowd costs as much as two.
+    So everybody sees what was committed before they asked, and a crowd costs as much as two. One that takes long is not waited for:
+    then the next one runs beside it.
     """
 
     def __init__(self, executor: Executor, *, alike: Callable[[], Hashable] = lambda: None) -> None:
@@ -42,7 +45,7 @@ class Together(Executor):
                 return row
 
     async def _ask(self, key: _Key, statement: Statement, given: dict[str, Any]) -> asyncpg.Record | None:
-        """Run the statement, when the present run is over, for all who have joined until then."""
+        """Run the statement, when the present run is over or takes long, for all who have joined until then."""
         mine: _Answer = asyncio.get_running_loop().create_future()
         try:
             if key in self._running:
@@ -63,13 +66,13 @@ class Together(Executor):
         return found
 
     async def _turn(self, key: _Key, mine: _Answer) -> None:
-        """Wait until the present run is over. Raises `Unavailable` where it did: waiting once more would take too long."""
+        """Wait until the present run is over, a while at most. Raises `Unavailable` where it did: waiting once more would take too long."""
         present = self._running[key]
         self._next[key] = mine
         try:
-            await asyncio.wait([present])
+            await asyncio.wait([present], timeout=TURN_SECONDS)
         finally:
             del self._next[key]
-        error = present.exception()
+        error = present.exception() if present.done() else None
         if isinstance(error, Unavailable):
             raise error
