@@ -1,6 +1,6 @@
 """What changed between two measurements: `python -m benchmarks.compare BEFORE.json AFTER.json`.
 
-Ratios to the bare program are compared, since the machine may have been busier: what is slower by more than a tenth is marked.
+Ratios to the rivals are compared, since the machine may have been busier: what is slower by more than a tenth is marked.
 """
 
 import argparse

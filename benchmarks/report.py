@@ -166,14 +166,14 @@ def workers_lines(document: Mapping[str, Any]) -> list[str]:
     cores = document["machine"]["cores"]
     lines = []
     for path, found in document["workers"].items():
-        two = found["two-workers"]
-        shares = {name: _cores(figures) for name, figures in found.items()}
-        told = "; ".join(f"{name} {ours:.2f} and the load {load:.2f}" for name, (ours, load) in shares.items())
-        lines.append(f"Two workers of one, {WORKLOADS[path].title}: {two['ratio']:.2f} times. Cores used of {cores}: {told}.")
+        (one, one_load), (two, two_load) = (_cores(found[name]) for name in ("one-worker", "two-workers"))
+        shares = f"of {cores} cores one worker used {one:.2f} and the load {one_load:.2f}, two used {two:.2f} and the load {two_load:.2f}"
+        ratio = found["two-workers"]["ratio"]
+        lines.append(f"Two workers, {WORKLOADS[path].title}: {ratio:.2f} times one with {two / one:.2f} times the processor ({shares}).")
     idle = ", ".join(f"{each:.0f}" for each in document["idle_mib"]["one-worker"])
     several = ", ".join(f"{each:.0f}" for each in document["idle_mib"]["two-workers"])
     lines.append(f"Memory when idle: {idle} MiB; with two workers, the supervisor first: {several} MiB.")
-    lines.append(f"Start to healthy, on a made cluster: {document['start_seconds']['one-worker']:.1f} s.")
+    lines.append(f"From `serve` to ready, with the embedded cluster that is there: {document['start_seconds']:.1f} s, the median of five.")
     return lines
 
 
@@ -196,7 +196,9 @@ def growth_markdown(document: Mapping[str, Any]) -> str:
             "",
             "Each size is a database of its own with as many resources in one project, as many in another, and as many respondents; all",
             "are there at once and measured in turns. The ratio is the median over the rounds. Who asks and PostgreSQL share the cores",
-            "with the service, so requests a second tell what a request costs all of them.",
+            "with the service, so requests a second tell what a request costs all of them; CPU is that of the service alone.",
+            "Workers are compared without rate limits, which several count in a Redis. Where PostgreSQL has much to do, two cores leave",
+            "a second worker none; where it has not, as for results, the load has what is missing.",
             "",
             *(f"- {line}" for line in workers_lines(document)),
             "",

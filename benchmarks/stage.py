@@ -60,7 +60,7 @@ INSERT INTO answer_changes (response_id, revision, field, value, survey_version,
 SELECT made.id, 1, field, value, 1, now(), project_id FROM made, jsonb_each(answers) AS each(field, value)
 """
 LARGE = "large"
-WORKERS = {"one-worker": 1, "two-workers": 2}  # programs: the service without limits, whose count several workers would have to share
+WORKERS = {"one-worker": 1, "two-workers": 2}  # programs: the service with so many workers, without limits, which several count in a Redis
 
 
 class StageError(Exception):
@@ -200,6 +200,19 @@ def running(name: str, program: Sequence[str], environment: Mapping[str, str], *
             process.wait()
 
 
+def starts(times: int) -> Iterator[float]:
+    """The seconds from `serve` to ready, with an embedded cluster that an earlier start made."""
+    with tempfile.TemporaryDirectory(prefix="complex-stories-bench-") as name:
+        folder = Path(name)
+        folder.chmod(0o711)
+        environment = {f"{PREFIX}DATA_DIR": str(folder / "data"), f"{PREFIX}ADMIN_PASSWORD": PASSWORD}
+        for number in range(times + 1):
+            port = free_port()
+            with running("service", _program("service", port), environment, port=port, folder=folder) as server:
+                if number:  # the first one made it
+                    yield server.start_seconds
+
+
 def _await_answer(name: str, process: "subprocess.Popen[bytes]", port: int, log: Path) -> None:
     deadline = time.monotonic() + START_SECONDS
     while time.monotonic() < deadline:
@@ -213,11 +226,11 @@ def _await_answer(name: str, process: "subprocess.Popen[bytes]", port: int, log:
 
 
 def _answers(port: int) -> bool:
-    """Whether a whole answer comes back, of whatever status: the bare program knows no health."""
+    """Whether an answer comes back that is not one of being unready: the bare program knows no health."""
     try:
         with socket.create_connection((LOOPBACK, port), 1.0) as probe:
-            probe.sendall(b"GET /health HTTP/1.1\r\nHost: bench\r\nConnection: close\r\n\r\n")
-            return probe.recv(1) != b""
+            probe.sendall(b"GET /health/ready HTTP/1.1\r\nHost: bench\r\nConnection: close\r\n\r\n")
+            return probe.recv(12)[9:12] not in (b"", b"503")
     except OSError:
         return False
 

@@ -15,8 +15,9 @@ import sys
 from collections import Counter
 from dataclasses import asdict, dataclass
 from itertools import cycle
-from statistics import linear_regression
+from statistics import linear_regression, median
 from time import monotonic
+from typing import NamedTuple
 
 from tests.drills.faults.faults import FAULTS
 from tests.drills.faults.stage import descriptors, end, memory, publish, set_stage, workers
@@ -30,9 +31,17 @@ GIVEN_BACK = {"MALLOC_MMAP_THRESHOLD_": str(256 * 1024)}  # by the C library, fr
 SLOPE_MOST = 1.0  # MiB a minute, of all workers: what cannot be told from zero in so short a time
 
 
+class Sample(NamedTuple):
+    """Minutes since the start; memory in MiB and descriptors of all workers."""
+
+    at: float
+    memory: float
+    descriptors: int
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Soaked:
-    """What the soak came to; memory in MiB."""
+    """What the soak came to; memory in MiB, and `slope` in MiB a minute. `course` is the median of each quarter."""
 
     minutes: float
     faults: int
@@ -41,7 +50,7 @@ class Soaked:
     first: float
     last: float
     slope: float
-    descriptors: tuple[int, int]
+    course: list[Sample]
     exit_status: int
 
     @property
@@ -51,7 +60,7 @@ class Soaked:
 
 async def soak(*, minutes: float, every: float) -> Soaked:
     faults = cycle([fault for fault in FAULTS if "worker" not in fault.name])
-    samples: list[tuple[float, float]] = []
+    samples: list[Sample] = []
     async with set_stage() as stage:
         with variables(GIVEN_BACK):
             service = await stage.serve("--workers", "2")
@@ -62,10 +71,9 @@ async def soak(*, minutes: float, every: float) -> Soaked:
             load = asyncio.create_task(traffic.run())
             began, done = monotonic(), 0
             due = began + every
-            first = 0
             while (now := monotonic()) < began + 60 * minutes:
-                samples.append(((now - began) / 60, memory(workers(service)) / 2**20))
-                first = first or descriptors(workers(service))
+                pids = workers(service)
+                samples.append(Sample((now - began) / 60, memory(pids) / 2**20, descriptors(pids)))
                 if now >= due:
                     fault = next(faults)
                     print(f"\r{(now - began) / 60:.1f} min: {fault.name:40}", end="", file=sys.stderr, flush=True)
@@ -78,19 +86,19 @@ async def soak(*, minutes: float, every: float) -> Soaked:
             traffic.end()
             await load
             lost = await traffic.lost()
-            last = descriptors(workers(service))
         finally:
             status = await asyncio.to_thread(end, service)
-    warm = [(at, size) for at, size in samples if at >= WARM * minutes]
+    warm = [sample for sample in samples if sample.at >= WARM * minutes]
+    quarters = [[sample for sample in samples if number <= 4 * sample.at / minutes < number + 1] for number in range(4)]
     return Soaked(
         minutes=minutes,
         faults=done,
         statuses=dict(sorted(Counter(answer.status for answer in traffic.ledger.answers).items())),
         lost=lost,
-        first=warm[0][1],
-        last=warm[-1][1],
-        slope=linear_regression([at for at, _ in warm], [size for _, size in warm]).slope,
-        descriptors=(first, last),
+        first=warm[0].memory,
+        last=warm[-1].memory,
+        slope=linear_regression([sample.at for sample in warm], [sample.memory for sample in warm]).slope,
+        course=[Sample(*map(median, zip(*quarter, strict=True))) for quarter in quarters],
         exit_status=status,
     )
 
@@ -110,7 +118,7 @@ def main() -> int:
         print("answers " + ", ".join(f"{number} x {status}" for status, number in done.statuses.items()) + " (0: cut off)")
         print(f"acknowledged and lost: {len(done.lost)}")
         print(f"memory of the workers: {done.first:.1f} MiB once warm, {done.last:.1f} MiB at last, slope {done.slope:+.2f} MiB a minute")
-        print(f"descriptors: {done.descriptors[0]} at first, {done.descriptors[1]} at the end")
+        print("by quarters: " + ", ".join(f"{quarter.memory:.1f} MiB and {quarter.descriptors} descriptors" for quarter in done.course))
     return 0 if done.is_good else 1
 
 
