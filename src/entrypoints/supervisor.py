@@ -1,4 +1,4 @@
-"""Several worker processes on one socket: those that die are replaced, and all of them end together."""
+"""Several worker processes on one socket: those that die or hang are replaced, and all of them end together."""
 
 import os
 import signal
@@ -11,11 +11,12 @@ from time import monotonic
 from types import FrameType
 
 from entrypoints.logs import logger
-from entrypoints.share import Share
+from entrypoints.share import Share, Told
 
 SHORT_LIFE_SECONDS = 10.0  # what dies sooner is not replaced at once
 PAUSES_SECONDS = (0.0, 0.5, 1.0, 2.0, 5.0)
 TICK_SECONDS = 0.2
+HUNG_SECONDS = 30.0  # longer than any start, and than any end
 
 _spawn = get_context("spawn")
 
@@ -31,8 +32,8 @@ class Supervisor:
         self._listener = listener
         self._grace = grace
         self._signals = 0
-        counts = _spawn.RawArray("i", workers)
-        self._slots = [_Slot(Share(counts, place)) for place in range(workers)]
+        told = _spawn.RawArray(Told, workers)
+        self._slots = [_Slot(Share(told, place)) for place in range(workers)]
 
     def run(self) -> None:
         """Returns when all have ended after a signal."""
@@ -43,6 +44,7 @@ class Supervisor:
         while not self._signals:
             self._wait()
             for slot in self._slots:
+                self._end_if_hung(slot)
                 self._replace(slot)
         self._end_all()
 
@@ -60,6 +62,13 @@ class Supervisor:
             connection.wait(sentinels, timeout=TICK_SECONDS)
         else:
             threading.Event().wait(TICK_SECONDS)
+
+    def _end_if_hung(self, slot: "_Slot") -> None:
+        """One that no longer says that it is alive answers nobody, and would keep its connections for ever."""
+        if slot.process is not None and monotonic() - max(slot.started_at, slot.share.told_at) > HUNG_SECONDS:
+            logger.error("a worker hangs and is killed", pid=slot.process.pid)
+            slot.process.kill()
+            slot.process.join()
 
     def _replace(self, slot: "_Slot") -> None:
         now = monotonic()

@@ -12,6 +12,8 @@ from pathlib import Path
 import httpx
 import pytest
 
+from adapters.postgres.revisions import known_revisions, pending
+from adapters.postgres.schema import migrate
 from tests.drills.faults.stage import Postgres, processes, workers
 from tests.e2e.client import Service, answers, data_folder, problem, run, serving, until
 from tests.postgres import connected, drop_database, make_database
@@ -203,6 +205,16 @@ def test_where_nothing_is_migrated_an_older_schema_is_refused_in_one_line(folder
         "complex-stories: The database has an older schema than this program needs: run complex-stories migrate."
     ]
     assert run("doctor", folder=folder, DATABASE_URL=database).returncode != 0  # nothing was brought there
+
+
+@pytest.mark.parametrize("command", [["backup", "copy.tar"], ["audit", "verify"], ["retention", "--older-than-days", "1"]])
+def test_a_command_beside_an_older_service_does_not_change_its_schema(folder: Path, database: str, command: list[str]) -> None:
+    older = known_revisions()[-2]
+    asyncio.run(migrate(database, to=older))
+    done = run(*command, folder=folder, DATABASE_URL=database)
+    assert done.returncode == 3
+    assert "older schema" in done.stderr
+    assert asyncio.run(pending(database)) == [known_revisions()[-1]]
 
 
 def test_two_that_start_at_once_migrate_once_and_make_one_admin(database: str) -> None:

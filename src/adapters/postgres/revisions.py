@@ -36,9 +36,10 @@ async def pending(url: str) -> list[str]:
     return list(known[max((known.index(each) for each in present), default=-1) + 1 :])
 
 
-async def expect_current(url: str) -> None:
-    """Raises `SchemaError` unless the database has the schema of this program."""
-    if await pending(url):
+async def expect_current(url: str, *, or_none: bool = False) -> None:
+    """Raises `SchemaError` unless the database has the schema of this program, `or_none` at all."""
+    missing = await pending(url)
+    if missing and not (or_none and len(missing) == len(known_revisions())):
         raise SchemaError("The database has an older schema than this program needs: run complex-stories migrate.")
 
 

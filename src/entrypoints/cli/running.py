@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 from domain.user import User
-from entrypoints.container import Container, migrate
+from entrypoints.container import Container, expect_current, migrate
 from entrypoints.runtime import deployed
 from entrypoints.settings import SettingsError, load
 
@@ -13,7 +13,13 @@ T = TypeVar("T")
 
 
 def with_container(run: Callable[[Container], Awaitable[T]]) -> T:
-    """Do something with the use cases, on a database that is up to date."""
+    """Do something with the use cases, on a database that is up to date: an empty one is brought there, and an older one refused,
+    since the service that is in use may be older as well. Raises `SchemaError`.
+    """
+
+    async def ready(url: str) -> None:
+        await expect_current(url, or_none=True)
+        await migrate(url)
 
     async def connected(container: Container) -> T:
         async with container.pool():
@@ -21,7 +27,7 @@ def with_container(run: Callable[[Container], Awaitable[T]]) -> T:
 
     settings = load()
     with deployed(settings, beside=True) as deployment:
-        asyncio.run(migrate(deployment.database_url))
+        asyncio.run(ready(deployment.database_url))
         return asyncio.run(connected(deployment.container(settings)))
 
 

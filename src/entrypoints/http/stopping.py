@@ -74,10 +74,12 @@ class Server(uvicorn.Server):
     async def on_tick(self, counter: int) -> bool:
         if self._door is not None:
             self._door.tell()  # of those that ended
+        if self._share is not None and self._readiness.is_watched:
+            self._share.tell_watched()
         return await super().on_tick(counter)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        if self._readiness.is_watched:
+        if self._readiness.is_watched or (self._share is not None and self._share.is_watched):
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._hurry.wait(), DRAIN_SECONDS)
         hurrying = asyncio.create_task(self._cut_off_in_a_hurry())

@@ -3,7 +3,6 @@
 import asyncio
 import errno
 import socket
-from array import array
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import ClassVar
@@ -12,7 +11,7 @@ import pytest
 
 from entrypoints.http import door
 from entrypoints.http.door import Door
-from entrypoints.share import NOBODY, SLACK, Share
+from entrypoints.share import NOBODY, SLACK, Share, Told
 
 NEARLY = SLACK + door.AT_ONCE
 
@@ -75,46 +74,46 @@ async def come(stack: AsyncExitStack, listener: socket.socket, number: int) -> l
 
 
 async def test_who_come_at_once_are_spread(listener: Listener) -> None:
-    counts = array("i", [0, 0])
+    told = (Told * 2)()
     async with AsyncExitStack() as stack:
         for place, name in enumerate((b"a", b"b")):
-            await stack.enter_async_context(opened(listener, Share(counts, place), name))
+            await stack.enter_async_context(opened(listener, Share(told, place), name))
         names = await come(stack, listener, 40)
         assert abs(names.count(b"a") - names.count(b"b")) <= NEARLY
 
 
 async def test_who_has_more_leaves_the_next_ones_to_the_other(listener: Listener) -> None:
-    counts = array("i", [0, 0])
+    told = (Told * 2)()
     async with AsyncExitStack() as stack:
-        await stack.enter_async_context(opened(listener, Share(counts, 0), b"a"))
+        await stack.enter_async_context(opened(listener, Share(told, 0), b"a"))
         assert await come(stack, listener, 10) == [b"a"] * 10
-        await stack.enter_async_context(opened(listener, Share(counts, 1), b"b"))
+        await stack.enter_async_context(opened(listener, Share(told, 1), b"b"))
         assert (await come(stack, listener, 10)).count(b"b") >= 10 - NEARLY
 
 
 async def test_one_that_has_fewer_and_does_not_come_is_not_waited_for(listener: Listener) -> None:
-    counts = array("i", [0, 0])
+    told = (Told * 2)()
     async with AsyncExitStack() as stack:
-        Share(counts, 1).tell(0)  # it hangs
-        await stack.enter_async_context(opened(listener, Share(counts, 0), b"a"))
+        Share(told, 1).tell(0)  # it hangs
+        await stack.enter_async_context(opened(listener, Share(told, 0), b"a"))
         assert await come(stack, listener, 100) == [b"a"] * 100
 
 
 async def test_one_that_left_counts_no_more(listener: Listener, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(door, "TURN_SECONDS", 3600.0)
-    counts = array("i", [0, 0])
+    told = (Told * 2)()
     async with AsyncExitStack() as stack:
-        await stack.enter_async_context(opened(listener, Share(counts, 0), b"a"))
-        async with opened(listener, Share(counts, 1), b"b"):
-            assert set(counts) == {0}
-        assert counts[1] == NOBODY
+        await stack.enter_async_context(opened(listener, Share(told, 0), b"a"))
+        async with opened(listener, Share(told, 1), b"b"):
+            assert {each.connections for each in told} == {0}
+        assert told[1].connections == NOBODY
         assert await come(stack, listener, 5) == [b"a"] * 5
 
 
 async def test_without_descriptors_it_goes_on_after_a_pause(listener: Listener, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(door, "PAUSE_SECONDS", 0.01)
     async with AsyncExitStack() as stack:
-        await stack.enter_async_context(opened(listener, Share(array("i", [0]), 0), b"a"))
+        await stack.enter_async_context(opened(listener, Share((Told * 1)(), 0), b"a"))
         Listener.short_of = 3
         assert await come(stack, listener, 5) == [b"a"] * 5
         assert Listener.short_of == 0
@@ -122,7 +121,7 @@ async def test_without_descriptors_it_goes_on_after_a_pause(listener: Listener, 
 
 async def test_nothing_is_taken_once_it_is_closed(listener: Listener) -> None:
     async with AsyncExitStack() as stack:
-        async with opened(listener, Share(array("i", [0]), 0), b"a"):
+        async with opened(listener, Share((Told * 1)(), 0), b"a"):
             assert await come(stack, listener, 1) == [b"a"]
         reader, writer = await asyncio.open_connection(*listener.getsockname())
         stack.callback(writer.close)
