@@ -1,6 +1,6 @@
-"""How many Python instructions the hot paths take: a count that a busy machine does not change, unlike a time.
+"""How many Python instructions and round trips to PostgreSQL the hot paths take: counts that a busy machine does not change, unlike times.
 
-A slip is seen at once: `RECORDED` holds the counts, by the version of Python that they were taken under, and a test compares.
+A slip is seen at once: `RECORDED` holds the instructions, by the version of Python that they were taken under, and a test compares.
 """
 
 import asyncio.base_events
@@ -8,19 +8,22 @@ import asyncio.events
 import asyncio.selector_events
 import selectors
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from random import Random
 from types import FrameType
 from typing import Any
 
 from starlette.types import ASGIApp, Message, Scope
 
+from adapters.postgres.line import Call
 from benchmarks.workloads import WORKLOADS, Target
 
 PATHS = ("read-one", "list", "deep-page", "edit", "save")
 RECORDED = {
     "3.11": {"read-one": 2560, "list": 2850, "deep-page": 3530, "edit": 11500, "save": 5150},
 }
+ROUND_TRIPS = {"read-one": 1, "list": 1, "deep-page": 1, "edit": 3, "save": 1}
 SLIP = 1.2
 WARM_UP, TAKEN = 30, 12
 # What an event loop in Python does is not counted: the service runs on uvloop, which is none.
@@ -33,6 +36,34 @@ async def instructions(app: ASGIApp, target: Target, path: str) -> int:
     for _ in range(WARM_UP):
         await _ask(app, *_parsed(next(requests).raw))
     return min([await _counted(lambda: _ask(app, *_parsed(next(requests).raw))) for _ in range(TAKEN)])
+
+
+async def round_trips(app: ASGIApp, target: Target, path: str) -> int:
+    """The most calls to PostgreSQL of any of a dozen requests of a hot path."""
+    requests = WORKLOADS[path].requests(target, Random(path))
+    counts = []
+    for _ in range(WARM_UP + TAKEN):
+        with _calls() as calls:
+            await _ask(app, *_parsed(next(requests).raw))
+        counts.append(len(calls))
+    return max(counts[WARM_UP:])
+
+
+@contextmanager
+def _calls() -> Iterator[list[None]]:
+    """Grows by one with each call to PostgreSQL."""
+    calls: list[None] = []
+    enter = Call.__enter__
+
+    def counted(call: Call) -> None:
+        calls.append(None)
+        enter(call)
+
+    Call.__enter__ = counted  # type: ignore[method-assign]
+    try:
+        yield calls
+    finally:
+        Call.__enter__ = enter  # type: ignore[method-assign]
 
 
 async def _counted(call: Callable[[], Awaitable[None]]) -> int:
