@@ -24,6 +24,7 @@ from typing import Any
 import httpx
 
 from tests import object_store
+from tests.drills.faults.rounds import RECOVERY_SECONDS
 from tests.drills.survey import PROJECT, Reader, _keep_answering, _lost, _publish
 from tests.e2e.client import ADMIN_PASSWORD, Service, client, data_folder, free_port, log_in, token_of, until
 from tests.replication import Server, replicated
@@ -51,7 +52,8 @@ class Failover:
     @property
     def is_good(self) -> bool:
         done = self.acknowledged_after > 0 and self.lost == 0 and self.shared and self.reads_on_replica > 0
-        return done and set(self.reads) <= {200, 503} and self.reads.get(200, 0) > 0
+        is_quick = self.seconds_without_saves <= RECOVERY_SECONDS
+        return done and is_quick and set(self.reads) <= {200, 503} and self.reads.get(200, 0) > 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -29,6 +29,7 @@ LINES = 400  # connections that stay open
 VARIETY = 5000  # requests that are asked again and again
 WINDOWS = 5
 HEALTH_SECONDS = 0.2
+REFUSED_WITHIN = 50.0  # milliseconds
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,7 +57,8 @@ class Overloaded:
     @property
     def is_good(self) -> bool:
         whole = set(self.statuses) <= {200, 201, 503} and not self.without_retry_after and not self.health_failed
-        return whole and self.goodput >= 0.8 * self.capacity and self.admitted_p99 <= 3 * self.quiet_p99
+        is_quick = self.admitted_p99 <= 3 * self.quiet_p99 and self.refused_longest <= REFUSED_WITHIN
+        return whole and self.goodput >= 0.8 * self.capacity and is_quick
 
 
 def _request(rng: random.Random) -> bytes:
