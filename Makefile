@@ -48,7 +48,7 @@ docs: $(STAMP) ## Write docs/permissions.md from the code
 	$(BIN)/python -m tests.walk.table
 
 bench: $(STAMP) ## Measure the hot paths against a bare program and the naive style, in one interleaved run, then exports
-	@$(BIN)/python -m benchmarks --check --out docs/benchmarks; status=$$?; $(BIN)/python -m benchmarks.export --check && exit $$status
+	@$(BIN)/python -m benchmarks --check --out docs/benchmarks; status=$$?; $(BIN)/python -m benchmarks.export --check --out docs/benchmarks && exit $$status
 
 bench-compare: $(STAMP) ## Compare two measurements: make bench-compare BEFORE=… AFTER=…
 	@$(BIN)/python -m benchmarks.compare $(BEFORE) $(AFTER)
@@ -57,7 +57,7 @@ bench-growth: $(STAMP) ## Measure the hot paths by how much is stored, a second 
 	$(BIN)/python -m benchmarks.growth --out docs/benchmarks
 
 bench-export: $(STAMP) ## Measure exports of 1 000 000 resources against a plain COPY
-	$(BIN)/python -m benchmarks.export --check
+	$(BIN)/python -m benchmarks.export --check --out docs/benchmarks
 
 bench-import: $(STAMP) ## Import a million rows over HTTP, page and search through them
 	$(BIN)/python -m benchmarks.imports --check

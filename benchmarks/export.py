@@ -8,18 +8,22 @@ Linux only: it reads the service's memory from /proc.
 import argparse
 import asyncio
 import http.client
+import json
 import subprocess
 import sys
 import tempfile
 import threading
 import time
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from statistics import median
+from typing import Any
 
 import asyncpg
 
 from benchmarks.load import LOOPBACK
+from benchmarks.report import exports_markdown, machine
 from benchmarks.stage import Server, Stage, stage
 
 CSV_RATIO, PARQUET_RATIO, RISE_MIB, P99_RATIO = 3.0, 6.0, 96.0, 2.0
@@ -122,6 +126,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=8, help="how long lists are asked, without and beside exports")
     parser.add_argument("--check", action="store_true", help="fail when a bound is missed")
+    parser.add_argument("--out", type=Path, metavar="FOLDER", help="write a page and the measurements there")
     parser.add_argument("--lists", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.lists:
@@ -132,13 +137,19 @@ def main() -> None:
         stage(resources=100, large=options.resources, responses=100, programs=()) as here,
         tempfile.TemporaryDirectory(prefix="complex-stories-bench-") as folder,
     ):
-        missed = _measure(here, Path(folder) / "export", options)
+        document = _measure(here, Path(folder) / "export", options)
+    if options.out:
+        (options.out / "exports.json").write_text(json.dumps(document, indent=1) + "\n")
+        (options.out / "exports.md").write_text(exports_markdown(document))
+    missed = [name for name, found, bound in document["bounds"] if found > bound]
     if missed and options.check:
         raise SystemExit(f"benchmarks.export: missed: {', '.join(missed)}")
 
 
-def _measure(here: Stage, path: Path, options: argparse.Namespace) -> list[str]:
+def _measure(here: Stage, path: Path, options: argparse.Namespace) -> dict[str, Any]:
+    """Each format and the `COPY` in turns, then lists beside; `bounds` are what was found and what it may be at most, by name."""
     slug, ratios, rises = here.target.large.slug, {"csv": list[float](), "parquet": list[float]()}, list[float]()
+    rounds = []
     _p99_of_lists(here.servers["service"], slug, seconds=2)
     base = _mib(here.servers["service"], "VmRSS")  # before the first export: whatever they leave behind counts
     for kind in ratios:
@@ -146,8 +157,10 @@ def _measure(here: Stage, path: Path, options: argparse.Namespace) -> list[str]:
     for _ in range(options.rounds):
         plain = asyncio.run(_copy(here.deployment.database_url, slug, path))
         print(f"COPY     {plain.seconds:6.2f} s {plain.size / 2**20:7.1f} MiB", flush=True)
+        rounds.append({"copy": asdict(plain)})
         for kind, found in ratios.items():
             took = _download(here.servers["service"], slug, kind, path, base=base)
+            rounds[-1][kind] = asdict(took)
             found.append(took.seconds / plain.seconds)
             rises.append(took.rise)
             print(
@@ -157,14 +170,23 @@ def _measure(here: Stage, path: Path, options: argparse.Namespace) -> list[str]:
     alone = _in_a_process(here, seconds=options.seconds)
     beside = {kind: _beside(here, kind, path, seconds=options.seconds) for kind in ratios}
     bounds = [
-        ("CSV over COPY", median(ratios["csv"]), CSV_RATIO),
-        ("Parquet over COPY", median(ratios["parquet"]), PARQUET_RATIO),
-        ("memory, MiB", max(rises), RISE_MIB),
-        *((f"p99 of lists beside {kind}, {p99:.1f} ms over {alone:.1f} ms", p99 / alone, P99_RATIO) for kind, p99 in beside.items()),
+        ("CSV, times a plain COPY", median(ratios["csv"]), CSV_RATIO),
+        ("Parquet, times a plain COPY", median(ratios["parquet"]), PARQUET_RATIO),
+        ("memory of the service rises by, MiB", max(rises), RISE_MIB),
+        *(
+            (f"p99 of lists beside {kind}, {p99:.1f} ms, times {alone:.1f} ms without", p99 / alone, P99_RATIO)
+            for kind, p99 in beside.items()
+        ),
     ]
     for name, found_value, bound in bounds:
         print(f"{'ok  ' if found_value <= bound else 'MISS'} {name}: {found_value:.2f}, at most {bound:g}", flush=True)
-    return [name for name, found_value, bound in bounds if found_value > bound]
+    return {
+        "measured_at": datetime.now(UTC).date().isoformat(),
+        "machine": machine(here.postgres),
+        "settings": {"resources": options.resources, "rounds": options.rounds},
+        "rounds": rounds,
+        "bounds": bounds,
+    }
 
 
 if __name__ == "__main__":

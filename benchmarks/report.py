@@ -206,6 +206,29 @@ def growth_markdown(document: Mapping[str, Any]) -> str:
     )
 
 
+def exports_markdown(document: Mapping[str, Any]) -> str:
+    """A page: what was found and what it may be at most, and the medians of each transfer."""
+    transfers = [["transfer", "seconds", "MiB"]]
+    for name in document["rounds"][0]:
+        took = [each[name] for each in document["rounds"]]
+        transfers.append([name, f"{median(each['seconds'] for each in took):.2f}", f"{took[0]['size'] / 2**20:.1f}"])
+    lines = [["", "found", "at most"], *([name, f"{found:.2f}", f"{bound:g}"] for name, found, bound in document["bounds"])]
+    return "\n".join(
+        [
+            "# What exports cost",
+            "",
+            *_measured(document, "make bench-export"),
+            "",
+            *_markdown_table(lines),
+            "",
+            *_markdown_table(transfers),
+            "",
+            "The `COPY` is of the same columns, to a file, with nothing between. Transfers are in turns, the ratios medians over the rounds.",
+            "",
+        ]
+    )
+
+
 def _measured(document: Mapping[str, Any], command: str) -> list[str]:
     described = ", ".join(f"{name} {value}" for name, value in document["machine"].items())
     settings = ", ".join(f"{name} {value}" for name, value in document["settings"].items())
