@@ -223,7 +223,7 @@ def exports_markdown(document: Mapping[str, Any]) -> str:
             "",
             *_markdown_table(transfers),
             "",
-            "The `COPY` is of the same columns, to a file, with nothing between. Transfers are in turns, the ratios medians over the rounds.",
+            "The `COPY` is of the same columns, to a file, with nothing between. Transfers are in turns, ratios medians over the rounds.",
             "",
         ]
     )
