@@ -54,12 +54,13 @@ def rest(connection: socket.socket) -> bytes:
     return received
 
 
-def test_a_stop_tells_who_asks_for_readiness_and_finishes_what_was_begun() -> None:
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_stop_tells_who_asks_for_readiness_and_finishes_what_was_begun(number: signal.Signals) -> None:
     with serving("--demo", RATE_LIMITS="off") as service:
         for _ in range(3):
             assert httpx.get(f"{service.url}/health/ready").status_code == 200
         with begin(service) as connection:
-            service.process.send_signal(signal.SIGTERM)
+            service.process.send_signal(number)
             told = until(lambda: [each for each in [httpx.get(f"{service.url}/health/ready")] if each.status_code != 200], "not ready")[0]
             problem(told, 503, "stopping")
             assert "retry-after" in told.headers

@@ -4,6 +4,7 @@ import asyncio
 import gc
 import signal
 import socket
+import threading
 from contextlib import suppress
 from types import FrameType
 
@@ -16,6 +17,7 @@ from entrypoints.readiness import Readiness
 from entrypoints.share import Share
 
 DRAIN_SECONDS = 3.0
+_OF_TERMINALS = {signal.SIGINT, signal.SIGHUP}
 
 
 class State(ServerState):
@@ -30,8 +32,8 @@ class Server(uvicorn.Server):
     """
 
     def __init__(self, config: uvicorn.Config, readiness: Readiness, leaving: Leaving, *, share: Share | None = None) -> None:
-        """`leaving` took the signals until now. One of several workers has a `share`; it leaves SIGINT, which a terminal sends to all,
-        to its supervisor.
+        """`leaving` took the signals until now. One of several workers has a `share`; it leaves what a terminal sends to all to its
+        supervisor.
         """
         super().__init__(config)
         self.server_state: State = State()
@@ -42,7 +44,7 @@ class Server(uvicorn.Server):
         self._hurry = asyncio.Event()
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        if self._share is not None and sig == signal.SIGINT:
+        if self._share is not None and sig in _OF_TERMINALS:
             return
         self._captured_signals.append(sig)
         self._readiness.stop()
@@ -53,6 +55,8 @@ class Server(uvicorn.Server):
         self.should_exit = True
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGHUP, self.handle_exit)  # uvicorn takes the others
         self._leaving.if_asked()  # from here on `handle_exit` hears every signal
         if self._share is None or not sockets:
             await super().startup(sockets)
