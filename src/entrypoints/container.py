@@ -44,6 +44,7 @@ from adapters.security.seal import HmacSealer
 from adapters.security.tokens import JoseTokens
 from adapters.shared import SharedInProcess
 from adapters.storage.local import LocalFileStore
+from adapters.storage.tracing import trace_store
 from adapters.system import SystemClock, SystemRandom
 from adapters.tabular.import_tables import TabularImportTables
 from adapters.tabular.tables import TabularTables
@@ -89,6 +90,7 @@ __all__ = [
     "migrate",
     "pending",
     "trace_statements",
+    "trace_store",
 ]
 
 CONNECTIONS = 32

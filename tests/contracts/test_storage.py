@@ -22,6 +22,7 @@ from adapters.storage.local import LocalFileStore, threads
 from adapters.storage.s3 import S3FileStore
 from adapters.storage.s3 import bucket as bucket_of_s3
 from adapters.storage.s3 import store as s3
+from adapters.storage.tracing import trace_store
 from application.ports import FileStore, NameKept
 from domain.errors import Full, NotFound, Unavailable
 from tests import object_store
@@ -440,6 +441,17 @@ async def through_a_proxy(address: str, monkeypatch: pytest.MonkeyPatch) -> Asyn
     async with proxied((upstream.hostname, upstream.port), reads_postgres=False) as proxy:
         monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{proxy.port}")
         yield proxy
+
+
+class TestTracedFileStore(FileStoreContract):
+    @pytest.fixture
+    def store(self, tmp_path: Path) -> FileStore:
+        store = LocalFileStore(tmp_path)
+        trace_store(store)
+        return store
+
+    def assert_no_trace(self, *names: str) -> None:
+        """See `TestLocalFileStore`: it is the same store."""
 
 
 class TestS3FileStore(FileStoreContract):

@@ -11,6 +11,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 from tests.e2e.client import ADMIN_PASSWORD, Service, client, data_folder, log_in, run, serving, token_of, until
+from tests.pictures import png
 
 TRACE, PARENT = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
 FINGERPRINT = "a-very-private-fingerprint"
@@ -140,6 +141,24 @@ def test_spans_tell_nothing_of_what_people_sent(here: tuple[Service, Collector])
     assert failed, "no span of a statement that failed was seen"
     for private in (FINGERPRINT, saved.json()["respondent_token"], "private", token, ADMIN_PASSWORD, "dark-data", "consent"):
         assert private.encode() not in collector.raw
+
+
+def test_what_a_request_does_to_the_store_of_files_is_a_span_below_it_without_names(here: tuple[Service, Collector]) -> None:
+    service, collector = here
+    with client(service.url, token_of(log_in(service.url, "admin", ADMIN_PASSWORD))) as admin:
+        sent = {"file": ("private-photo.png", png(), "image/png")}
+        id = admin.post("/admin/dark-data/upload", files=sent, headers={"x-request-id": "an-upload"}).json()["id"]
+        assert admin.get(f"/dark-data/files/{id}/content", headers={"x-request-id": "a-download"}).content == png()
+        admin.delete(f"/admin/dark-data/files/{id}", headers={"x-request-id": "a-removal"})
+
+    def of_the_store(request_id: str) -> list[Span]:
+        return [span for span in collector.below(collector.by_request(request_id)) if span.name.startswith("store ")]
+
+    for request_id, names in (("an-upload", {"store incoming", "store keep"}), ("a-download", {"store mark", "store read"})):
+        until(lambda: names <= {span.name for span in of_the_store(request_id)}, f"the spans of {request_id}")  # noqa: B023 - asked at once
+        assert not any(told(span) for span in of_the_store(request_id))
+    for private in (b"private-photo", b"files/"):
+        assert not any(private in span.SerializeToString() for span in (*of_the_store("an-upload"), *of_the_store("a-download")))
 
 
 def test_the_service_has_its_name_and_chores_are_one_trace_each(here: tuple[Service, Collector]) -> None:

@@ -14,7 +14,7 @@ from domain.access import Action
 from domain.errors import Unavailable
 from entrypoints.background import Chore, doing
 from entrypoints.chores import chores_of
-from entrypoints.container import Container, trace_statements
+from entrypoints.container import Container, trace_statements, trace_store
 from entrypoints.http.admission import Admission
 from entrypoints.http.agreement import agreement_routes
 from entrypoints.http.annotation import annotation_routes
@@ -201,7 +201,7 @@ def readings_of(use: Container) -> Readings:
 
 def make_app(settings: Settings, use: Container) -> Application:
     """The application for these settings. Raises `SettingsError`."""
-    tracing = _tracing() if traces_wanted() else None
+    tracing = _tracing(use) if traces_wanted() else None
     folder = metrics_folder()
     metrics = Metrics(readings_of(use), folder=folder) if settings.metrics != "off" else None
     windows = use.windows() if settings.rate_limits is not None else None
@@ -233,10 +233,11 @@ def _tell_other_workers(metrics: Metrics) -> Chore:
     return Chore(name="tell other workers the metrics", run=metrics.refresh_for_others, every=1.0)
 
 
-def _tracing() -> "Tracing":
+def _tracing(use: Container) -> "Tracing":
     from entrypoints.http.tracing import Tracing  # noqa: PLC0415 - costs a start time and memory, so only where it is asked for
 
     trace_statements()
+    trace_store(use.file_store())
     return Tracing()
 
 
