@@ -3,12 +3,13 @@
 import asyncio
 from collections.abc import AsyncIterator
 
+import httpx
 import pytest
 
-from entrypoints.http import server
+from entrypoints.http import server, table_body
 from tests.drills.disconnects import serving_here
 from tests.drills.load import get, send
-from tests.e2e.client import answers, data_folder
+from tests.e2e.client import ADMIN_PASSWORD, answers, data_folder, log_in, token_of
 
 ENOUGH = 20.0
 BODY = b'{"fingerprint": "reader-0001", "field": "consent", "value": "accepted"}'
@@ -73,3 +74,35 @@ async def test_a_client_that_takes_nothing_of_its_answers_is_cut_off(port: int) 
         except OSError:
             pass
     assert not reader.at_eof() or writer.is_closing()
+
+
+@pytest.fixture
+async def token(port: int) -> str:
+    return token_of(await asyncio.to_thread(log_in, f"http://127.0.0.1:{port}", "admin", ADMIN_PASSWORD))
+
+
+def import_head(token: str, *headers: str) -> bytes:
+    given = ("Host: x", f"Authorization: Bearer {token}", "Content-Type: text/csv", "Content-Length: 1000000", *headers)
+    return "\r\n".join(("POST /admin/dark-data/resources/import?dry_run=true HTTP/1.1", *given, "", "")).encode()
+
+
+async def test_a_table_has_so_long_to_arrive_however_it_trickles(port: int, token: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(table_body, "receive_seconds", lambda at_most: 0.4)
+    assert await trickle(port, import_head(token), then=b"n") == [408]
+
+
+async def test_who_sends_a_table_slowly_holds_up_no_import(port: int, token: str) -> None:
+    slow = []
+    for _ in range(3):  # more than there are places
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        slow.append(writer)
+        writer.write(import_head(token, "Expect: 100-continue"))
+        async with asyncio.timeout(ENOUGH):
+            assert (await reader.readline()).startswith(b"HTTP/1.1 100"), "the service is not receiving the table"
+        writer.write(b"name")
+    headers = {"authorization": f"Bearer {token}", "content-type": "text/csv"}
+    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", headers=headers, timeout=ENOUGH) as web:
+        done = await web.post("/admin/dark-data/resources/import?dry_run=true", content=b"name\nquick\n")
+    for writer in slow:
+        writer.transport.abort()
+    assert (done.status_code, done.json()["inserted"]) == (200, 1)

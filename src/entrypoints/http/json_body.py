@@ -21,6 +21,11 @@ RECEIVE_SECONDS = 30.0
 _MAY_HIDE_CONTROLS = re.compile(rb"\\[bfru]|\xc2[\x80-\x9f]")
 
 
+def receive_seconds(at_most: int) -> float:
+    """How long a body of at most so many bytes has to arrive: 30 s, and longer in proportion where it may be larger than 10 MiB."""
+    return RECEIVE_SECONDS * max(1.0, at_most / (10 * 1024 * 1024))
+
+
 class ClientLeft(Exception):
     """The client went away before its request was whole: there is nobody to answer."""
 

@@ -14,7 +14,7 @@ from urllib.parse import unquote
 from starlette.requests import Request
 
 from domain.errors import Fault, Invalid
-from entrypoints.http.json_body import RECEIVE_SECONDS, ClientLeft, drain
+from entrypoints.http.json_body import ClientLeft, drain, receive_seconds
 from entrypoints.http.problems import Malformed, RequestTimeout, TooLarge, UnsupportedMediaType
 
 HEAD_MAX = 16 * 1024
@@ -41,11 +41,11 @@ class FormReader(AbstractAsyncContextManager["FormReader"]):
     """The body of one request. Leaving by an error reads what is left of it, so that a client that is still sending hears the answer."""
 
     def __init__(self, request: Request, *, at_most: int) -> None:
-        """`at_most` is for the content; a body has 30 s to arrive, and longer where it may be larger than 10 MiB."""
+        """`at_most` is for the content, and decides how long the body has to arrive."""
         self._receive = request.receive
         self._headers = request.headers
         self._at_most = at_most
-        self._seconds = RECEIVE_SECONDS * max(1.0, at_most / (10 * 1024 * 1024))
+        self._seconds = receive_seconds(at_most)
         self._deadline = 0.0
         self._held = b""
         self._received = 0

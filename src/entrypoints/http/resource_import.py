@@ -76,8 +76,9 @@ def resource_import_routes(use: Container, limits: Limits, guard: Guard, *, at_m
         by: Annotated[User, Depends(guard(Action.RESOURCE_IMPORT))],
     ) -> Response:
         await projects.get(project)
-        with places.one():
-            async with received_table(request.receive, request.headers, at_most=at_most) as table:
+        places.check()
+        async with received_table(request.receive, request.headers, at_most=at_most) as table:
+            with places.one():
                 told = sha256(table.kind.encode() + table.digest).digest()
                 return await once(
                     request,

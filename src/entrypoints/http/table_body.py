@@ -12,7 +12,7 @@ from starlette.types import Message, Receive
 from application.resource_import import TableFile
 from domain.errors import Unavailable
 from domain.resource_import import TableKind
-from entrypoints.http.json_body import RECEIVE_SECONDS, ClientLeft, drain
+from entrypoints.http.json_body import RECEIVE_SECONDS, ClientLeft, drain, receive_seconds
 from entrypoints.http.problems import RequestTimeout, TooLarge, UnsupportedMediaType
 
 MEDIA_TYPES = {
@@ -42,11 +42,15 @@ class Places:
         self._free = number
         self._told = told
 
-    @contextmanager
-    def one(self) -> Iterator[None]:
-        """A place as long as this lasts. Raises `Unavailable`."""
+    def check(self) -> None:
+        """Raises `Unavailable` when none is free: whoever asks this first sends no table in vain."""
         if not self._free:
             raise Unavailable(self._told)
+
+    @contextmanager
+    def one(self) -> Iterator[None]:
+        """A place as long as this lasts: take it for a table that is there, since one may be long in coming. Raises `Unavailable`."""
+        self.check()
         self._free -= 1
         try:
             yield
@@ -58,13 +62,14 @@ class Places:
 async def received_table(
     receive: Receive, headers: Headers, *, at_most: int, kinds: Collection[TableKind] = frozenset(TableKind)
 ) -> AsyncIterator[TableFile]:
-    """The table that a request sends, as long as this lasts. A client may take its time, but not be silent.
+    """The table that a request sends, as long as this lasts. A client may take its time, in proportion to `at_most`, but not be silent.
 
     Raises `UnsupportedMediaType`, `TooLarge`, `RequestTimeout`.
     """
     kind, declared = kind_of(headers, kinds), headers.get("content-length", "")
     with TemporaryFile() as file:
         digest, size, kept, more = sha256(), 0, 0, True
+        deadline = asyncio.get_running_loop().time() + receive_seconds(at_most)
         held: list[bytes] = []
 
         def keep() -> None:
@@ -74,7 +79,7 @@ async def received_table(
             held.clear()
 
         while more:
-            message = await _next(receive)
+            message = await _next(receive, deadline)
             part, more = message.get("body", b""), message.get("more_body", False)
             size += len(part)
             if size > at_most or (declared.isdigit() and int(declared[:20]) > at_most):
@@ -88,9 +93,9 @@ async def received_table(
         yield TableFile(kind=kind, file=file, digest=digest.digest())
 
 
-async def _next(receive: Receive) -> Message:
+async def _next(receive: Receive, deadline: float) -> Message:
     try:
-        async with asyncio.timeout(RECEIVE_SECONDS):
+        async with asyncio.timeout_at(min(deadline, asyncio.get_running_loop().time() + RECEIVE_SECONDS)):
             message = await receive()
     except TimeoutError:
         raise RequestTimeout(headers={"connection": "close"}) from None
