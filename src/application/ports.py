@@ -1027,6 +1027,10 @@ class Windows(Protocol):
     def failures(self) -> int:
         """How often, so far, what hits are counted in was found away: those who count together are then fewer for a while."""
 
+    @property
+    def is_apart(self) -> bool:
+        """Whether this process counts by itself now although it should count together with others."""
+
     async def __aenter__(self) -> Self: ...
 
     async def __aexit__(self, *_: object) -> None: ...

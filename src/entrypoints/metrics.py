@@ -38,6 +38,7 @@ class Readings:
     connections_max: Reading = lambda: 0
     hashing: Reading = lambda: 0
     failures: Mapping[str, Reading] = field(default_factory=dict)
+    limits_apart: Reading = lambda: 0
 
 
 class Metrics:
@@ -66,6 +67,7 @@ class Metrics:
         self._connections = _gauge("database_connections", "Open connections to the database, by state.", registry, "state")
         self._connections_max = _gauge("database_connections_max", "Connections to the database that there may be.", registry)
         self._hashing = _gauge("hashing_queue", "Passwords that are being hashed or wait for it.", registry)
+        self._limits_apart = _gauge("limits_apart", "Workers that count rate limits for themselves because Redis is away.", registry)
         self.refresh()
 
     def finish(self, scope: Any, *, method: str, status: int, seconds: float) -> None:
@@ -94,6 +96,7 @@ class Metrics:
         self._in_flight.set(self.in_flight)
         self._connections_max.set(readings.connections_max())
         self._hashing.set(readings.hashing())
+        self._limits_apart.set(readings.limits_apart())
         for state, read in readings.connections.items():
             self._connections.labels(state).set(read())
         for what, read in readings.failures.items():

@@ -27,8 +27,8 @@ def valkey() -> Iterator[RedisServer]:
 
 @pytest.fixture(scope="module")
 def shared(database: dict[str, str], valkey: RedisServer) -> Iterator[Service]:
-    settings = {"ADMIN_PASSWORD": ADMIN_PASSWORD, "RATE_LIMITS": RATES, "REDIS_URL": valkey.url, "LOG_FORMAT": "json"} | database
-    with serving("--demo", "--workers", str(WORKERS), folder=None, **settings) as service:
+    settings = {"ADMIN_PASSWORD": ADMIN_PASSWORD, "RATE_LIMITS": RATES, "REDIS_URL": valkey.url, "LOG_FORMAT": "json", "METRICS": "open"}
+    with serving("--demo", "--workers", str(WORKERS), folder=None, **settings, **database) as service:
         until(lambda: valkey.clients() == WORKERS, "both workers serve")
         yield service
 
@@ -50,6 +50,12 @@ def flood(service: Service, address: str, times: int, **options: object) -> Coun
 def told(service: Service, event: str) -> int:
     """How many lines of the log say this."""
     return sum(event in line for line in service.err.splitlines())
+
+
+def apart(service: Service) -> int:
+    """How many workers count for themselves, as `/metrics` tells it."""
+    (line,) = [line for line in httpx.get(f"{service.url}/metrics").text.splitlines() if line.startswith("complex_stories_limits_apart ")]
+    return int(float(line.split()[1]))
 
 
 def rejoined(service: Service) -> None:
@@ -120,10 +126,12 @@ def test_while_redis_hangs_each_worker_counts_for_itself_and_nothing_fails(share
             assert max(answers) < 500, answers
             assert 0 < answers.total() - answers[429] <= WORKERS * LIMIT
         assert flood(shared, "/health", 20) == {200: 20}
+        until(lambda: apart(shared) == WORKERS, "the metrics tell that both count for themselves")
     finally:
         valkey.resume()
     until(lambda: told(shared, "redis is back") >= found + WORKERS, "both workers found Redis again", seconds=20)
     assert told(shared, "redis is away") >= fallen + WORKERS
+    until(lambda: apart(shared) == 0, "the metrics tell that both count together")
     _, answers = undisturbed(shared, ["/dark-data/survey", "/dark-data/survey/results", "/docs"], 5 * LIMIT)
     assert answers == {200: LIMIT, 429: 4 * LIMIT}
 

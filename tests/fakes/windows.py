@@ -17,6 +17,10 @@ class FakeWindows(Windows):
     def failures(self) -> int:
         return 0
 
+    @property
+    def is_apart(self) -> bool:
+        return False
+
     async def __aenter__(self) -> Self:
         return self
 

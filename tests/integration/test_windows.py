@@ -75,10 +75,10 @@ async def test_while_redis_hangs_everything_is_answered_and_nothing_waits_twice(
     valkey.pause()
     with capture_logs() as logs:
         assert sum(await hits(windows, 20)) == 5
-        assert not windows.is_shared
+        assert windows.is_apart
         assert [at_once(windows, ("b",), FIVE).granted for _ in range(7)] == [True] * 5 + [False] * 2
         valkey.resume()
-        await eventually(lambda: windows.is_shared, "Redis is found again")
+        await eventually(lambda: not windows.is_apart, "Redis is found again")
         await windows.hit(("c",), FIVE)
     assert [(line["log_level"], line["event"].rpartition(": ")[2]) for line in logs] == [
         ("warning", "redis is away"),
@@ -91,7 +91,7 @@ async def test_found_again_it_counts_for_all(windows: RedisWindows, other: Redis
     valkey.pause()
     assert sum(await hits(windows, 20)) + sum(await hits(other, 20)) == 10
     valkey.resume()
-    await eventually(lambda: windows.is_shared and other.is_shared, "Redis is found again")
+    await eventually(lambda: not (windows.is_apart or other.is_apart), "Redis is found again")
     granted = await asyncio.gather(hits(windows, 20, "b"), hits(other, 20, "b"))
     assert sum(map(sum, granted)) == 5
 
@@ -100,16 +100,16 @@ async def test_a_used_up_limit_stays_used_up_when_redis_goes_away(windows: Redis
     assert sum(await hits(windows, 9)) == 5
     valkey.pause()
     assert not any(await hits(windows, 9))
-    assert not windows.is_shared
+    assert windows.is_apart
 
 
 async def test_a_start_without_redis_counts_in_memory_until_it_is_there(valkey: RedisServer) -> None:
     valkey.pause()
     async with RedisWindows(valkey.url, key=SECRET) as windows:
-        assert not windows.is_shared
+        assert windows.is_apart
         assert sum(at_once(windows, ("a",), FIVE).granted for _ in range(9)) == 5
         valkey.resume()
-        await eventually(lambda: windows.is_shared, "Redis is found")
+        await eventually(lambda: not windows.is_apart, "Redis is found")
 
 
 @pytest.mark.parametrize("url", ["redis://127.0.0.1:{closed}/0", "redis://:wrong@127.0.0.1:{port}/0", "rediss://127.0.0.1:{port}/0"])
@@ -131,9 +131,9 @@ async def test_a_redis_that_forgot_the_script_or_was_restarted_is_told_again() -
             for disturb in (lambda: valkey.ask("SCRIPT", "FLUSH"), lambda: valkey.ask("CLIENT", "KILL", "TYPE", "normal"), valkey.restart):
                 disturb()
                 assert sum(await hits(windows, 9, str(disturb))) == 5
-                await eventually(lambda: windows.is_shared, "Redis is found again")
+                await eventually(lambda: not windows.is_apart, "Redis is found again")
                 await windows.hit(("c",), FIVE)
-                assert windows.is_shared
+                assert not windows.is_apart
 
 
 async def test_a_process_that_was_held_up_does_not_take_redis_for_slow(windows: RedisWindows) -> None:
@@ -144,7 +144,7 @@ async def test_a_process_that_was_held_up_does_not_take_redis_for_slow(windows: 
 
     for turns in range(8):  # somewhere here the question is on its way
         await asyncio.gather(windows.hit(("a",), FIVE), hold_up(turns))
-        assert windows.is_shared
+        assert not windows.is_apart
 
 
 async def test_whoever_leaves_takes_nobody_along(windows: RedisWindows) -> None:
@@ -154,7 +154,7 @@ async def test_whoever_leaves_takes_nobody_along(windows: RedisWindows) -> None:
         task.cancel()
     answers = await asyncio.gather(*tasks, return_exceptions=True)
     assert all(isinstance(answer, Hit) and answer.granted for answer in answers[1::2])
-    assert windows.is_shared
+    assert not windows.is_apart
 
 
 async def test_one_connection_serves_all_and_none_is_left_behind(valkey: RedisServer, caplog: pytest.LogCaptureFixture) -> None:
@@ -166,7 +166,7 @@ async def test_one_connection_serves_all_and_none_is_left_behind(valkey: RedisSe
             valkey.pause()
             await hits(windows, BATCH * 3, f"b{number}")
             valkey.resume()
-            await eventually(lambda: windows.is_shared, "Redis is found again")
+            await eventually(lambda: not windows.is_apart, "Redis is found again")
             await eventually(lambda: valkey.clients() == before + 1, "one connection is left")
     await eventually(lambda: valkey.clients() == before, "no connection is left")
     assert not [record for record in caplog.records if record.levelno >= logging.ERROR], caplog.text
@@ -197,4 +197,4 @@ async def test_those_with_another_secret_count_apart(windows: RedisWindows, valk
     assert sum(await hits(windows, 9)) == 5
     async with RedisWindows(valkey.url, key=b"another secret") as stranger:
         assert sum(await hits(stranger, 9)) == 5
-        assert stranger.is_shared
+        assert not stranger.is_apart

@@ -31,6 +31,11 @@ class MemoryWindows(Windows):
         """None: memory is always there."""
         return 0
 
+    @property
+    def is_apart(self) -> bool:
+        """Never: nobody else is to count here."""
+        return False
+
     async def __aenter__(self) -> Self:
         return self
 

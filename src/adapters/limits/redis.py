@@ -88,9 +88,8 @@ class RedisWindows(Windows):
         return self._failures
 
     @property
-    def is_shared(self) -> bool:
-        """Whether hits are counted in Redis now."""
-        return not self._is_away
+    def is_apart(self) -> bool:
+        return self._is_away
 
     async def hit(self, key: _Key, limit: Limit) -> Hit:
         if self._is_away:

@@ -196,6 +196,7 @@ def readings_of(use: Container) -> Readings:
         connections_max=lambda: pool.size,
         hashing=lambda: use.hasher().waiting,
         failures={"database": lambda: pool.failures, "limits": lambda: use.windows().failures, "files": lambda: use.file_store().failures},
+        limits_apart=lambda: use.windows().is_apart,
     )
 
 

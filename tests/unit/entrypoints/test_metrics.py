@@ -100,18 +100,19 @@ async def test_saves_are_counted_by_their_outcome(save: str, status: int, outcom
 
 
 async def test_what_is_read_where_it_stands_is_read_anew_each_time() -> None:
-    now = {"used": 3, "failures": 5, "hashing": 2}
+    now = {"used": 3, "failures": 5, "hashing": 2, "apart": True}
     metrics = Metrics(
         Readings(
             connections={"used": lambda: now["used"]},
             connections_max=lambda: 32,
             hashing=lambda: now["hashing"],
             failures={"database": lambda: now["failures"]},
+            limits_apart=lambda: now["apart"],
         )
     )
     metrics.in_flight = 4
     first = await samples(metrics)
-    now |= {"used": 1, "failures": 6, "hashing": 0}
+    now |= {"used": 1, "failures": 6, "hashing": 0, "apart": False}
     second = await samples(metrics)
     connections = ("complex_stories_database_connections", frozenset({("state", "used")}))
     failures = ("complex_stories_failures_total", frozenset({("of", "database")}))
@@ -119,5 +120,6 @@ async def test_what_is_read_where_it_stands_is_read_anew_each_time() -> None:
     assert [found[connections] for found in (first, second)] == [3, 1]
     assert [found[failures] for found in (first, second)] == [5, 6]
     assert [found[hashing] for found in (first, second)] == [2, 0]
+    assert [found["complex_stories_limits_apart", frozenset()] for found in (first, second)] == [1, 0]
     assert first["complex_stories_http_requests_in_flight", frozenset()] == 4
     assert first["complex_stories_database_connections_max", frozenset()] == 32
