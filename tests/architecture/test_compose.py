@@ -6,13 +6,19 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 import yaml
+
+from entrypoints.http.server import GRACE_SECONDS
+from entrypoints.http.stopping import DRAIN_SECONDS
+from tests.e2e.client import free_port, until
 
 ROOT = Path(__file__).parents[2]
 TEXT = (ROOT / "docker-compose.yml").read_text()
 COMPOSE: dict[str, Any] = yaml.safe_load(TEXT)
 SERVICES: dict[str, Any] = COMPOSE["services"]
+HAPROXY = (ROOT / "deploy" / "haproxy.cfg").read_text()
 NAMES = {line.removesuffix("=") for line in (ROOT / ".env.example").read_text().splitlines() if not line.startswith("#")}
 
 
@@ -33,6 +39,44 @@ def test_a_service_is_pinned_restarted_watched_and_not_open_to_other_machines(na
     assert is_ours or "healthcheck" in service  # ours has its own in the Dockerfile
     assert all(port.startswith("127.0.0.1:") for port in service.get("ports", []))
     assert name in ("balancer", "grafana", "api1", "api2") or service["networks"] == ["inside"]
+
+
+@pytest.mark.parametrize("name", ["api1", "api2", "primary", "replica"])
+def test_a_service_has_the_time_that_it_takes_to_end(name: str) -> None:
+    at_least = DRAIN_SECONDS + GRACE_SECONDS if name.startswith("api") else 60
+    number, unit = re.fullmatch(r"([0-9]+)([sm])", SERVICES[name]["stop_grace_period"]).groups()  # type: ignore[union-attr]
+    assert int(number) * {"s": 1, "m": 60}[unit] >= at_least
+
+
+def test_the_balancer_asks_for_what_the_service_would_answer_and_starts_before_the_instances() -> None:
+    lines = [line.split("#")[0].strip() for line in HAPROXY.splitlines()]
+    assert "http-request deny deny_status 404 if { path,url_dec -m beg /metrics }" in lines
+    defaults = [line for line in lines if line.startswith("default-server")]
+    assert len(defaults) == sum(line.startswith("backend") for line in lines)
+    assert all("init-addr last,libc,none resolvers names" in line for line in defaults)
+
+
+@pytest.mark.skipif(shutil.which("haproxy") is None, reason="HAProxy is not installed here")
+def test_the_balancer_starts_without_instances_and_hides_the_metrics_however_they_are_written(tmp_path: Path) -> None:
+    port = free_port()
+    config = tmp_path / "haproxy.cfg"
+    config.write_text(
+        HAPROXY.replace("bind :8000", f"bind 127.0.0.1:{port}").replace("api1:", "api1.invalid:").replace("api2:", "api2.invalid:")
+    )
+    with subprocess.Popen(["haproxy", "-db", "-f", str(config)], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as balancer:
+
+        def status(address: str) -> int:
+            try:
+                return httpx.get(f"http://127.0.0.1:{port}{address}", trust_env=False).status_code
+            except httpx.TransportError:
+                assert balancer.poll() is None, "it ended"
+                return 0
+
+        try:
+            assert until(lambda: status("/projects"), "the balancer answers") == 503
+            assert [status(address) for address in ("/metrics", "/%6Detrics", "/%6d%65trics?x=1")] == [404, 404, 404]
+        finally:
+            balancer.kill()
 
 
 def test_secrets_are_random_private_and_never_written_over(tmp_path: Path) -> None:
