@@ -1,4 +1,4 @@
-"""A soak: `python -m tests.drills.soak` serves mixed load for 20 minutes, does one fault a minute, and watches the memory.
+"""A soak: `python -m tests.drills.soak` serves mixed load for 20 minutes, does one fault a minute, and watches memory and descriptors.
 
 The slope is that of a line through the resident memory of the workers, measured every few seconds once they are warm; a worker that was
 killed starts anew and would hide it, so that fault is left out.
@@ -28,6 +28,7 @@ from tests.drills.load import Web
 SAMPLE_SECONDS = 2.0
 WARM = 0.25  # of the time; what is filled then (caches, pools) is no leak
 GIVEN_BACK = {"MALLOC_MMAP_THRESHOLD_": str(256 * 1024)}  # by the C library, from that many bytes on
+DESCRIPTORS_MORE = 16  # in the last quarter than in the second, once all is warm: what connections of clients come and go by
 SLOPE_MOST = 1.0  # MiB a minute, of all workers: what cannot be told from zero in so short a time
 
 
@@ -55,7 +56,12 @@ class Soaked:
 
     @property
     def is_good(self) -> bool:
-        return not self.lost and not self.exit_status and 500 not in self.statuses and self.slope <= SLOPE_MOST
+        return not self.lost and not self.exit_status and 500 not in self.statuses and self.slope <= SLOPE_MOST and not self._is_leaking
+
+    @property
+    def _is_leaking(self) -> bool:
+        _, second, _, last = self.course
+        return last.descriptors > second.descriptors + DESCRIPTORS_MORE
 
 
 async def soak(*, minutes: float, every: float) -> Soaked:
@@ -85,7 +91,7 @@ async def soak(*, minutes: float, every: float) -> Soaked:
             print(file=sys.stderr)
             traffic.end()
             await load
-            lost = await traffic.lost()
+            lost = await traffic.lost() + await traffic.lost_files()
         finally:
             status = await asyncio.to_thread(end, service)
     warm = [sample for sample in samples if sample.at >= WARM * minutes]
@@ -104,7 +110,7 @@ async def soak(*, minutes: float, every: float) -> Soaked:
 
 
 def main() -> int:
-    """Run the soak; 1 when something was lost, was answered 500, or the memory grows."""
+    """Run the soak; 1 when something was lost, was answered 500, or memory or descriptors grow."""
     parser = argparse.ArgumentParser(prog="python -m tests.drills.soak", description=__doc__)
     parser.add_argument("--minutes", type=float, default=20)
     parser.add_argument("--every", type=float, default=60, help="seconds from one fault to the next")
