@@ -12,6 +12,7 @@ import yaml
 
 from entrypoints.http.server import GRACE_SECONDS
 from entrypoints.http.stopping import DRAIN_SECONDS
+from tests.drills.soak import GIVEN_BACK
 from tests.e2e.client import free_port, until
 
 ROOT = Path(__file__).parents[2]
@@ -99,3 +100,8 @@ def test_secrets_are_random_private_and_never_written_over(tmp_path: Path) -> No
 def test_git_leaves_the_written_secrets_alone() -> None:
     ignored = (ROOT / ".gitignore").read_text().splitlines()
     assert ignored.index("!.env.example") > ignored.index(".env")
+
+
+def test_the_image_has_the_memory_given_back_that_the_soak_does_not_count() -> None:
+    lines = (ROOT / "Dockerfile").read_text().splitlines()
+    assert [f"ENV {name}={value}" in lines for name, value in GIVEN_BACK.items()] == [True]
