@@ -106,3 +106,19 @@ async def test_who_sends_a_table_slowly_holds_up_no_import(port: int, token: str
     for writer in slow:
         writer.transport.abort()
     assert (done.status_code, done.json()["inserted"]) == (200, 1)
+
+
+async def test_only_so_many_tables_lie_on_the_disk(port: int, token: str) -> None:
+    slow = []
+    for _ in range(table_body.ARRIVING):
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        slow.append(writer)
+        writer.write(import_head(token, "Expect: 100-continue"))
+        async with asyncio.timeout(ENOUGH):
+            assert (await reader.readline()).startswith(b"HTTP/1.1 100"), "the service is not receiving the table"
+    headers = {"authorization": f"Bearer {token}", "content-type": "text/csv"}
+    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", headers=headers, timeout=ENOUGH) as web:
+        refused = await web.post("/admin/dark-data/resources/import?dry_run=true", content=b"name\nquick\n")
+    for writer in slow:
+        writer.transport.abort()
+    assert (refused.status_code, "retry-after" in refused.headers) == (503, True)

@@ -61,11 +61,12 @@ def annotation_import_routes(use: Container, limits: Limits, guard: Guard, *, at
         by: Annotated[User, Depends(guard(Action.ANNOTATION_IMPORT))],
     ) -> Response:
         await projects.get(project)
-        places.check()
-        async with received_table(request.receive, request.headers, at_most=at_most, kinds={TableKind.CSV}) as table:
-            with places.one():
-                given = {"file": table.file, "project": project, "dry_run": query.dry_run}
-                return await once(request, import_them, _answer, by=by, body_digest=table.digest, **given)
+        arriving = received_table(request.receive, request.headers, at_most=at_most, kinds={TableKind.CSV})
+        with places.room():
+            async with arriving as table:
+                with places.one():
+                    given = {"file": table.file, "project": project, "dry_run": query.dry_run}
+                    return await once(request, import_them, _answer, by=by, body_digest=table.digest, **given)
 
     return router
 

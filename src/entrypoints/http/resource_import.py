@@ -76,22 +76,12 @@ def resource_import_routes(use: Container, limits: Limits, guard: Guard, *, at_m
         by: Annotated[User, Depends(guard(Action.RESOURCE_IMPORT))],
     ) -> Response:
         await projects.get(project)
-        places.check()
-        async with received_table(request.receive, request.headers, at_most=at_most) as table:
-            with places.one():
-                told = sha256(table.kind.encode() + table.digest).digest()
-                return await once(
-                    request,
-                    import_them,
-                    _answer,
-                    by=by,
-                    body_digest=told,
-                    table=table,
-                    project=project,
-                    mode=Mode(query.mode),
-                    dry_run=query.dry_run,
-                    plan=query.plan,
-                )
+        with places.room():
+            async with received_table(request.receive, request.headers, at_most=at_most) as table:
+                with places.one():
+                    given = {"table": table, "project": project, "mode": Mode(query.mode), "dry_run": query.dry_run, "plan": query.plan}
+                    told = sha256(table.kind.encode() + table.digest).digest()
+                    return await once(request, import_them, _answer, by=by, body_digest=told, **given)
 
     return router
 

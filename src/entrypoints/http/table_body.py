@@ -15,6 +15,7 @@ from domain.resource_import import TableKind
 from entrypoints.http.json_body import RECEIVE_SECONDS, ClientLeft, drain, receive_seconds
 from entrypoints.http.problems import RequestTimeout, TooLarge, UnsupportedMediaType
 
+ARRIVING = 8  # or there: in one process, of one kind
 MEDIA_TYPES = {
     "text/csv": TableKind.CSV,
     "application/x-ndjson": TableKind.NDJSON,
@@ -35,22 +36,30 @@ def kind_of(headers: Headers, kinds: Collection[TableKind] = frozenset(TableKind
 
 
 class Places:
-    """How many tables one process imports at once: each takes some memory, and a thread."""
+    """For so many tables to be imported at once, each with some memory and a thread, and for `ARRIVING` to lie on the disk."""
 
     def __init__(self, number: int, *, told: str) -> None:
-        """`told` is what whoever finds no place hears."""
+        """`told` says to those for whom there is none what they wait for."""
         self._free = number
+        self._room = ARRIVING
         self._told = told
 
-    def check(self) -> None:
-        """Raises `Unavailable` when none is free: whoever asks this first sends no table in vain."""
-        if not self._free:
+    @contextmanager
+    def room(self) -> Iterator[None]:
+        """Room for a table to arrive. Raises `Unavailable`, also when no place is free: nobody sends a table in vain."""
+        if not self._free or not self._room:
             raise Unavailable(self._told)
+        self._room -= 1
+        try:
+            yield
+        finally:
+            self._room += 1
 
     @contextmanager
     def one(self) -> Iterator[None]:
         """A place as long as this lasts: take it for a table that is there, since one may be long in coming. Raises `Unavailable`."""
-        self.check()
+        if not self._free:
+            raise Unavailable(self._told)
         self._free -= 1
         try:
             yield
