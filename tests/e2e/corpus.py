@@ -1,4 +1,4 @@
-"""Requests as nobody should send them: more than 300, each with how many answers it may have at most."""
+"""Requests as nobody should send them: more than 400, each with how many answers it may have at most, and must have at least."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -15,6 +15,7 @@ class Case:
     name: str
     sent: bytes
     at_most: int = 1
+    at_least: int = 0
 
 
 def corpus() -> list[Case]:
@@ -81,7 +82,7 @@ def _ambiguous_lengths() -> Iterator[Case]:
                 yield Case(name=f"{method} {lines} {start!r}", sent=head.encode("utf-8") + body)
 
 
-_CHUNKS = [
+_BROKEN_CHUNKS = [
     b"-1\r\nx\r\n",
     b"+1\r\nx\r\n",
     b"0x1\r\nx\r\n",
@@ -93,25 +94,42 @@ _CHUNKS = [
     b"g\r\nx\r\n",
     b"1\r\nxx\r\n",
     b"2\r\nx\r\n",
-    b"1\r\nx",
     b"1;\r\nx\r\n",
-    b"1;a=b\r\nx\r\n",
-    b"1;" + b"a" * 70_000 + b"\r\nx\r\n",
     b"1;a=\x00\r\nx\r\n",
     b"1;a\nb\r\nx\r\n",
-    b"FFFFFFFFFFFFFFFF\r\nx\r\n",
     b"FFFFFFFFFFFFFFFFF\r\nx\r\n",
+]
+_ODD_CHUNKS = [
+    b"1\r\nx",
+    b"1;a=b\r\nx\r\n",
+    b"1;" + b"a" * 70_000 + b"\r\nx\r\n",
+    b"FFFFFFFFFFFFFFFF\r\nx\r\n",
     b"00000000000000000001\r\nx\r\n",
     b"1\r\nx\r\n0\r\nTrailer: y\r\n\r\n",
     b"1\r\nx\r\n0\r\n" + b"T: y\r\n" * 20_000 + b"\r\n",
 ]
+_ASKED = [  # by those who read a body, and by those who answer without it: 200, 404, 401, 405
+    ("POST", _PATH),
+    ("GET", "/projects"),
+    ("GET", "/no/such"),
+    ("POST", "/no/such"),
+    ("POST", "/admin/projects"),
+    ("DELETE", "/projects"),
+]
 
 
 def _bad_chunks() -> Iterator[Case]:
-    head = _head(f"POST {_PATH} HTTP/1.1", "Content-Type: application/json", "Transfer-Encoding: chunked")
-    for chunk in _CHUNKS:
-        yield Case(name=f"chunk {chunk[:30]!r}", sent=head + chunk)
-        yield Case(name=f"chunk {chunk[:30]!r} and another request", sent=head + chunk + b"0\r\n\r\n" + _projects(), at_most=2)
+    """What cannot be read of a body is refused, once: nothing else is answered."""
+    for method, path in _ASKED:
+        head = _head(f"{method} {path} HTTP/1.1", "Content-Type: application/json", "Transfer-Encoding: chunked")
+        for chunk in _BROKEN_CHUNKS:
+            name = f"{method} {path} chunk {chunk[:30]!r}"
+            yield Case(name=name, sent=head + chunk, at_least=1)
+            yield Case(name=f"{name} and another request", sent=head + chunk + b"0\r\n\r\n" + _projects(), at_least=1)
+        for chunk in _ODD_CHUNKS:
+            name = f"{method} {path} chunk {chunk[:30]!r}"
+            yield Case(name=name, sent=head + chunk)
+            yield Case(name=f"{name} and another request", sent=head + chunk + b"0\r\n\r\n" + _projects(), at_most=2)
 
 
 def _projects() -> bytes:

@@ -27,6 +27,33 @@ def test_no_case_has_more_answers_than_requests(told: list[tuple[Case, bytes]]) 
     assert not too_many
 
 
+def test_whoever_must_have_an_answer_has_one(told: list[tuple[Case, bytes]]) -> None:
+    assert not [case.name for case, data in told if len(answers(data)) < case.at_least]
+
+
+@pytest.mark.parametrize(
+    ("asked", "status"),
+    [
+        ("GET /projects", 200),
+        ("GET /no/such", 404),
+        ("POST /no/such", 404),
+        ("POST /admin/projects", 401),
+        ("DELETE /projects", 405),
+    ],
+)
+def test_a_body_that_breaks_after_the_answer_is_not_answered_again(service: Service, asked: str, status: int) -> None:
+    head = f"{asked} HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n".encode()
+    told = answers(exchange(service.port, head, b"g\r\n", pause=lambda data: b"\r\n\r\n" in data))
+    assert [answer.status for answer in told] == [status]
+
+
+def test_a_body_that_breaks_while_it_is_read_is_refused_at_once(service: Service) -> None:
+    head = b"POST /auth/login HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nExpect: 100-continue\r\n"
+    head += b"Transfer-Encoding: chunked\r\n\r\n"
+    told = answers(exchange(service.port, head, b"g\r\n", pause=lambda data: b"100 Continue" in data))  # it is waited for
+    assert [answer.status for answer in told] == [400]
+
+
 def test_no_hidden_request_is_answered(told: list[tuple[Case, bytes]]) -> None:
     smuggled = [case.name for case, data in told if any(answer.headers.get("x-request-id") == SMUGGLED for answer in answers(data))]
     assert not smuggled

@@ -81,12 +81,13 @@ def _made(every: Headers, *, retry_after: float, is_last: bool, id_length: int) 
     return head.replace(b"%", b"%%") + b"x-request-id: %b\r\n%b\r\n", body
 
 
-def last_answer(refusal: EdgeRefusal) -> bytes:
+def last_answer(refusal: EdgeRefusal, *, is_head: bool) -> bytes:
     """The whole answer to what cannot be read as a request, after which nothing can be."""
     request_id = new_request_id()
     problem = render(refusal, request_id=request_id)
     more = [(b"x-request-id", request_id.encode()), *_LAST]
-    return _head(problem, more, length=len(problem.body)) + b"\r\n" + problem.body
+    head = _head(problem, more, length=len(problem.body)) + b"\r\n"
+    return head if is_head else head + problem.body
 
 
 def _head(problem: Problem, more: Headers, *, length: int) -> bytes:

@@ -4,7 +4,7 @@ import asyncio
 from typing import Any
 
 import uvicorn
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from entrypoints.http.gate import Gate, last_answer
 from entrypoints.http.problems import EdgeRefusal, HeadersTooLarge, Malformed, RequestTimeout
@@ -28,7 +28,8 @@ class Protocol(HttpToolsProtocol):
 
     What there is no room for is refused at the end of its headers, without the application: see gate.py.
 
-    What cannot be read is refused only after the requests before it on the same connection were answered.
+    What cannot be read is refused only after the requests before it on the same connection were answered, and never after an answer of
+    its own: a request has one.
     """
 
     def connection_made(self, transport: Any) -> None:
@@ -39,7 +40,8 @@ class Protocol(HttpToolsProtocol):
         self._refusal: EdgeRefusal | None = None
         self._rest_timer: asyncio.TimerHandle | None = None
         self._gate: Gate | None = getattr(self.app, "gate", None)
-        self._is_arriving = self._is_head_due = self._is_turned_away = False
+        self._is_arriving = self._is_head_due = self._is_turned_away = self._is_passed_on = False
+        self._answering: RequestResponseCycle | None = None  # what the application was given last
         self._received_by = self._idle_until = 0.0
         self.timeout_keep_alive_task = self.loop.call_later(REQUEST_SECONDS, self.timeout_keep_alive_handler)
 
@@ -83,7 +85,7 @@ class Protocol(HttpToolsProtocol):
         if self._refusal is not None:
             return
         self._is_arriving = self._is_head_due = True
-        self._is_turned_away = self.expect_100_continue = False
+        self._is_turned_away = self._is_passed_on = self.expect_100_continue = False
         self.url, self.headers = b"", []
         self._received_by = self.loop.time() + REQUEST_SECONDS
         self._head_arrived()  # a timer for this one is set only where it has not come whole
@@ -140,6 +142,7 @@ class Protocol(HttpToolsProtocol):
         self.scope["headers"] = self.headers
         self.scope["received_by"] = self._received_by  # type: ignore[typeddict-unknown-key]
         super().on_headers_complete()
+        self._is_passed_on = True
 
     def on_body(self, body: bytes) -> None:
         if self._refusal is None and not self._is_turned_away:
@@ -173,6 +176,7 @@ class Protocol(HttpToolsProtocol):
     def _start_asgi_task(self, cycle: Any, app: Any) -> None:
         if getattr(self.server_state, "is_stopping", False):
             cycle.keep_alive = False
+        self._answering = cycle
         super()._start_asgi_task(cycle, app)
 
     @property
@@ -224,14 +228,34 @@ class Protocol(HttpToolsProtocol):
         if self._refusal is not None:
             return
         self._refusal = refusal
-        if self.cycle is None or self.cycle.response_complete:
+        if self._is_arriving and self._is_turned_away:  # answered already
+            self.transport.close()
+        elif self._is_arriving and self._is_passed_on:
+            self._take_back(refusal)
+        elif self.cycle is None or self.cycle.response_complete:
             self._write(refusal)
 
+    def _take_back(self, refusal: EdgeRefusal) -> None:
+        """Refuse a request that was passed on, of which the rest cannot be read."""
+        cycle = self.cycle
+        if cycle is not self._answering:  # it waits for those before it: forget it, and refuse it after them
+            self.pipeline.popleft()
+            self.cycle = self.pipeline[0][0] if self.pipeline else self._answering
+        elif cycle.response_complete:
+            self.transport.close()
+        elif cycle.response_started:
+            cycle.keep_alive = False
+        else:
+            self._write(refusal)
+            cycle.disconnected = True
+            cycle.message_event.set()
+
     def _write(self, refusal: EdgeRefusal) -> None:
-        """Answer without the application, which has not heard of this request, and close."""
+        """Answer without the application, and close."""
         if self.transport.is_closing():
             return
-        self.transport.write(last_answer(refusal))
+        is_head = self._is_arriving and not self._is_head_due and self.parser.get_method() == b"HEAD"
+        self.transport.write(last_answer(refusal, is_head=is_head))
         self.transport.close()
 
 

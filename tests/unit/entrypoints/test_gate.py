@@ -17,19 +17,24 @@ from entrypoints.metrics import Metrics
 from tests.e2e.client import Answer, answers
 
 
-class App:
-    """Answers 204 once it may, and takes a turn as the edge does."""
+async def no_content(_scope: Any, _receive: Any, send: Any) -> None:
+    await send({"type": "http.response.start", "status": 204, "headers": []})
+    await send({"type": "http.response.body", "body": b""})
 
-    def __init__(self, gate: Gate) -> None:
+
+class App:
+    """Answers 204 once it may, unless it is given `answering`, and takes a turn as the edge does."""
+
+    def __init__(self, gate: Gate, answering: Any) -> None:
         self.gate = gate
         self.asked: list[str] = []
+        self._answering = answering
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         if scope.pop("is_announced", False):
             self.gate.admission.come()
         self.asked.append(scope["path"])
-        await send({"type": "http.response.start", "status": 204, "headers": []})
-        await send({"type": "http.response.body", "body": b""})
+        await self._answering(scope, receive, send)
 
 
 class Wire(asyncio.Transport):
@@ -60,7 +65,9 @@ class Wire(asyncio.Transport):
 class Stage:
     """A connection to a service without room."""
 
-    def __init__(self, *, origins: tuple[str, ...] = (), room: int = 0, crowd: int = 0, loop: Any = None) -> None:
+    def __init__(
+        self, *, origins: tuple[str, ...] = (), room: int = 0, crowd: int = 0, loop: Any = None, answering: Any = no_content
+    ) -> None:
         self.log = io.StringIO()
         self.access_log = AccessLog("json", self.log)
         self.metrics = Metrics()
@@ -68,7 +75,7 @@ class Stage:
         if not room:
             self.admission.announce()
         cross_origin = CrossOrigin(origins) if origins else None
-        self.app = App(Gate(self.admission, access_log=self.access_log, metrics=self.metrics, cross_origin=cross_origin))
+        self.app = App(Gate(self.admission, access_log=self.access_log, metrics=self.metrics, cross_origin=cross_origin), answering)
         config = config_of(self.app)
         config.load()
         self.state = State()

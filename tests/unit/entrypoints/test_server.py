@@ -1,19 +1,24 @@
-"""How long a connection may do nothing, by a clock that is turned by hand; and what a process that serves no longer looks through."""
+"""How long a connection may do nothing, by a clock that is turned by hand; that a request has one answer, however it breaks off; and
+what a process that serves no longer looks through.
+"""
 
 import asyncio
 import gc
 from collections.abc import Callable
 from typing import Any
 
+import pytest
 import uvicorn
 
-from entrypoints.http.server import KEEP_ALIVE_SECONDS, REQUEST_SECONDS
+from entrypoints.http.server import HEADERS_MAX, KEEP_ALIVE_SECONDS, REQUEST_SECONDS
 from entrypoints.http.stopping import Server
 from entrypoints.leaving import Leaving
 from entrypoints.readiness import Readiness
 from tests.unit.entrypoints.test_gate import GET, Stage
 
 ASKED = GET + b"\r\n"
+CHUNKED = GET + b"Transfer-Encoding: chunked\r\n\r\n"
+BROKEN = b"g\r\n"
 
 
 class Clock:
@@ -116,6 +121,118 @@ async def test_refusals_set_no_timer_each() -> None:
         await stage.ask(ASKED)
     assert not stage.wire.is_closed
     assert clock.timers_set <= 1000 / KEEP_ALIVE_SECONDS + 2
+    stage.end()
+
+
+class Answering:
+    """An application that waits for whatever comes of the body, and for leave, before its answer and in the midst of it."""
+
+    def __init__(self) -> None:
+        self.received: list[str] = []
+        self.may_begin, self.may_end = asyncio.Event(), asyncio.Event()
+
+    async def __call__(self, _scope: Any, receive: Any, send: Any) -> None:
+        await self.may_begin.wait()
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"4")]})
+        await send({"type": "http.response.body", "body": b"ab", "more_body": True})
+        await self.may_end.wait()
+        await send({"type": "http.response.body", "body": b"cd"})
+        self.received.append((await receive())["type"])
+
+
+async def reading(_scope: Any, receive: Any, send: Any) -> None:
+    """Answers once the body is whole, or the client is gone."""
+    while (await receive()).get("more_body"):
+        pass
+    await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"0")]})
+    await send({"type": "http.response.body", "body": b""})
+
+
+async def test_what_was_answered_before_its_body_broke_is_not_answered_again() -> None:
+    stage = Stage(room=1)
+    assert [answer.status for answer in await stage.ask(CHUNKED, BROKEN)] == [204]
+    assert stage.wire.is_closed
+    stage.end()
+
+
+async def test_what_was_turned_away_before_its_body_broke_is_not_answered_again() -> None:
+    stage = Stage()
+    assert [answer.status for answer in await stage.ask(CHUNKED, BROKEN)] == [503]
+    assert stage.wire.is_closed
+    stage.end()
+
+
+async def test_a_body_that_breaks_before_there_is_an_answer_is_refused_at_once_and_the_application_hears_of_it() -> None:
+    answering = Answering()
+    stage = Stage(room=1, answering=answering)
+    assert [answer.status for answer in await stage.ask(CHUNKED, b"1\r\nx\r\n", BROKEN)] == [400]
+    assert stage.wire.is_closed
+    answering.may_begin.set()
+    answering.may_end.set()
+    assert await stage.ask() == []
+    assert answering.received == ["http.disconnect"]
+    assert [answer.status for answer in stage.answered()] == [400]
+    stage.end()
+
+
+@pytest.mark.parametrize("parts", [(CHUNKED + BROKEN,), (CHUNKED, BROKEN), (CHUNKED, b"1\r\nx\r\n", BROKEN)])
+async def test_who_waits_for_a_body_that_breaks_waits_no_longer(parts: tuple[bytes, ...]) -> None:
+    stage = Stage(room=1, answering=reading)
+    assert [answer.status for answer in await stage.ask(*parts)] == [400]
+    assert stage.wire.is_closed
+    stage.end()
+
+
+async def test_the_refusal_of_a_head_has_no_body() -> None:
+    stage = Stage(room=1)
+    stage.protocol.data_received(CHUNKED.replace(b"GET", b"HEAD") + BROKEN)
+    assert stage.wire.written.startswith(b"HTTP/1.1 400 ")
+    assert stage.wire.written.endswith(b"\r\n\r\n")
+    stage.end()
+
+
+async def test_an_answer_in_the_midst_of_which_the_body_breaks_is_finished_and_the_last() -> None:
+    answering = Answering()
+    answering.may_begin.set()
+    stage = Stage(room=1, answering=answering)
+    stage.protocol.data_received(CHUNKED)
+    await asyncio.sleep(0)
+    stage.protocol.data_received(BROKEN)
+    assert not stage.wire.is_closed
+    answering.may_end.set()
+    await asyncio.sleep(0)
+    assert [(answer.status, answer.body) for answer in stage.answered()] == [(200, b"abcd")]
+    assert stage.wire.is_closed
+    stage.end()
+
+
+@pytest.mark.parametrize("broken", [CHUNKED + BROKEN, CHUNKED + b"1\r\nx\r\n" + BROKEN, b"\x00garbage\r\n\r\n"])
+@pytest.mark.parametrize("before", [1, 3])
+async def test_what_came_before_a_request_that_breaks_is_answered_first_and_the_application_never_hears_of_that(
+    before: int, broken: bytes
+) -> None:
+    answering = Answering()
+    stage = Stage(room=1, answering=answering)
+    assert await stage.ask(ASKED * before + broken) == []
+    answering.may_begin.set()
+    answering.may_end.set()
+    for _ in range(before):
+        await stage.ask()
+    assert [answer.status for answer in stage.answered()] == [200] * before + [400]
+    assert len(stage.app.asked) == before
+    assert stage.wire.is_closed
+    stage.end()
+
+
+async def test_headers_that_are_too_large_behind_an_open_request_are_refused_after_its_answer() -> None:
+    answering = Answering()
+    stage = Stage(room=1, answering=answering)
+    assert await stage.ask(ASKED + GET + b"X: ", b"y" * HEADERS_MAX) == []
+    answering.may_begin.set()
+    answering.may_end.set()
+    await stage.ask()
+    assert [answer.status for answer in stage.answered()] == [200, 431]
+    assert stage.wire.is_closed
     stage.end()
 
 
