@@ -65,12 +65,14 @@ class Edge:
             return
         started = perf_counter()
         method = scope["method"]
+        asked = scope  # where the server tells of a refusal of its own, see server.py
         if method == "HEAD":
             scope = {**scope, "method": "GET", "is_head": True}  # the server keeps its own, by which it sends no body
         scope["network"] = self._networks.of(scope)
         scope["limits"] = []
         cross_origin = self._cross_origin
         answer = _Answer(scope, send, is_head=method == "HEAD", more=cross_origin.headers(scope) if cross_origin else [])
+        asked["request_id"] = answer.id
         REQUEST_ID.set(answer.request_id)
         metrics = self._metrics
         if metrics is not None:
@@ -89,7 +91,7 @@ class Edge:
         except Exception as error:  # noqa: BLE001 - whatever it is, the client gets a problem and the log the trace
             await self._refuse(self._meant(error, scope), answer)
         finally:
-            seconds, status = perf_counter() - started, answer.status
+            seconds, status = perf_counter() - started, asked.get("refused_with", answer.status)
             if metrics is not None:
                 metrics.finish(scope, method=method, status=status, seconds=seconds)
             if self._tracing is not None:
@@ -158,11 +160,11 @@ class _Answer:
                 self._signed_in, self.is_anonymous = True, False
             elif name == b"x-respondent-token":
                 self.is_anonymous = False  # who has just written reads what was written
-        self._id = given if REQUEST_ID_FORM.fullmatch(given) else new_request_id().encode()
+        self.id: bytes = scope.get("request_id") or (given if REQUEST_ID_FORM.fullmatch(given) else new_request_id().encode())
 
     @property
     def request_id(self) -> str:
-        return self._id.decode()
+        return self.id.decode()
 
     async def send(self, message: Message) -> None:
         if message["type"] == "http.response.start":
@@ -181,7 +183,7 @@ class _Answer:
                 is_isolated = True
         headers += ALWAYS if is_isolated else ALWAYS_ISOLATED
         headers += self._more
-        headers.append((b"x-request-id", self._id))
+        headers.append((b"x-request-id", self.id))
         if self._signed_in:
             headers[:] = [header for header in headers if header[0] != b"cache-control"]
             headers.append((b"cache-control", b"no-store"))
@@ -191,6 +193,15 @@ class _Answer:
         if limits:
             headers.append((b"ratelimit", ", ".join([state for state, _ in limits]).encode()))
             headers.append((b"ratelimit-policy", ", ".join([policy for _, policy in limits]).encode()))
+
+
+def request_id_of(headers: Iterable[tuple[bytes, bytes]]) -> bytes:
+    """The id that a client gave its request, or a new one."""
+    given = b""
+    for name, value in headers:
+        if name == b"x-request-id":
+            given = value
+    return given if REQUEST_ID_FORM.fullmatch(given) else new_request_id().encode()
 
 
 def new_request_id() -> str:

@@ -8,7 +8,7 @@ from urllib.parse import unquote_to_bytes
 
 from entrypoints.http.admission import Admission, Overloaded, is_exempt
 from entrypoints.http.cross_origin import CrossOrigin, Headers
-from entrypoints.http.edge import ALWAYS_ISOLATED, REQUEST_ID_FORM, new_request_id
+from entrypoints.http.edge import ALWAYS_ISOLATED, request_id_of
 from entrypoints.http.problems import EdgeRefusal, Problem, render
 from entrypoints.logs import AccessLog
 from entrypoints.metrics import Metrics
@@ -37,11 +37,7 @@ class Gate:
         """The whole refusal; None where the request goes in all the same. `every` are the headers of the server itself."""
         if method == "OPTIONS" or not url.startswith(b"/") or _may_pass(url):
             return None
-        given = b""
-        for name, value in headers:
-            if name == b"x-request-id":
-                given = value
-        request_id = given if given and REQUEST_ID_FORM.fullmatch(given) else new_request_id().encode()
+        request_id = request_id_of(headers)
         if every is not self._every:  # the server replaces them once a second
             self._every, self._made = every, {}
         kind = (retry_after, is_last, len(request_id))
@@ -52,6 +48,13 @@ class Gate:
         self._note(method, request_id.decode())
         answer = head % (request_id, _more(self._cross_origin, method, headers) if self._cross_origin else b"")
         return answer if method == "HEAD" else answer + body % request_id
+
+    def note_last(self, *, method: str, status: int, request_id: bytes, seconds: float) -> None:
+        """Count and log a request that had a `last_answer`."""
+        if self._metrics is not None:
+            self._metrics.in_flight += 1
+            self._metrics.finish({}, method=method, status=status, seconds=seconds)
+        self._access_log.write({}, method=method, status=status, request_id=request_id.decode(), seconds=seconds)
 
     def _note(self, method: str, request_id: str) -> None:
         if self._metrics is not None:
@@ -81,11 +84,10 @@ def _made(every: Headers, *, retry_after: float, is_last: bool, id_length: int) 
     return head.replace(b"%", b"%%") + b"x-request-id: %b\r\n%b\r\n", body
 
 
-def last_answer(refusal: EdgeRefusal, *, is_head: bool) -> bytes:
+def last_answer(refusal: EdgeRefusal, *, request_id: bytes, is_head: bool) -> bytes:
     """The whole answer to what cannot be read as a request, after which nothing can be."""
-    request_id = new_request_id()
-    problem = render(refusal, request_id=request_id)
-    more = [(b"x-request-id", request_id.encode()), *_LAST]
+    problem = render(refusal, request_id=request_id.decode())
+    more = [(b"x-request-id", request_id), *_LAST]
     head = _head(problem, more, length=len(problem.body)) + b"\r\n"
     return head if is_head else head + problem.body
 

@@ -4,8 +4,9 @@ import asyncio
 from typing import Any
 
 import uvicorn
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from entrypoints.http.edge import request_id_of
 from entrypoints.http.gate import Gate, last_answer
 from entrypoints.http.problems import EdgeRefusal, HeadersTooLarge, Malformed, RequestTimeout
 
@@ -41,7 +42,7 @@ class Protocol(HttpToolsProtocol):
         self._rest_timer: asyncio.TimerHandle | None = None
         self._gate: Gate | None = getattr(self.app, "gate", None)
         self._is_arriving = self._is_head_due = self._is_turned_away = self._is_passed_on = False
-        self._answering: RequestResponseCycle | None = None  # what the application was given last
+        self._answering: Any = None  # what the application was given last
         self._received_by = self._idle_until = 0.0
         self.timeout_keep_alive_task = self.loop.call_later(REQUEST_SECONDS, self.timeout_keep_alive_handler)
 
@@ -246,7 +247,9 @@ class Protocol(HttpToolsProtocol):
         elif cycle.response_started:
             cycle.keep_alive = False
         else:
-            self._write(refusal)
+            scope: Any = cycle.scope
+            scope["refused_with"] = refusal.status  # for the line of the request, which the edge writes
+            self._close_with(refusal, request_id=scope.setdefault("request_id", request_id_of(self.headers)))
             cycle.disconnected = True
             cycle.message_event.set()
 
@@ -254,9 +257,21 @@ class Protocol(HttpToolsProtocol):
         """Answer without the application, and close."""
         if self.transport.is_closing():
             return
-        is_head = self._is_arriving and not self._is_head_due and self.parser.get_method() == b"HEAD"
-        self.transport.write(last_answer(refusal, is_head=is_head))
+        request_id = request_id_of(self.headers if self._is_head_whole else ())
+        self._close_with(refusal, request_id=request_id)
+        if self._gate is not None:
+            method = self.parser.get_method().decode("ascii") if self._is_head_whole else "-"
+            seconds = self.loop.time() - self._received_by + REQUEST_SECONDS if self._is_arriving else 0.0
+            self._gate.note_last(method=method, status=refusal.status, request_id=request_id, seconds=seconds)
+
+    def _close_with(self, refusal: EdgeRefusal, *, request_id: bytes) -> None:
+        is_head = self._is_head_whole and self.parser.get_method() == b"HEAD"
+        self.transport.write(last_answer(refusal, request_id=request_id, is_head=is_head))
         self.transport.close()
+
+    @property
+    def _is_head_whole(self) -> bool:
+        return self._is_arriving and not self._is_head_due
 
 
 def config_of(app: Any, *, workers: int = 1, factory: bool = False) -> uvicorn.Config:

@@ -28,13 +28,13 @@ class App:
     def __init__(self, gate: Gate, answering: Any) -> None:
         self.gate = gate
         self.asked: list[str] = []
-        self._answering = answering
+        self.answering = answering
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         if scope.pop("is_announced", False):
             self.gate.admission.come()
         self.asked.append(scope["path"])
-        await self._answering(scope, receive, send)
+        await self.answering(scope, receive, send)
 
 
 class Wire(asyncio.Transport):

@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 import uvicorn
 
+from entrypoints.http.edge import Edge
+from entrypoints.http.network import Networks
 from entrypoints.http.server import HEADERS_MAX, KEEP_ALIVE_SECONDS, REQUEST_SECONDS
 from entrypoints.http.stopping import Server
 from entrypoints.leaving import Leaving
@@ -234,6 +236,66 @@ async def test_headers_that_are_too_large_behind_an_open_request_are_refused_aft
     assert [answer.status for answer in stage.answered()] == [200, 431]
     assert stage.wire.is_closed
     stage.end()
+
+
+async def counted(stage: Stage) -> set[str]:
+    """The counts of requests in the metrics."""
+    return {line for line in (await stage.metrics.tell()).decode().splitlines() if "request_seconds_count" in line}
+
+
+@pytest.mark.parametrize(
+    ("sent", "method", "status", "request_id"),
+    [
+        ((b"\x00garbage\r\n\r\n",), "-", 400, None),
+        ((b"GE", b"X: " + b"y" * HEADERS_MAX), "-", 400, None),
+        ((GET, b"X: " + b"y" * HEADERS_MAX), "-", 431, None),
+        ((GET + b"X: " + b"y" * HEADERS_MAX + b"\r\nX-Request-ID: mine\r\n\r\n",), "GET", 431, "mine"),
+        ((GET.replace(b"GET", b"PUT") + b"X-Request-ID: mine\r\nTransfer-Encoding: gzip\r\n\r\n",), "PUT", 400, "mine"),
+    ],
+)
+async def test_what_cannot_be_read_is_counted_and_logged(sent: tuple[bytes, ...], method: str, status: int, request_id: str | None) -> None:
+    stage = Stage(room=1)
+    [answer] = await stage.ask(*sent)
+    label = "other" if method == "-" else method
+    assert await counted(stage) == {f'complex_stories_http_request_seconds_count{{method="{label}",route="none",status="4xx"}} 1.0'}
+    assert "complex_stories_http_requests_in_flight 0.0" in (await stage.metrics.tell()).decode()
+    [line] = stage.end()
+    assert (line["method"], line["route"], line["status"], line["user"]) == (method, None, status, None)
+    assert answer.status == status
+    assert line["request_id"] == answer.headers["x-request-id"] == (request_id or line["request_id"])
+
+
+async def test_the_line_of_a_request_that_is_late_tells_for_how_long_it_was_waited() -> None:
+    stage, clock = stage_and_clock()
+    stage.protocol.data_received(b"GET / HTTP/1.1\r\n")
+    clock.turn_to(1000 + REQUEST_SECONDS)
+    [line] = stage.end()
+    assert (line["method"], line["status"], line["ms"]) == ("-", 408, REQUEST_SECONDS * 1000)
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+@pytest.mark.parametrize("parts", [(CHUNKED + BROKEN,), (CHUNKED, BROKEN)])
+async def test_a_request_that_is_taken_back_has_one_line_with_the_refusal_and_its_id(method: str, parts: tuple[bytes, ...]) -> None:
+    stage = Stage(room=1)
+    stage.app.answering = Edge(
+        reading,
+        networks=Networks(),
+        access_log=stage.access_log,
+        metrics=stage.metrics,
+        admission=stage.admission,
+        methods_of=lambda _: [],
+    )
+    for part in parts:
+        stage.protocol.data_received(part.replace(b"GET", method.encode()))
+        await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    head = stage.wire.written.decode()
+    assert head.startswith("HTTP/1.1 400 ")
+    assert await counted(stage) == {f'complex_stories_http_request_seconds_count{{method="{method}",route="none",status="4xx"}} 1.0'}
+    [line] = stage.end()
+    assert (line["method"], line["status"]) == (method, 400)
+    assert f"\r\nx-request-id: {line['request_id']}\r\n" in head
 
 
 async def test_a_server_looks_no_more_through_what_was_there_when_it_began() -> None:
