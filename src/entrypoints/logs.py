@@ -6,6 +6,7 @@ import logging
 import sys
 import threading
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from datetime import UTC, datetime
 from functools import lru_cache
 from queue import SimpleQueue
@@ -27,7 +28,7 @@ logger = structlog.get_logger("complex_stories")
 
 
 def configure(log_format: str) -> None:
-    """Log as `console` (for people) or `json` (a line an event), to standard error."""
+    """Log as `console` (for people) or `json` (a line an event), to standard error: what libraries log and warn of as well."""
     renderer: Any = structlog.processors.JSONRenderer() if log_format == "json" else structlog.dev.ConsoleRenderer(colors=False)
     structlog.configure(
         processors=[
@@ -40,7 +41,21 @@ def configure(log_format: str) -> None:
         wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
         cache_logger_on_first_use=False,
     )
-    logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
+    logging.basicConfig(handlers=[_Records()], level=logging.WARNING)
+    logging.captureWarnings(capture=True)
+
+
+class _Records(logging.Handler):
+    """Writes what libraries log as lines of ours."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        try:
+            message = record.getMessage()
+        except Exception:  # noqa: BLE001 - a text that does not fit its arguments is still something to tell
+            message = str(record.msg)
+        level = min(record.levelno // 10 * 10, logging.CRITICAL)  # the next below of those that have a name
+        with suppress(OSError, ValueError):  # nobody reads the log any more: serving goes on
+            logger.log(level, message.strip(), logger=record.name, exc_info=record.exc_info and record.exc_info[1])
 
 
 class AccessLog:

@@ -13,7 +13,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.e2e.client import ADMIN_PASSWORD, PASSWORD, Service, client, data_folder, log_in, register, run, serving, token_of
+from tests.e2e.client import ADMIN_PASSWORD, PASSWORD, Service, client, data_folder, exchange, log_in, register, run, serving, token_of
 
 ADMIN_LINE = re.compile(r"First start: sign in as admin with the password (\S+)")
 
@@ -255,7 +255,7 @@ def test_the_log_tells_no_secret(folder: Path) -> None:
         told = httpx.post(f"{service.url}/dark-data/survey/upsert", json=body).json()["respondent_token"]
         httpx.get(f"{service.url}/dark-data/resources?search=private-search", headers={"authorization": f"Bearer {token}"})
         assert service.stop() == 0
-        lines = [json.loads(line) for line in service.err.splitlines() if line.startswith("{")]
+        lines = [json.loads(line) for line in service.err.splitlines()]
         assert [line["route"] for line in lines if line.get("event") == "request" and line["route"] != "/health"] == [
             "/auth/login",
             "/{project}/survey/upsert",
@@ -275,8 +275,11 @@ def test_the_log_tells_who_was_refused_what_and_when(folder: Path) -> None:
             refused = member.get("/admin/users", headers={"x-request-id": "asked-for-users"})
             assert refused.status_code == 403
             member.get("/%22%7D%20forged", headers={"x-request-id": injected, "user-agent": injected})
+        broken = b"POST /auth/login HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\ng\r\n"
+        for sent in (broken, b"\x00garbage\r\n\r\n"):
+            exchange(service.port, sent)
         assert service.stop() == 0
-        lines = [json.loads(line) for line in service.err.splitlines() if line.startswith("{")]
+        lines = [json.loads(line) for line in service.err.splitlines()]
     requests = [line for line in lines if line["event"] == "request" and line["route"] != "/health"]
     assert [(line["route"], line["status"]) for line in requests] == [
         ("/auth/login", 401),
@@ -284,6 +287,8 @@ def test_the_log_tells_who_was_refused_what_and_when(folder: Path) -> None:
         ("/auth/me", 200),
         ("/admin/users", 403),
         (None, 404),
+        ("/auth/login", 400),
+        (None, 400),
     ]
     told = requests[3]
     assert (told["method"], told["user"], told["request_id"]) == ("GET", who, "asked-for-users")

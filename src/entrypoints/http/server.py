@@ -285,6 +285,7 @@ def config_of(app: Any, *, workers: int = 1, factory: bool = False) -> uvicorn.C
         loop="uvloop",
         lifespan="on",
         access_log=False,
+        log_config=None,  # its records are written with all others, see logs.py
         log_level="warning",
         server_header=False,
         proxy_headers=False,
