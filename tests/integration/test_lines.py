@@ -11,6 +11,7 @@ from sqlalchemy import make_url, text
 from adapters.postgres import lines
 from adapters.postgres.database import Pool, Statement, Transaction
 from domain.errors import Unavailable
+from tests.drills.proxy import proxied, through, upstream_of
 
 SIZE = 3
 ROOM = 2
@@ -34,6 +35,19 @@ async def few(database_url: str) -> AsyncIterator[str]:
         yield make_url(database_url).set(username=role, password=password).render_as_string(hide_password=False)
         await line.execute(f"DROP ROLE {role}")
         pool.release(line)
+
+
+@pytest.fixture
+async def late() -> AsyncIterator[str]:
+    """The place of a host that says nothing of use, and that later than a database does."""
+
+    async def hang_up(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(1)
+        await asyncio.sleep(0.1)
+        writer.close()
+
+    async with await asyncio.start_server(hang_up, "127.0.0.1", 0) as server:
+        yield f"127.0.0.1:{server.sockets[0].getsockname()[1]}"
 
 
 @pytest.mark.parametrize("seed", range(6))
@@ -72,6 +86,14 @@ async def test_where_the_server_has_room_for_fewer_those_are_shared(few: str) ->
         await asyncio.gather(*(crowded.row(NAP) for _ in range(200)))
         assert (crowded.used, crowded.idle) == (0, ROOM)
         assert crowded.failures == 0
+
+
+async def test_where_a_full_server_is_one_of_several_hosts_its_connections_are_shared_too(few: str, late: str) -> None:
+    async with proxied(upstream_of(few)) as proxy:
+        several = make_url(through(few, proxy.port)).set(host=None, port=None, query={"host": (f"127.0.0.1:{proxy.port}", late)})
+        async with Pool(several.render_as_string(hide_password=False), size=16) as crowded:
+            await asyncio.gather(*(crowded.row(NAP) for _ in range(200)))
+            assert (crowded.used, crowded.idle) == (0, ROOM)
 
 
 async def test_where_the_server_has_no_room_at_all_it_cannot_be_asked(few: str) -> None:

@@ -27,7 +27,7 @@ def _at(address: URL, place: str) -> URL:
 async def connect_to_primary(*dsns: str, **options: Any) -> Any:
     """A connection to whichever of these is the primary. All are asked at once, so that one which is silent holds nothing up.
 
-    Raises what the last one failed by.
+    Raises what the last one failed by; but that one is full says more than whatever the others answer, so this is raised where it was so.
     """
     options["timeout"] = min(options.get("timeout") or CONNECT_SECONDS, CONNECT_SECONDS)
     connect: Any = asyncpg.connect
@@ -41,7 +41,10 @@ async def connect_to_primary(*dsns: str, **options: Any) -> Any:
                 spare.terminate()
             if found:
                 return found[0]
-            failure = next(error for each in done if (error := each.exception()) is not None)
+            for each in done:
+                error = each.exception()
+                if error is not None and not isinstance(failure, asyncpg.TooManyConnectionsError):
+                    failure = error
         raise failure
     finally:
         for each in asked:
