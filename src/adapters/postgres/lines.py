@@ -24,9 +24,11 @@ class Lines:
     Where the server has no room for as many, those that there are go round.
     """
 
-    def __init__(self, connect: Callable[[], Awaitable[Line]], *, size: int) -> None:
+    def __init__(self, connect: Callable[[], Awaitable[Line]], *, size: int, note_no_room: Callable[[], None]) -> None:
+        """`note_no_room` is told, once in `NO_ROOM_SECONDS` at most, that the server has no room for one more."""
         self.size = size
         self._connect = connect
+        self._note_no_room = note_no_room
         self._loop = asyncio.get_running_loop()
         self._all: set[Line] = set()
         self._idle: deque[Line] = deque()
@@ -120,7 +122,10 @@ class Lines:
             if not self._all and not self._opening:
                 self._give_place()
                 raise
-            self._no_room_until = self._loop.time() + NO_ROOM_SECONDS
+            now = self._loop.time()
+            if now >= self._no_room_until:  # others who asked at the same time have told it already
+                self._note_no_room()
+            self._no_room_until = now + NO_ROOM_SECONDS
             return None
         except BaseException:
             self._opening -= 1

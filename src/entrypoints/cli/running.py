@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 from domain.user import User
+from entrypoints import logs
 from entrypoints.container import Container, expect_current, migrate
 from entrypoints.runtime import deployed
 from entrypoints.settings import SettingsError, load
@@ -26,6 +27,7 @@ def with_container(run: Callable[[Container], Awaitable[T]]) -> T:
             return await run(container)
 
     settings = load()
+    logs.configure(settings.log_format)  # to standard error: a command's standard output may be a file of data
     with deployed(settings, beside=True) as deployment:
         asyncio.run(ready(deployment.database_url))
         return asyncio.run(connected(deployment.container(settings)))

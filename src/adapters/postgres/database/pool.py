@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any, Self
 
 import asyncpg
+import structlog
 
 from adapters.postgres.database.jsonb import as_json
 from adapters.postgres.database.statement import Executor, Statement
@@ -19,6 +20,8 @@ ANSWER_SECONDS = 2.7  # then nothing more is expected of it: a request has its a
 IDLE_SECONDS = 5.0  # what a transaction holds is let go when nothing more is heard of it
 GONE_SECONDS = 1.0  # after which the server notices that nobody waits for its answer any more
 ATTEMPTS = 3
+
+logger = structlog.get_logger("complex_stories")
 
 
 class Pool(Executor):
@@ -51,7 +54,7 @@ class Pool(Executor):
         return self._lines.used if self._lines else 0
 
     async def __aenter__(self) -> Self:
-        self._lines = Lines(self._connect, size=self._size)
+        self._lines = Lines(self._connect, size=self._size, note_no_room=self._note_no_room)
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -134,6 +137,11 @@ class Pool(Executor):
 
     def note_failure(self) -> None:
         self.failures += 1
+
+    def _note_no_room(self) -> None:
+        """Nobody fails by it, but somebody should hear that fewer connections do the work than were meant to."""
+        self.note_failure()
+        logger.warning("the database has no room for more connections: those that there are go round")
 
 
 def milliseconds(seconds: float) -> str:
