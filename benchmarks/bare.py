@@ -50,10 +50,10 @@ class _Recorder(Pool):
     def __init__(self) -> None:
         super().__init__("postgresql+asyncpg://nowhere", size=1)
 
-    async def rows(self, statement: Statement, **given: Any) -> list[asyncpg.Record]:
+    async def rows(self, statement: Statement, due: float | None = None, /, **given: Any) -> list[asyncpg.Record]:
         raise _Asked(statement, given)
 
-    async def row(self, statement: Statement, **given: Any) -> asyncpg.Record | None:
+    async def row(self, statement: Statement, due: float | None = None, /, **given: Any) -> asyncpg.Record | None:
         raise _Asked(statement, given)
 
 

@@ -3,12 +3,13 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from functools import partial
+from time import monotonic
 from typing import Any
 
 import pytest
 from sqlalchemy import text
 
-from adapters.postgres.database import Pool, Statement
+from adapters.postgres.database import Pool, Statement, Transaction
 from adapters.postgres.project import PostgresProjects
 from adapters.postgres.response import PostgresResponses
 from adapters.postgres.survey import PostgresSurveys
@@ -156,6 +157,20 @@ async def test_a_commit_that_meets_silence_is_of_unknown_outcome(far: Pool, prox
         proxy.hold()
         with pytest.raises(OutcomeUnknown):
             await within(work.commit)
+
+
+async def test_a_transaction_that_waits_for_its_connection_and_then_meets_silence_is_told_in_time(
+    database_url: str, pool: Pool, proxy: Proxy
+) -> None:
+    async with Pool(through(database_url, proxy.port), size=1) as small:
+        held = await small.acquire()
+        proxy.hold()
+        asyncio.get_running_loop().call_later(1.0, small.release, held)
+        asked_at = monotonic()
+        with pytest.raises(Unavailable):
+            async with Transaction(small):
+                pass
+        assert 1.0 < monotonic() - asked_at < 3.0
 
 
 async def test_of_connections_that_nobody_answers_any_more_one_is_tried_and_all_are_ended(far: Pool, proxy: Proxy) -> None:

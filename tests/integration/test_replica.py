@@ -4,6 +4,7 @@ import asyncio
 import socket
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
+from time import monotonic
 
 import asyncpg
 import pytest
@@ -13,11 +14,14 @@ from adapters.postgres.database import Pool, Statement
 from adapters.postgres.hosts import addresses
 from adapters.postgres.replica import Replica, ReplicaFirst
 from adapters.postgres.schema import migrate
+from adapters.postgres.together import Together
 from domain.errors import Unavailable
+from tests.drills.proxy import proxied, through, upstream_of
 from tests.replication import Server, replicated
 
 WHERE = Statement(select(func.pg_is_in_recovery().label("on_replica")))
 LAG = 2.0
+WITHIN = 3.0  # seconds within which a request is to be answered
 
 pytestmark = pytest.mark.xdist_group("replica")
 
@@ -91,6 +95,46 @@ async def test_a_replica_that_dies_fails_nobody_and_is_found_again(servers: tupl
         replica.start()
         await fresh(watched)
         assert await on_replica(reads)
+
+
+async def test_a_replica_that_is_silent_fails_nobody(servers: tuple[Server, Server]) -> None:
+    primary, replica = servers
+    async with (
+        proxied(upstream_of(replica.url)) as proxy,
+        reading(primary.url, through(replica.url, proxy.port)) as (watched, reads),
+    ):
+        await fresh(watched)
+        assert await on_replica(reads)
+        proxy.hold()
+        asked_at = monotonic()
+        assert (await reads.one(WHERE))["on_replica"] is False
+        assert monotonic() - asked_at < 2.0
+        assert not watched.is_fresh
+
+
+@pytest.mark.parametrize("fetch", ["row", "rows"])
+async def test_where_replica_and_primary_are_silent_everybody_is_told_in_time(servers: tuple[Server, Server], fetch: str) -> None:
+    primary, replica = servers
+    async with (
+        proxied(upstream_of(primary.url)) as before_primary,
+        proxied(upstream_of(replica.url)) as before_replica,
+        reading(through(primary.url, before_primary.port), through(replica.url, before_replica.port)) as (watched, reads),
+    ):
+        await fresh(watched)
+        assert await on_replica(reads)
+        before_primary.hold()
+        before_replica.hold()
+        together = Together(reads)
+        told = await asyncio.gather(*(told_after(together, fetch) for _ in range(3)))
+        assert max(told) < WITHIN
+
+
+async def told_after(reads: Together, fetch: str) -> float:
+    """After how many seconds somebody who reads was told that it cannot be done."""
+    asked_at = monotonic()
+    with pytest.raises(Unavailable):
+        await getattr(reads, fetch)(WHERE)
+    return monotonic() - asked_at
 
 
 async def test_a_replica_that_is_away_at_the_start_holds_nothing_up(servers: tuple[Server, Server]) -> None:

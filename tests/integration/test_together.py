@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import text
 
 from adapters.postgres import together as together_module
-from adapters.postgres.database import Executor, Pool, Statement
+from adapters.postgres.database import ANSWER_SECONDS, Executor, Pool, Statement
 from adapters.postgres.together import Together
 from domain.errors import NotFound, Unavailable
 
@@ -22,11 +22,14 @@ class ByHand(Executor):
 
     def __init__(self) -> None:
         self.runs: list[asyncio.Future[Any]] = []
+        self.due: list[float] = []
 
-    async def rows(self, statement: Statement, **given: Any) -> list[asyncpg.Record]:
+    async def rows(self, statement: Statement, due: float | None = None, /, **given: Any) -> list[asyncpg.Record]:
         raise NotImplementedError
 
-    async def row(self, statement: Statement, **given: Any) -> Any:
+    async def row(self, statement: Statement, due: float | None = None, /, **given: Any) -> Any:
+        assert due is not None
+        self.due.append(due)
         self.runs.append(asyncio.get_running_loop().create_future())
         return await self.runs[-1]
 
@@ -85,6 +88,22 @@ async def test_a_run_that_takes_long_is_not_waited_for(hand: ByHand, monkeypatch
     hand.runs[0].set_result("old")
     hand.runs[2].set_result("newest")
     assert await asyncio.gather(*slow, *late) == ["old", "newest"]
+
+
+async def test_what_was_waited_for_a_run_is_taken_from_the_time_of_the_next_one(hand: ByHand) -> None:
+    together, clock = Together(hand), asyncio.get_running_loop().time
+    first = asked(together, 1)
+    await soon()
+    crowd = asked(together, 2)
+    await soon()
+    all_asked_at = clock()
+    while clock() == all_asked_at:
+        await soon()
+    hand.runs[0].set_result("old")
+    await soon()
+    assert hand.due[1] <= all_asked_at + ANSWER_SECONDS
+    hand.runs[1].set_result("new")
+    await asyncio.gather(*first, *crowd)
 
 
 async def test_only_those_are_answered_together_who_are_alike(hand: ByHand) -> None:

@@ -4,6 +4,7 @@ How old it is is told without clocks: the primary's position in its log is noted
 has replayed shows since which of those moments it lacks something.
 """
 
+import asyncio
 import time
 from collections import deque
 from collections.abc import Callable
@@ -13,10 +14,11 @@ from typing import Any, Self
 import asyncpg
 from sqlalchemy import BigInteger, ColumnClause, cast, func, literal_column, select
 
-from adapters.postgres.database import Executor, Pool, Statement
+from adapters.postgres.database import ANSWER_SECONDS, Executor, Pool, Statement
 from domain.errors import DomainError, Unavailable
 
-SECONDS = 2.0
+SECONDS = 1.0  # then the replica gives up
+REPLICA_SECONDS = 1.2  # then nothing more is expected of it: the primary has the rest of the time, and has to do
 _NEVER = float("-inf")
 _BEGINNING: ColumnClause[Any] = literal_column("'0/0'::pg_lsn")
 
@@ -88,7 +90,7 @@ class Replica:
 class ReplicaFirst(Executor):
     """Statements that only read: on the replica while it is fresh and `may_lag` says that this will do.
 
-    Otherwise, and when it fails, they run on the primary.
+    Otherwise, and when it fails, they run on the primary. Both together take no longer than the primary by itself might.
     """
 
     def __init__(self, primary: Pool, replica: Replica, *, may_lag: Callable[[], bool]) -> None:
@@ -96,18 +98,22 @@ class ReplicaFirst(Executor):
         self._replica = replica
         self._may_lag = may_lag
 
-    async def rows(self, statement: Statement, **given: Any) -> list[asyncpg.Record]:
+    async def rows(self, statement: Statement, due: float | None = None, /, **given: Any) -> list[asyncpg.Record]:
+        now = asyncio.get_running_loop().time()
+        due = now + ANSWER_SECONDS if due is None else due
         if self._may_lag() and self._replica.is_fresh:
             try:
-                return await self._replica.pool.rows(statement, **given)
+                return await self._replica.pool.rows(statement, min(due, now + REPLICA_SECONDS), **given)
             except (Unavailable, asyncpg.PostgresError):
                 self._replica.distrust()
-        return await self._primary.rows(statement, **given)
+        return await self._primary.rows(statement, due, **given)
 
-    async def row(self, statement: Statement, **given: Any) -> asyncpg.Record | None:
+    async def row(self, statement: Statement, due: float | None = None, /, **given: Any) -> asyncpg.Record | None:
+        now = asyncio.get_running_loop().time()
+        due = now + ANSWER_SECONDS if due is None else due
         if self._may_lag() and self._replica.is_fresh:
             try:
-                return await self._replica.pool.row(statement, **given)
+                return await self._replica.pool.row(statement, min(due, now + REPLICA_SECONDS), **given)
             except (Unavailable, asyncpg.PostgresError):
                 self._replica.distrust()
-        return await self._primary.row(statement, **given)
+        return await self._primary.row(statement, due, **given)

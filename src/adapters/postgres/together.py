@@ -6,10 +6,10 @@ from typing import Any
 
 import asyncpg
 
-from adapters.postgres.database import Executor, Statement
+from adapters.postgres.database import ANSWER_SECONDS, Executor, Statement
 from domain.errors import Unavailable
 
-TURN_SECONDS = 0.3  # for the present run; with the next one that makes no more than a request may take
+TURN_SECONDS = 0.3  # for the present run; the next one has what is left until the answer is due
 
 _LEFT = object()  # instead of an answer: whoever asked for all went away first
 
@@ -31,27 +31,28 @@ class Together(Executor):
         self._running: dict[_Key, _Answer] = {}
         self._next: dict[_Key, _Answer] = {}
 
-    async def rows(self, statement: Statement, **given: Any) -> list[asyncpg.Record]:
+    async def rows(self, statement: Statement, due: float | None = None, /, **given: Any) -> list[asyncpg.Record]:
         """By themselves: nothing public that many ask for has several rows."""
-        return await self._run.rows(statement, **given)
+        return await self._run.rows(statement, due, **given)
 
-    async def row(self, statement: Statement, **given: Any) -> asyncpg.Record | None:
+    async def row(self, statement: Statement, due: float | None = None, /, **given: Any) -> asyncpg.Record | None:
+        due = asyncio.get_running_loop().time() + ANSWER_SECONDS if due is None else due
         key = (statement, self._alike(), *given.items())
         while True:
             next_run = self._next.get(key)
-            found = await (self._ask(key, statement, given) if next_run is None else asyncio.shield(next_run))
+            found = await (self._ask(key, statement, given, due) if next_run is None else asyncio.shield(next_run))
             if found is not _LEFT:
                 row: asyncpg.Record | None = found
                 return row
 
-    async def _ask(self, key: _Key, statement: Statement, given: dict[str, Any]) -> asyncpg.Record | None:
+    async def _ask(self, key: _Key, statement: Statement, given: dict[str, Any], due: float) -> asyncpg.Record | None:
         """Run the statement, when the present run is over or takes long, for all who have joined until then."""
         mine: _Answer = asyncio.get_running_loop().create_future()
         try:
             if key in self._running:
                 await self._turn(key, mine)
             self._running[key] = mine
-            found = await self._run.row(statement, **given)
+            found = await self._run.row(statement, due, **given)
         except Exception as error:
             mine.set_exception(error)
             mine.exception()  # heard, also where nobody has joined

@@ -102,12 +102,12 @@ class Pool(Executor):
         else:
             self._lines.release(line)
 
-    async def rows(self, statement: Statement, **given: Any) -> list[asyncpg.Record]:
-        found: list[asyncpg.Record] = await self._alone("fetch", statement, given)
+    async def rows(self, statement: Statement, due: float | None = None, /, **given: Any) -> list[asyncpg.Record]:
+        found: list[asyncpg.Record] = await self._alone("fetch", statement, given, due)
         return found
 
-    async def row(self, statement: Statement, **given: Any) -> asyncpg.Record | None:
-        found: asyncpg.Record | None = await self._alone("fetchrow", statement, given)
+    async def row(self, statement: Statement, due: float | None = None, /, **given: Any) -> asyncpg.Record | None:
+        found: asyncpg.Record | None = await self._alone("fetchrow", statement, given, due)
         return found
 
     async def now(self, statement: Statement) -> list[asyncpg.Record]:
@@ -116,10 +116,10 @@ class Pool(Executor):
         found: list[asyncpg.Record] = await self._once("fetch", statement.sql, (), until=until, changes=False)
         return found
 
-    async def _alone(self, fetch: str, statement: Statement, given: dict[str, Any]) -> Any:
+    async def _alone(self, fetch: str, statement: Statement, given: dict[str, Any], due: float | None) -> Any:
         """Run a statement that commits by itself, and once more where that is safe."""
         arguments = statement.arguments(given)
-        until = asyncio.get_running_loop().time() + ANSWER_SECONDS
+        until = asyncio.get_running_loop().time() + ANSWER_SECONDS if due is None else due
         for attempt in range(1, ATTEMPTS):
             try:
                 return await self._once(fetch, statement.sql, arguments, until=until, changes=statement.changes)

@@ -44,11 +44,14 @@ def parameters(table: Table, names: Iterable[str] | None = None, *, but: Iterabl
 
 
 class Executor(Protocol):
-    """Where statements run: each by itself, or all within one transaction."""
+    """Where statements run: each by itself, or all within one transaction.
 
-    async def rows(self, statement: Statement, **given: Any) -> list[asyncpg.Record]: ...
+    `due`: when the answer is, by the clock of the event loop, where that is sooner than usual.
+    """
 
-    async def row(self, statement: Statement, **given: Any) -> asyncpg.Record | None: ...
+    async def rows(self, statement: Statement, due: float | None = None, /, **given: Any) -> list[asyncpg.Record]: ...
+
+    async def row(self, statement: Statement, due: float | None = None, /, **given: Any) -> asyncpg.Record | None: ...
 
     async def one(self, statement: Statement, **given: Any) -> asyncpg.Record:
         """The row of a statement that always has one."""

@@ -33,9 +33,10 @@ class Transaction(Executor):
         self._transaction: Any = None
 
     async def __aenter__(self) -> Self:
-        self._line = await self._pool.acquire()
+        due = asyncio.get_running_loop().time() + ANSWER_SECONDS
+        self._line = await self._pool.acquire(until=due)
         try:
-            with self._call():
+            with self._call(due=due):
                 self._transaction = self._line.transaction(**self._options)
                 await self._transaction.start()
             if self._is_snapshot:
@@ -61,15 +62,15 @@ class Transaction(Executor):
             await self._transaction.commit()
         self._transaction = None
 
-    async def rows(self, statement: Statement, **given: Any) -> list[asyncpg.Record]:
+    async def rows(self, statement: Statement, due: float | None = None, /, **given: Any) -> list[asyncpg.Record]:
         await self._heed(statement)
-        with self._call():
+        with self._call(due=due):
             found: list[asyncpg.Record] = await self._line.fetch(statement.sql, *statement.arguments(given))
             return found
 
-    async def row(self, statement: Statement, **given: Any) -> asyncpg.Record | None:
+    async def row(self, statement: Statement, due: float | None = None, /, **given: Any) -> asyncpg.Record | None:
         await self._heed(statement)
-        with self._call():
+        with self._call(due=due):
             found: asyncpg.Record | None = await self._line.fetchrow(statement.sql, *statement.arguments(given))
             return found
 
@@ -115,9 +116,10 @@ class Transaction(Executor):
                 return
             yield rows
 
-    def _call(self, *, changes: bool | None = None, is_bounded: bool = True) -> Call:
-        until = asyncio.get_running_loop().time() + self._seconds if is_bounded else None
-        return Call(self._line, until, self._pool.note_failure, changes=changes)
+    def _call(self, *, changes: bool | None = None, is_bounded: bool = True, due: float | None = None) -> Call:
+        if due is None and is_bounded:
+            due = asyncio.get_running_loop().time() + self._seconds
+        return Call(self._line, due, self._pool.note_failure, changes=changes)
 
     async def _heed(self, statement: Statement) -> None:
         if statement.patient and self._seconds < PATIENT_SECONDS:
