@@ -197,6 +197,25 @@ async def test_a_database_that_cannot_be_reached_leaves_its_place_to_the_next_on
         assert pool.used == 0
 
 
+@pytest.mark.parametrize(("seconds", "stay"), [(2.5, SIZE - 1), (0.05, 0)], ids=["slow", "silent"])
+async def test_a_statement_that_runs_out_of_time_before_the_server_gives_up_says_nothing_of_the_others(
+    database_url: str, seconds: float, stay: int
+) -> None:
+    """Where the server should have given up and says nothing, it is silent, and no connection to it is to be trusted."""
+    async with Pool(database_url, size=SIZE, seconds=2.5) as pool:
+        held = [await pool.acquire() for _ in range(SIZE)]
+        pool._seconds = seconds  # of the server, which goes on for 2.5 s all the same
+        before = {line.get_server_pid() for line in held}
+        for line in held:
+            pool.release(line)
+        with pytest.raises(Unavailable):
+            await pool.row(Statement(text("SELECT pg_sleep(2)")), asyncio.get_running_loop().time() + 0.2)
+        held = [await pool.acquire() for _ in range(SIZE)]
+        assert len(before & {line.get_server_pid() for line in held}) == stay
+        for line in held:
+            pool.release(line)
+
+
 async def test_what_was_asked_for_somebody_who_left_does_not_go_on(small: Pool) -> None:
     async with Transaction(small) as work:
         await work.be_patient()

@@ -5,6 +5,7 @@ not answer in time is ended instead, and never used again.
 """
 
 from collections.abc import Callable
+from time import monotonic
 from types import TracebackType
 from typing import TYPE_CHECKING
 
@@ -25,6 +26,7 @@ class Line(_Connection):
     unused_since = 0.0
     due: float | None = None
     was_silent = False
+    silent_from = 0.0  # by `time.monotonic`: no answer by then means that the server is silent, not that the statement is slow
 
     @property
     def is_reusable(self) -> bool:
@@ -35,17 +37,23 @@ class Line(_Connection):
 class Call:
     """What is asked of the database within: the line ends where there is no answer in time, and errors are raised as the domain's."""
 
-    __slots__ = ("_changes", "_line", "_note_failure", "_until")
+    __slots__ = ("_changes", "_line", "_note_failure", "_slowest", "_until")
 
-    def __init__(self, line: Line, until: float | None, note_failure: Callable[[], None], *, changes: bool | None = None) -> None:
-        """`until`: when the answer is due, by the clock of the event loop. `changes` and `note_failure` are as `meaning` takes them."""
+    def __init__(
+        self, line: Line, until: float | None, note_failure: Callable[[], None], *, changes: bool | None = None, slowest: float = 0.0
+    ) -> None:
+        """`until`: when the answer is due, by the clock of the event loop. `slowest`: the seconds after which the server itself gives up.
+
+        `changes` and `note_failure` are as `meaning` takes them.
+        """
         self._line = line
         self._until = until
         self._note_failure = note_failure
         self._changes = changes
+        self._slowest = slowest
 
     def __enter__(self) -> None:
-        self._line.due = self._until
+        self._line.due, self._line.silent_from = self._until, monotonic() + self._slowest
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
         line = self._line

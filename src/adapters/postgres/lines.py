@@ -7,6 +7,7 @@ read costs. See docs/decisions/0002-core-on-asyncpg.md.
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable
+from time import monotonic
 
 import asyncpg
 
@@ -181,13 +182,16 @@ class Lines:
             self._give_place()
 
     def _look(self) -> None:
-        """End those whose answer is overdue. All that were opened before are mistrusted from then on: ended when they are next wanted."""
+        """End those whose answer is overdue. Where the server should have given up by itself, it is silent: all that were opened before
+        are mistrusted from then on, and ended when they are next wanted.
+        """
         self._look_handle = None
         now = self._loop.time()
         for line in self._all:
             if line.due is not None and line.due < now:
                 line.due, line.was_silent = None, True
-                self._silent_at = now
+                if monotonic() >= line.silent_from:
+                    self._silent_at = now
                 line.terminate()
         if self.used:
             self._look_handle = self._loop.call_later(LOOK_SECONDS, self._look)

@@ -14,6 +14,7 @@ from adapters.postgres.hosts import addresses, connect_to_primary
 from adapters.postgres.integrity import Again, meaning
 from adapters.postgres.line import Call, Line
 from adapters.postgres.lines import ACQUIRE_SECONDS, Lines
+from domain.errors import Unavailable
 
 STATEMENT_SECONDS = 2.5  # then the server gives up
 ANSWER_SECONDS = 2.7  # then nothing more is expected of it: a request has its answer within 3 s
@@ -113,24 +114,29 @@ class Pool(Executor):
     async def now(self, statement: Statement) -> list[asyncpg.Record]:
         """The rows of a statement that takes no parameters and changes nothing, asked once and without delay."""
         until = asyncio.get_running_loop().time() + ACQUIRE_SECONDS
-        found: list[asyncpg.Record] = await self._once("fetch", statement.sql, (), until=until, changes=False)
+        found: list[asyncpg.Record] = await self._once("fetch", statement.sql, (), until=until, changes=False, slowest=0.0)
         return found
 
     async def _alone(self, fetch: str, statement: Statement, given: dict[str, Any], due: float | None) -> Any:
-        """Run a statement that commits by itself, and once more where that is safe."""
+        """Run a statement that commits by itself, and once more where that is safe and there is time."""
         arguments = statement.arguments(given)
-        until = asyncio.get_running_loop().time() + ANSWER_SECONDS if due is None else due
-        for attempt in range(1, ATTEMPTS):
+        clock = asyncio.get_running_loop().time
+        until = clock() + ANSWER_SECONDS if due is None else due
+        attempt = 1
+        while True:
             try:
-                return await self._once(fetch, statement.sql, arguments, until=until, changes=statement.changes)
-            except Again:
-                await asyncio.sleep(0.01 * attempt)
-        return await self._once(fetch, statement.sql, arguments, until=until, changes=statement.changes)
+                return await self._once(fetch, statement.sql, arguments, until=until, changes=statement.changes, slowest=self._seconds)
+            except Again as error:
+                pause = 0.01 * attempt
+                if attempt == ATTEMPTS or clock() + pause >= until:
+                    raise Unavailable from error.__cause__
+            await asyncio.sleep(pause)
+            attempt += 1
 
-    async def _once(self, fetch: str, sql: str, arguments: Sequence[Any], *, until: float, changes: bool) -> Any:
+    async def _once(self, fetch: str, sql: str, arguments: Sequence[Any], *, until: float, changes: bool, slowest: float) -> Any:
         line = await self.acquire(until=until)
         try:
-            with Call(line, until, self.note_failure, changes=changes):
+            with Call(line, until, self.note_failure, changes=changes, slowest=slowest):
                 return await getattr(line, fetch)(sql, *arguments)
         finally:
             self.release(line)
