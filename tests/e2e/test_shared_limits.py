@@ -137,10 +137,11 @@ def test_while_redis_hangs_each_worker_counts_for_itself_and_nothing_fails(share
 
 
 def test_the_password_of_redis_is_told_nowhere(shared: Service, valkey: RedisServer) -> None:
+    assert httpx.get(f"{shared.url}/dark-data").status_code == 200
     for text in (shared.out, shared.err):
         assert PASSWORD not in text
     held = valkey.ask("KEYS", "*")
-    assert held.count(b"complex-stories:hits:") > 3
+    assert held.count(b"complex-stories:hits:") > 0
     assert b"127.0.0.1" not in held
 
 
