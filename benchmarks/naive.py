@@ -1,4 +1,5 @@
-"""What people write first: a session of the ORM for each request, select then insert, entities turned into models one by one.
+"""What people write first: a session of the ORM for each request, select then insert, commit and refresh as FastAPI's tutorial has it
+(https://fastapi.tiangolo.com/tutorial/sql-databases/), entities turned into models one by one.
 
 It works on the service's own tables and rows and takes the same requests for the same answers; of the service's safeguards it has none.
 """
@@ -162,6 +163,7 @@ async def patch_resource(slug: str, resource_id: int, body: ResourceIn, work: Wo
     resource.updated_at = datetime.now(UTC)
     resource.version += 1
     await work.commit()
+    await work.refresh(resource)
     return out(resource)
 
 
@@ -183,6 +185,7 @@ async def upsert(slug: str, body: AnswerIn, work: Work, response: Response) -> d
     answers.revision += 1
     answers.updated_at = None if is_new else now
     await work.commit()
+    await work.refresh(answers)
     response.status_code = 201 if is_new else 200
     return {"message": "Created" if is_new else "Updated", "field": body.field, "value": body.value, "revision": answers.revision}
 
