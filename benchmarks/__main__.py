@@ -88,7 +88,7 @@ def _write(document: dict[str, Any], folder: Path) -> None:
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--rounds", type=_positive, default=5, help="how often each workload is measured on each program (default 5)")
-    parser.add_argument("--seconds", type=_positive, default=2, help="how long one run takes (default 2)")
+    parser.add_argument("--seconds", type=_seconds, default=1.5, help="how long one run takes (default 1.5)")
     parser.add_argument("--resources", type=_positive, default=10_000, help="how many resources the small project has (default 10000)")
     parser.add_argument("--large", type=_positive, default=1_000_000, help="how many the large one has (default 1000000)")
     parser.add_argument("--responses", type=_positive, default=10_000, help="how many respondents there are at first (default 10000)")
@@ -103,6 +103,13 @@ def _positive(text: str) -> int:
     number = int(text)
     if number < 1:
         raise argparse.ArgumentTypeError("must be at least 1")
+    return number
+
+
+def _seconds(text: str) -> float:
+    number = float(text)
+    if not 0 < number < float("inf"):
+        raise argparse.ArgumentTypeError("must be more than 0")
     return number
 
 

@@ -124,7 +124,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.export", description=__doc__)
     parser.add_argument("--resources", type=int, default=1_000_000)
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--seconds", type=float, default=5, help="how long lists are asked in a round, without and beside exports")
+    parser.add_argument("--seconds", type=float, default=4, help="how long lists are asked in a round, without and beside exports")
     parser.add_argument("--check", action="store_true", help="fail when a bound is missed")
     parser.add_argument("--out", type=Path, metavar="FOLDER", help="write a page and the measurements there")
     parser.add_argument("--lists", help=argparse.SUPPRESS)
