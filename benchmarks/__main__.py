@@ -6,7 +6,6 @@ A machine is rarely quiet: trust the ratios, which come from neighbouring runs, 
 import argparse
 import json
 import secrets
-import signal
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -51,7 +50,6 @@ _EXPECTED = (
 def main() -> None:
     """The entry of `python -m benchmarks`. Exit status: 0 done, 1 failed, or a ratio was missed under `--check`, 2 bad use."""
     options = _options()
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that the servers end with this
     sizes = {"resources": options.resources, "large": options.large, "responses": options.responses}
     try:
         with stage(**sizes, programs=options.programs) as here:

@@ -3,6 +3,7 @@
 import asyncio
 import os
 import secrets
+import signal
 import socket
 import subprocess
 import sys
@@ -90,6 +91,7 @@ class Stage:
 @contextmanager
 def stage(*, resources: int, large: int, responses: int, programs: Collection[str]) -> Iterator[Stage]:
     """Set everything up, and take everything down afterwards. Raises `StageError`, `SettingsError`, and what the database raises."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that the servers end with this
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="complex-stories-bench-")))
         folder.chmod(0o711)  # the database's own user passes through
