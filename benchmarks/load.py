@@ -45,7 +45,7 @@ class Order:
 class Result:
     """How it went. `cpu_us` is the CPU time of the server, all its threads, for one request, `load_us` that of the load itself.
 
-    `first_error` is for people.
+    The percentiles leave out the first request of each connection: all of them begin at the same moment. `first_error` is for people.
     """
 
     requests: int
@@ -63,6 +63,7 @@ class _Run:
     """What all connections share."""
 
     deadline: float
+    answered: int = 0
     latencies: "array[float]" = field(default_factory=lambda: array("d"))
     errors: int = 0
     first_error: str | None = None
@@ -84,6 +85,7 @@ class _Connection(asyncio.Protocol):
         self._requests = requests
         self._transport: Any = None
         self._asked_at = 0.0
+        self._is_underway = False  # after the first request, which all connections begin at the same moment
         self._expected = 0
         self._head = b""
         self._missing: int | None = None  # of the answer's bytes; None while its head is not whole
@@ -125,7 +127,10 @@ class _Connection(asyncio.Protocol):
             self.ended.set_result(None)
 
     def _answered(self) -> None:
-        self._run.latencies.append(perf_counter() - self._asked_at)
+        self._run.answered += 1
+        if self._is_underway:
+            self._run.latencies.append(perf_counter() - self._asked_at)
+        self._is_underway = True
         status = int(self._head[9:12])
         if status != self._expected:
             answer = self._head.partition(b"\r\n\r\n")[2][:SHOWN_OF_AN_ERROR].decode(errors="replace")
@@ -154,7 +159,7 @@ async def _carry_out(order: Order) -> Result:
     await asyncio.wait_for(asyncio.gather(*(connection.ended for connection in connections)), order.seconds + PATIENCE_SECONDS)
     seconds, load, cpu = perf_counter() - started, process_time() - load_before, _cpu_seconds(order.pid) - cpu_before
     latencies = sorted(run.latencies) or [float("nan")]
-    answered = len(run.latencies)
+    answered = run.answered
     return Result(
         requests=answered,
         per_second=answered / seconds,
