@@ -1,5 +1,5 @@
-"""What people write first: a session of the ORM for each request, select then insert, commit and refresh as FastAPI's tutorial has it
-(https://fastapi.tiangolo.com/tutorial/sql-databases/), entities turned into models one by one.
+"""What people write first: a session of the ORM for each request, relations by `selectinload` as SQLAlchemy's guide to asyncio has it,
+select then insert, commit and refresh as FastAPI's tutorial does, entities turned into models one by one.
 
 It works on the service's own tables and rows and takes the same requests for the same answers; of the service's safeguards it has none.
 """
@@ -22,7 +22,7 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from pydantic import BaseModel
 from sqlalchemy import or_, select
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_async_engine
-from sqlalchemy.orm import DeclarativeBase, joinedload, relationship
+from sqlalchemy.orm import DeclarativeBase, relationship, selectinload
 
 from adapters.postgres import tables
 from adapters.security.tokens import JoseTokens
@@ -110,7 +110,7 @@ async def resource_of(work: AsyncSession, slug: str, resource_id: int) -> Any:
     found = await work.execute(
         select(Resource)
         .where(Resource.id == resource_id, Resource.project_id == project.id, Resource.deleted_at.is_(None))
-        .options(joinedload(Resource.project), joinedload(Resource.creator))
+        .options(selectinload(Resource.project), selectinload(Resource.creator))
     )
     resource = found.scalar_one_or_none()
     if resource is None:
@@ -151,7 +151,7 @@ async def get_resources(
     if search:
         query = query.where(or_(Resource.name.ilike(f"%{search}%"), Resource.description.ilike(f"%{search}%")))
     page = query.order_by(Resource.id).offset(await skipped(work, project, cursor) if cursor else 0).limit(limit)
-    found = await work.execute(page.options(joinedload(Resource.project), joinedload(Resource.creator)))
+    found = await work.execute(page.options(selectinload(Resource.project), selectinload(Resource.creator)))
     return [out(resource) for resource in found.scalars()]
 
 
