@@ -17,7 +17,7 @@ from pathlib import Path
 
 from adapters.storage.local import LocalFileStore
 
-MEGABYTES = 24
+MEGABYTES = 96
 LEFT = 40_000  # bytes of room that are left, so that what does not fit fails midway
 SECONDS = 5.0
 
