@@ -10,6 +10,7 @@ import httpx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from entrypoints.container import CONNECTIONS
 from tests.e2e.client import ADMIN_PASSWORD, Service, client, log_in, problem, serving, token_of, unique, until
 
 SECONDS = "complex_stories_http_request_seconds_count"
@@ -95,7 +96,7 @@ def test_a_scrape_of_either_worker_tells_the_sum_of_both(watched: Service) -> No
 
 def test_gauges_are_the_sum_over_workers(watched: Service) -> None:
     with client(watched.url) as anybody:
-        until(lambda: counted(anybody, "complex_stories_database_connections_max") == 64, "both workers told of their pools")
+        until(lambda: counted(anybody, "complex_stories_database_connections_max") == 2 * CONNECTIONS, "both workers told of their pools")
         assert counted(anybody, "complex_stories_http_requests_in_flight") >= 1  # this one
 
 
@@ -162,14 +163,14 @@ def test_a_worker_that_dies_takes_its_gauges_and_leaves_its_counts(database: dic
         for _ in range(20):
             httpx.get(f"{service.url}/dark-data")
         with client(service.url) as anybody:
-            until(lambda: counted(anybody, maximum) == 64, "both workers told of their pools")
+            until(lambda: counted(anybody, maximum) == 2 * CONNECTIONS, "both workers told of their pools")
             asked = counted(anybody, SECONDS, method="GET", route="/{project}", status="2xx")
         first, *_ = workers_of(service.process.pid)
         folder = metrics_of(first)
         os.kill(first, signal.SIGKILL)
         until(lambda: len(list(folder.glob("gauge_livesum_*.db"))) == 3, "another worker told of its pool")
         with client(service.url) as anybody:
-            until(lambda: counted(anybody, maximum) == 64, "the gauges are of the living")
+            until(lambda: counted(anybody, maximum) == 2 * CONNECTIONS, "the gauges are of the living")
             assert not list(folder.glob(f"gauge_livesum_{first}.db"))
             assert counted(anybody, SECONDS, method="GET", route="/{project}", status="2xx") == asked
         assert service.stop() == 0
