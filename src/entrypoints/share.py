@@ -3,9 +3,10 @@
 import ctypes
 from time import monotonic
 
+from entrypoints.readiness import ASKED_WITHIN_SECONDS
+
 NOBODY = -1
 SLACK = 2  # more than another one has: so that it need not be waited for at each connection
-WATCHED_WITHIN_SECONDS = 15.0
 
 
 class Told(ctypes.Structure):
@@ -52,5 +53,5 @@ class Share:
     @property
     def is_watched(self) -> bool:
         """Whether somebody kept asking any of the workers lately whether it is ready: a balancer, which knows them as one."""
-        since = monotonic() - WATCHED_WITHIN_SECONDS
+        since = monotonic() - ASKED_WITHIN_SECONDS
         return any(each.watched_at > max(since, 0.0) for each in self._all)

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
 
 import httpx
 import pytest
@@ -91,34 +92,37 @@ async def test_a_table_has_so_long_to_arrive_however_it_trickles(port: int, toke
     assert await trickle(port, import_head(token), then=b"n") == [408]
 
 
-async def test_who_sends_a_table_slowly_holds_up_no_import(port: int, token: str) -> None:
-    slow = []
-    for _ in range(3):  # more than there are places
-        reader, writer = await asyncio.open_connection("127.0.0.1", port)
-        slow.append(writer)
-        writer.write(import_head(token, "Expect: 100-continue"))
-        async with asyncio.timeout(ENOUGH):
-            assert (await reader.readline()).startswith(b"HTTP/1.1 100"), "the service is not receiving the table"
-        writer.write(b"name")
+def leave(writer: asyncio.StreamWriter) -> None:
+    writer.transport.abort()
+
+
+@asynccontextmanager
+async def slow_imports(port: int, token: str, number: int) -> AsyncIterator[None]:
+    """So many clients that have begun to send a table, and go no further."""
+    async with AsyncExitStack() as stack:
+        for _ in range(number):
+            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            stack.callback(leave, writer)  # and held until then: one that is forgotten is closed
+            writer.write(import_head(token, "Expect: 100-continue"))
+            async with asyncio.timeout(ENOUGH):
+                assert (await reader.readline()).startswith(b"HTTP/1.1 100"), "the service is not receiving the table"
+            writer.write(b"name")
+        yield
+
+
+async def import_quickly(port: int, token: str) -> httpx.Response:
     headers = {"authorization": f"Bearer {token}", "content-type": "text/csv"}
     async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", headers=headers, timeout=ENOUGH) as web:
-        done = await web.post("/admin/dark-data/resources/import?dry_run=true", content=b"name\nquick\n")
-    for writer in slow:
-        writer.transport.abort()
+        return await web.post("/admin/dark-data/resources/import?dry_run=true", content=b"name\nquick\n")
+
+
+async def test_who_sends_a_table_slowly_holds_up_no_import(port: int, token: str) -> None:
+    async with slow_imports(port, token, 3):  # more than there are places
+        done = await import_quickly(port, token)
     assert (done.status_code, done.json()["inserted"]) == (200, 1)
 
 
 async def test_only_so_many_tables_lie_on_the_disk(port: int, token: str) -> None:
-    slow = []
-    for _ in range(table_body.ARRIVING):
-        reader, writer = await asyncio.open_connection("127.0.0.1", port)
-        slow.append(writer)
-        writer.write(import_head(token, "Expect: 100-continue"))
-        async with asyncio.timeout(ENOUGH):
-            assert (await reader.readline()).startswith(b"HTTP/1.1 100"), "the service is not receiving the table"
-    headers = {"authorization": f"Bearer {token}", "content-type": "text/csv"}
-    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", headers=headers, timeout=ENOUGH) as web:
-        refused = await web.post("/admin/dark-data/resources/import?dry_run=true", content=b"name\nquick\n")
-    for writer in slow:
-        writer.transport.abort()
+    async with slow_imports(port, token, table_body.ARRIVING):
+        refused = await import_quickly(port, token)
     assert (refused.status_code, "retry-after" in refused.headers) == (503, True)

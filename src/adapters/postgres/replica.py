@@ -99,21 +99,19 @@ class ReplicaFirst(Executor):
         self._may_lag = may_lag
 
     async def rows(self, statement: Statement, due: float | None = None, /, **given: Any) -> list[asyncpg.Record]:
-        now = asyncio.get_running_loop().time()
-        due = now + ANSWER_SECONDS if due is None else due
-        if self._may_lag() and self._replica.is_fresh:
-            try:
-                return await self._replica.pool.rows(statement, min(due, now + REPLICA_SECONDS), **given)
-            except (Unavailable, asyncpg.PostgresError):
-                self._replica.distrust()
-        return await self._primary.rows(statement, due, **given)
+        found: list[asyncpg.Record] = await self._asked("rows", statement, due, given)
+        return found
 
     async def row(self, statement: Statement, due: float | None = None, /, **given: Any) -> asyncpg.Record | None:
+        found: asyncpg.Record | None = await self._asked("row", statement, due, given)
+        return found
+
+    async def _asked(self, what: str, statement: Statement, due: float | None, given: dict[str, Any]) -> Any:
         now = asyncio.get_running_loop().time()
         due = now + ANSWER_SECONDS if due is None else due
         if self._may_lag() and self._replica.is_fresh:
             try:
-                return await self._replica.pool.row(statement, min(due, now + REPLICA_SECONDS), **given)
+                return await getattr(self._replica.pool, what)(statement, min(due, now + REPLICA_SECONDS), **given)
             except (Unavailable, asyncpg.PostgresError):
                 self._replica.distrust()
-        return await self._primary.row(statement, due, **given)
+        return await getattr(self._primary, what)(statement, due, **given)

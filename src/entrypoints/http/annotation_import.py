@@ -21,7 +21,7 @@ from entrypoints.http.rate_limit import Limits
 from entrypoints.http.reply import Json, Out
 from entrypoints.http.route import router_of
 from entrypoints.http.signed_in import Guard
-from entrypoints.http.table_body import Places, received_table
+from entrypoints.http.table_body import Places
 
 _EXAMPLE = "resource_id,label_set,annotator,value,confidence,note\n7,topic,emmy,trust,4,Clear.\n"
 _BODY = {
@@ -61,12 +61,9 @@ def annotation_import_routes(use: Container, limits: Limits, guard: Guard, *, at
         by: Annotated[User, Depends(guard(Action.ANNOTATION_IMPORT))],
     ) -> Response:
         await projects.get(project)
-        arriving = received_table(request.receive, request.headers, at_most=at_most, kinds={TableKind.CSV})
-        with places.room():
-            async with arriving as table:
-                with places.one():
-                    given = {"file": table.file, "project": project, "dry_run": query.dry_run}
-                    return await once(request, import_them, _answer, by=by, body_digest=table.digest, **given)
+        async with places.table(request, at_most=at_most, kinds={TableKind.CSV}) as table:
+            given = {"file": table.file, "project": project, "dry_run": query.dry_run}
+            return await once(request, import_them, _answer, by=by, body_digest=table.digest, **given)
 
     return router
 

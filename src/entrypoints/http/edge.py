@@ -160,7 +160,7 @@ class _Answer:
                 self._signed_in, self.is_anonymous = True, False
             elif name == b"x-respondent-token":
                 self.is_anonymous = False  # who has just written reads what was written
-        self.id: bytes = scope.get("request_id") or (given if REQUEST_ID_FORM.fullmatch(given) else new_request_id().encode())
+        self.id: bytes = scope.get("request_id") or _accepted(given)
 
     @property
     def request_id(self) -> str:
@@ -201,6 +201,11 @@ def request_id_of(headers: Iterable[tuple[bytes, bytes]]) -> bytes:
     for name, value in headers:
         if name == b"x-request-id":
             given = value
+    return _accepted(given)
+
+
+def _accepted(given: bytes) -> bytes:
+    """The id that was given, if it has the form of one, or a new one."""
     return given if REQUEST_ID_FORM.fullmatch(given) else new_request_id().encode()
 
 

@@ -23,7 +23,7 @@ from entrypoints.http.rate_limit import Limits
 from entrypoints.http.reply import Json, Out
 from entrypoints.http.route import router_of
 from entrypoints.http.signed_in import Guard
-from entrypoints.http.table_body import MEDIA_TYPES, Places, received_table
+from entrypoints.http.table_body import MEDIA_TYPES, Places
 
 AT_ONCE = 2  # in one process
 
@@ -76,12 +76,10 @@ def resource_import_routes(use: Container, limits: Limits, guard: Guard, *, at_m
         by: Annotated[User, Depends(guard(Action.RESOURCE_IMPORT))],
     ) -> Response:
         await projects.get(project)
-        with places.room():
-            async with received_table(request.receive, request.headers, at_most=at_most) as table:
-                with places.one():
-                    given = {"table": table, "project": project, "mode": Mode(query.mode), "dry_run": query.dry_run, "plan": query.plan}
-                    told = sha256(table.kind.encode() + table.digest).digest()
-                    return await once(request, import_them, _answer, by=by, body_digest=told, **given)
+        async with places.table(request, at_most=at_most) as table:
+            given = {"table": table, "project": project, "mode": Mode(query.mode), "dry_run": query.dry_run, "plan": query.plan}
+            told = sha256(table.kind.encode() + table.digest).digest()
+            return await once(request, import_them, _answer, by=by, body_digest=told, **given)
 
     return router
 

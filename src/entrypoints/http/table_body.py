@@ -7,6 +7,7 @@ from hashlib import sha256
 from tempfile import TemporaryFile
 
 from starlette.datastructures import Headers
+from starlette.requests import Request
 from starlette.types import Message, Receive
 
 from application.resource_import import TableFile
@@ -41,23 +42,34 @@ class Places:
     def __init__(self, number: int, *, told: str) -> None:
         """`told` says to those for whom there is none what they wait for."""
         self._free = number
-        self._room = ARRIVING
+        self._left = ARRIVING
         self._told = told
 
+    @asynccontextmanager
+    async def table(
+        self, request: Request, *, at_most: int, kinds: Collection[TableKind] = frozenset(TableKind)
+    ) -> AsyncIterator[TableFile]:
+        """The `received_table` of a request, with a place as long as this lasts: taken once it is there, since it may be long in coming.
+
+        Raises `Unavailable` where there is no place or no room, before anything is sent in vain, and as `received_table`.
+        """
+        with self._room():
+            async with received_table(request.receive, request.headers, at_most=at_most, kinds=kinds) as table:
+                with self._place():
+                    yield table
+
     @contextmanager
-    def room(self) -> Iterator[None]:
-        """Room for a table to arrive. Raises `Unavailable`, also when no place is free: nobody sends a table in vain."""
-        if not self._free or not self._room:
+    def _room(self) -> Iterator[None]:
+        if not self._free or not self._left:
             raise Unavailable(self._told)
-        self._room -= 1
+        self._left -= 1
         try:
             yield
         finally:
-            self._room += 1
+            self._left += 1
 
     @contextmanager
-    def one(self) -> Iterator[None]:
-        """A place as long as this lasts: take it for a table that is there, since one may be long in coming. Raises `Unavailable`."""
+    def _place(self) -> Iterator[None]:
         if not self._free:
             raise Unavailable(self._told)
         self._free -= 1
