@@ -1,12 +1,14 @@
 """The load: a process that keeps a number of connections busy, each with one request at a time, and says how it went.
 
 It reads an `Order` as JSON from standard input and writes a `Result` as JSON. Linux only: it reads the server's CPU time from /proc.
+It shares the machine with what it measures, so it waits by epoll alone: an event loop would be a third of what a request costs it.
 """
 
-import asyncio
 import json
 import os
 import re
+import select
+import socket
 import sys
 from array import array
 from collections.abc import Iterator
@@ -14,17 +16,15 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from random import Random
 from time import perf_counter, process_time
-from typing import Any
-
-import uvloop
 
 from benchmarks.workloads import WORKLOADS, Project, Request, Target
 
 LOOPBACK = "127.0.0.1"
 PATIENCE_SECONDS = 30.0  # for what is still on its way when the time is up
 SHOWN_OF_AN_ERROR = 300
+RECEIVED_AT_ONCE = 2**16
 
-_LENGTH = re.compile(rb"(?i)\r\ncontent-length: *([0-9]+)\r\n")
+_LENGTH = re.compile(rb"\r\ncontent-length: *([0-9]+)\r\n")
 _TICKS = os.sysconf("SC_CLK_TCK")
 
 
@@ -68,95 +68,78 @@ class _Run:
     errors: int = 0
     first_error: str | None = None
 
-    def goes_on(self) -> bool:
-        return perf_counter() < self.deadline
-
     def fail(self, error: str) -> None:
         self.errors += 1
         self.first_error = self.first_error or error
 
 
-class _Connection(asyncio.Protocol):
+class _Connection:
     """One client: asks, waits for the whole answer, asks again."""
 
-    def __init__(self, run: _Run, requests: Iterator[Request]) -> None:
-        self.ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+    def __init__(self, run: _Run, port: int, requests: Iterator[Request]) -> None:
+        self.socket = socket.create_connection((LOOPBACK, port), PATIENCE_SECONDS)
+        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.socket.settimeout(None)  # epoll says when there is something
         self._run = run
         self._requests = requests
-        self._transport: Any = None
         self._asked_at = 0.0
         self._is_underway = False  # after the first request, which all connections begin at the same moment
         self._expected = 0
         self._head = b""
         self._missing: int | None = None  # of the answer's bytes; None while its head is not whole
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = transport
-
-    def ask(self) -> None:
-        """Send the next request, or leave when the run is over."""
-        if not self._run.goes_on():
-            self._leave()
-            return
+    def ask(self, now: float) -> None:
+        """Send the next request."""
         request = next(self._requests)
         self._expected = request.expected
         self._head, self._missing = b"", None
-        self._asked_at = perf_counter()
-        self._transport.write(request.raw)
+        self._asked_at = now
+        self.socket.sendall(request.raw)
 
-    def data_received(self, data: bytes) -> None:
+    def goes_on(self) -> bool:
+        """Take what came; after a whole answer, ask again, or leave when the run is over."""
+        data = self.socket.recv(RECEIVED_AT_ONCE)
+        if not data:
+            self._run.fail("the server closed a connection")
+            return False
         if self._missing is None:
             self._head += data
             end = self._head.find(b"\r\n\r\n")
             if end < 0:
-                return
-            length = _LENGTH.search(self._head, 0, end + 2)
+                return True
+            length = _LENGTH.search(self._head[: end + 2].lower())
             if length is None:
                 self._run.fail("an answer without Content-Length")
-                self._leave()
-                return
+                return False
             self._missing = end + 4 + int(length[1]) - len(self._head)
         else:
             self._missing -= len(data)
-        if self._missing <= 0:
-            self._answered()
+        return self._missing > 0 or self._answered()
 
-    def connection_lost(self, exc: Exception | None) -> None:
-        if not self.ended.done():
-            self._run.fail(f"the server closed a connection ({exc!r})")
-            self.ended.set_result(None)
-
-    def _answered(self) -> None:
+    def _answered(self) -> bool:
+        now = perf_counter()
         self._run.answered += 1
         if self._is_underway:
-            self._run.latencies.append(perf_counter() - self._asked_at)
+            self._run.latencies.append(now - self._asked_at)
         self._is_underway = True
         status = int(self._head[9:12])
         if status != self._expected:
             answer = self._head.partition(b"\r\n\r\n")[2][:SHOWN_OF_AN_ERROR].decode(errors="replace")
             self._run.fail(f"{status} instead of {self._expected}: {answer}")
-        self.ask()
-
-    def _leave(self) -> None:
-        if not self.ended.done():
-            self.ended.set_result(None)
-        self._transport.close()
+        if now >= self._run.deadline:
+            return False
+        self.ask(now)
+        return True
 
 
-async def _carry_out(order: Order) -> Result:
-    loop = asyncio.get_running_loop()
+def _carry_out(order: Order) -> Result:
     requests = WORKLOADS[order.workload].requests
+    os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))  # an answer that comes does not take the core from who makes the next one
     run = _Run(deadline=0.0)
-    connections: list[_Connection] = []
-    for number in range(order.connections):
-        client = _Connection(run, requests(order.target, Random(f"{order.seed}/{number}")))
-        await loop.create_connection(lambda client=client: client, LOOPBACK, order.port)  # type: ignore[misc]
-        connections.append(client)
+    made = [_Connection(run, order.port, requests(order.target, Random(f"{order.seed}/{each}"))) for each in range(order.connections)]
     cpu_before, load_before, started = _cpu_seconds(order.pid), process_time(), perf_counter()
     run.deadline = started + order.seconds
-    for connection in connections:
-        connection.ask()
-    await asyncio.wait_for(asyncio.gather(*(connection.ended for connection in connections)), order.seconds + PATIENCE_SECONDS)
+    _keep_busy(made)
     seconds, load, cpu = perf_counter() - started, process_time() - load_before, _cpu_seconds(order.pid) - cpu_before
     latencies = sorted(run.latencies) or [float("nan")]
     answered = run.answered
@@ -170,6 +153,23 @@ async def _carry_out(order: Order) -> Result:
         errors=run.errors,
         first_error=run.first_error,
     )
+
+
+def _keep_busy(made: list[_Connection]) -> None:
+    """Until each has left. Raises `TimeoutError` where nothing comes any more."""
+    with select.epoll() as ready:
+        busy = {connection.socket.fileno(): connection for connection in made}
+        for descriptor, connection in busy.items():
+            ready.register(descriptor, select.EPOLLIN)
+            connection.ask(perf_counter())
+        while busy:
+            events = ready.poll(PATIENCE_SECONDS)
+            if not events:
+                raise TimeoutError(f"no answer for {PATIENCE_SECONDS:.0f} s")
+            for descriptor, _ in events:
+                if not busy[descriptor].goes_on():
+                    ready.unregister(descriptor)
+                    busy.pop(descriptor).socket.close()
 
 
 def family(pid: int) -> list[int]:
@@ -194,7 +194,7 @@ def main() -> None:
     there = given["target"]
     target = Target(**there | {name: Project(**there[name]) for name in ("small", "large")})
     order = Order(**given | {"target": target})
-    json.dump(asdict(uvloop.run(_carry_out(order))), sys.stdout)
+    json.dump(asdict(_carry_out(order)), sys.stdout)
 
 
 if __name__ == "__main__":

@@ -150,8 +150,9 @@ def _save(target: Target, random: Random) -> Iterator[Request]:
 
 
 def _results(target: Target, random: Random) -> Iterator[Request]:
+    request = _get(f"/{target.small.slug}/survey/results")
     while True:
-        yield _get(f"/{target.small.slug}/survey/results")
+        yield request
 
 
 def _get(path: str) -> Request:
