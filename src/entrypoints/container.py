@@ -93,7 +93,7 @@ __all__ = [
     "trace_store",
 ]
 
-CONNECTIONS = 20  # enough for a disk that syncs in 5 ms and for eight tables that are read; more only wait for one another's processor
+CONNECTIONS = 16  # eight tables that are read and four that are written leave four; more would only wait for one another's processor
 
 
 def windows_of(redis_url: str | None, *, key: bytes) -> Windows:
