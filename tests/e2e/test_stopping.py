@@ -208,11 +208,11 @@ def test_where_nothing_is_migrated_an_older_schema_is_refused_in_one_line(folder
     assert run("doctor", folder=folder, DATABASE_URL=database).returncode != 0  # nothing was brought there
 
 
-@pytest.mark.parametrize("command", [["backup", "copy.tar"], ["audit", "verify"], ["retention", "--older-than-days", "1"]])
+@pytest.mark.parametrize("command", [["backup", "{folder}/copy.tar"], ["audit", "verify"], ["retention", "--older-than-days", "1"]])
 def test_a_command_beside_an_older_service_does_not_change_its_schema(folder: Path, database: str, command: list[str]) -> None:
     older = known_revisions()[-2]
     asyncio.run(migrate(database, to=older))
-    done = run(*command, folder=folder, DATABASE_URL=database)
+    done = run(*(word.format(folder=folder) for word in command), folder=folder, DATABASE_URL=database)
     assert done.returncode == 3
     assert "older schema" in done.stderr
     assert asyncio.run(pending(database)) == [known_revisions()[-1]]
