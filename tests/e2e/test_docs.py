@@ -94,32 +94,35 @@ def test_only_the_assets_of_the_pages_are_served(anonymous: httpx.Client, name: 
     assert anonymous.get(f"/docs/{name}").status_code in (400, 404)
 
 
+def _operations(*documents: dict[str, Any]) -> list[dict[str, Any]]:
+    return [operation for document in documents for path in document["paths"].values() for operation in path.values()]
+
+
+@pytest.fixture
 def documents(anonymous: httpx.Client, admin: httpx.Client) -> dict[str, dict[str, Any]]:
     return {"public": anonymous.get("/openapi.json").json(), "admin": admin.get("/admin/openapi.json").json()}
 
 
-def test_the_documents_are_whole_and_share_no_route(anonymous: httpx.Client, admin: httpx.Client) -> None:
-    both = documents(anonymous, admin)
-    for document in both.values():
+def test_the_documents_are_whole_and_share_no_route(documents: dict[str, dict[str, Any]]) -> None:
+    for document in documents.values():
         assert document["openapi"].startswith("3.")
         assert len(document["paths"]) > 5
         for reference in REFERENCE.findall(json.dumps(document)):
             found: Any = document
             for step in reference.split("/"):
                 found = found[step]
-        for operations in document["paths"].values():
-            for operation in operations.values():
-                assert operation["description"]
-                assert operation["responses"]
-    public, team = ({(path, method) for path, item in d["paths"].items() for method in item} for d in both.values())
+        for operation in _operations(document):
+            assert operation["description"]
+            assert operation["responses"]
+    public, team = ({(path, method) for path, item in d["paths"].items() for method in item} for d in documents.values())
     assert not public & team
     assert not any(path.startswith(("/admin", "/auth")) for path, _ in public)
     assert all(path.startswith(("/admin", "/auth")) for path, _ in team)
 
 
-def test_no_two_operations_share_an_id(anonymous: httpx.Client, admin: httpx.Client) -> None:
-    for document in documents(anonymous, admin).values():
-        ids = [operation["operationId"] for item in document["paths"].values() for operation in item.values()]
+def test_no_two_operations_share_an_id(documents: dict[str, dict[str, Any]]) -> None:
+    for document in documents.values():
+        ids = [operation["operationId"] for operation in _operations(document)]
         assert len(ids) == len(set(ids))
 
 
@@ -136,3 +139,26 @@ def test_without_docs_nothing_of_them_is_there() -> None:
             problem(httpx.get(f"{service.url}{address}"), 404)
         for address in httpx.get(f"{service.url}/").json()["links"].values():
             assert httpx.get(f"{service.url}{address}").status_code == 200
+
+
+def _keys(value: object) -> set[str]:
+    if isinstance(value, dict):
+        return set(value) | {key for each in value.values() for key in _keys(each)}
+    return {key for each in value for key in _keys(each)} if isinstance(value, list) else set()
+
+
+def test_bounds_of_parameters_are_told_in_the_words_of_json_schema(documents: dict[str, dict[str, Any]]) -> None:
+    schemas = [parameter["schema"] for each in _operations(*documents.values()) for parameter in each["parameters"]]
+    assert {"minimum", "maximum"} <= _keys(schemas)
+    assert _keys(schemas).isdisjoint({"ge", "gt", "le", "lt"})
+
+
+def test_headers_that_make_a_request_conditional_are_told_where_they_count(documents: dict[str, dict[str, Any]]) -> None:
+    headers_of = {"304": {"If-None-Match"}, "412": {"If-Match"}, "206": {"Range", "If-Range"}}
+    known = {name for names in headers_of.values() for name in names}
+    seen = set()
+    for operation in _operations(*documents.values()):
+        named = {parameter["name"] for parameter in operation["parameters"] if parameter["in"] == "header"} & known
+        assert named == {name for status in operation["responses"] for name in headers_of.get(status, ())}, operation["operationId"]
+        seen |= named
+    assert seen == known

@@ -17,7 +17,7 @@ from entrypoints.container import Container
 from entrypoints.http.annotation import TERM_MAX
 from entrypoints.http.lookups import lookups_of
 from entrypoints.http.problems import problem_responses
-from entrypoints.http.query import INT64_MAX, Query, Whole
+from entrypoints.http.query import INT64_MAX, WHOLE, Query
 from entrypoints.http.rate_limit import Limits
 from entrypoints.http.reply import Json, Out
 from entrypoints.http.route import router_of
@@ -26,7 +26,7 @@ from entrypoints.http.signed_in import Guard
 
 class AgreementQuery(Query):
     label_set: Annotated[str, Field(max_length=TERM_MAX)]
-    seed: Annotated[Whole, Field(ge=0, le=INT64_MAX, description="Decides which samples bound alpha.")] = 0
+    seed: Annotated[int, Field(ge=0, le=INT64_MAX, description="Decides which samples bound alpha."), WHOLE] = 0
 
 
 class AlphaOut(Out):

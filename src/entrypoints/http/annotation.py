@@ -16,7 +16,7 @@ from domain.user import User, canonical_username
 from entrypoints.container import Container
 from entrypoints.http.lookups import lookups_of
 from entrypoints.http.problems import problem_responses
-from entrypoints.http.query import INT64_MAX, Flag, PageQuery, Query, Whole, id_after, page_of
+from entrypoints.http.query import INT64_MAX, WHOLE, Flag, PageQuery, Query, id_after, page_of
 from entrypoints.http.rate_limit import Limits
 from entrypoints.http.reply import Body, Json, Out, Time, expected_versions, json_list
 from entrypoints.http.resource import ResourceOut
@@ -53,7 +53,7 @@ class AnnotationOut(Out):
 
 class AnnotationList(PageQuery):
     label_set: Annotated[str | None, Field(max_length=TERM_MAX, description="Only in the set of this name.")] = None
-    resource_id: Annotated[Whole | None, Field(ge=1, le=INT64_MAX, description="Only of this resource.")] = None
+    resource_id: Annotated[Annotated[int, Field(ge=1, le=INT64_MAX), WHOLE] | None, Field(description="Only of this resource.")] = None
     annotator: Annotated[str | None, Field(max_length=TERM_MAX, description="Only by the user of this name.")] = None
 
     def terms(self) -> dict[str, Any]:

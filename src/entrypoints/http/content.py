@@ -1,16 +1,28 @@
 """Stored contents over HTTP: whole or a range of them, under a tag that is their hash, never compressed and never shown in place."""
 
 import base64
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable
+from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import Response
 
 from entrypoints.http.byte_range import ByteRange, wanted_range
-from entrypoints.http.reply import knows
+from entrypoints.http.problems import problem_responses
+from entrypoints.http.reply import UNCHANGED, knows
 from entrypoints.http.stream import Streamed, begun
 
 CONTENT_SECURITY_POLICY = "sandbox; default-src 'none'; frame-ancestors 'none'"
+
+
+def content_responses(kinds: Iterable[str]) -> dict[int | str, dict[str, Any]]:
+    """What `content` answers, for OpenAPI: bytes of one of these media types."""
+    sent = {kind: {"schema": {"type": "string", "format": "binary"}} for kind in kinds}
+    told: dict[int | str, dict[str, Any]] = {
+        200: {"description": "The whole", "content": sent},
+        206: {"description": "The range that was asked for", "content": sent},
+    }
+    return {**told, **UNCHANGED, **problem_responses(416)}
 
 
 async def content(

@@ -30,12 +30,31 @@ _KINDS = {"js": "text/javascript", "css": "text/css", "html": "text/html", "png"
 _VENDORED = ("swagger-ui-bundle.js", "swagger-ui.css", "favicon.png")
 _OURS = ("start.js", "start-admin.js")
 
+_CONDITIONS = {  # the headers of a request that a status is the answer to
+    "304": {"If-None-Match": "Entity tags that the client has, or `*`: 304 without a body where one of them is the thing's."},
+    "412": {
+        "If-Match": "The entity tag that the change is based on, or `*`: 412 where the thing has changed since. Without it, any is changed."
+    },
+    "206": {
+        "Range": "One range of bytes, such as `bytes=0-1023`. Several, or none that can be read, are answered with the whole.",
+        "If-Range": "The entity tag that the range is of: where the content has another, the whole is answered.",
+    },
+}
+
 
 def document(routes: Iterable[BaseRoute], *, title: str, description: str) -> dict[str, Any]:
     """The OpenAPI document of these routes."""
     made = get_openapi(title=title, version=VERSION, description=description, routes=list(routes))
     made.setdefault("components", {}).setdefault("schemas", {})["Problem"] = SCHEMA
+    for operation in (each for path in made["paths"].values() for each in path.values()):
+        headers = {name: text for status, told in _CONDITIONS.items() if status in operation["responses"] for name, text in told.items()}
+        operation.setdefault("parameters", []).extend(map(_header, headers.items()))
     return made
+
+
+def _header(told: tuple[str, str]) -> dict[str, Any]:
+    name, description = told
+    return {"name": name, "in": "header", "required": False, "schema": {"type": "string"}, "description": description}
 
 
 def public_document(routes: Iterable[BaseRoute]) -> dict[str, Any]:

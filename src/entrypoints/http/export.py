@@ -16,13 +16,13 @@ from domain.export import Export, Format, Subject
 from domain.resource import SEARCH_MAX
 from domain.user import User
 from entrypoints.container import Container
-from entrypoints.http.content import content
+from entrypoints.http.content import content, content_responses
 from entrypoints.http.idempotency import MakesOnce, by_key
 from entrypoints.http.lookups import lookups_of
 from entrypoints.http.problems import problem_responses
 from entrypoints.http.query import Flag, PageQuery, page_of, uuid_after
 from entrypoints.http.rate_limit import Limits
-from entrypoints.http.reply import Body, Json, Out, Time, entity, without_default
+from entrypoints.http.reply import UNCHANGED, Body, Json, Out, Time, entity, without_default
 from entrypoints.http.resource import LABELS_PARAMETER, ResourceFilter, StatusName
 from entrypoints.http.route import router_of
 from entrypoints.http.signed_in import Guard
@@ -159,7 +159,7 @@ def signed_in_exports(use: Container, limits: Limits, guard: Guard) -> APIRouter
     @router.get(
         "/admin/{project:slug}/exports/{export_id:uuid}",
         response_model=ExportOut,
-        responses=problem_responses(404),
+        responses=problem_responses(404) | UNCHANGED,
         description=get_one.__doc__,
     )
     @limits.signed_in
@@ -172,7 +172,7 @@ def signed_in_exports(use: Container, limits: Limits, guard: Guard) -> APIRouter
     @router.get(
         "/admin/{project:slug}/exports/{export_id:uuid}/content",
         response_class=Response,
-        responses=problem_responses(404, 409, 416) | FILE,
+        responses=content_responses(kind.media_type for kind in Format) | problem_responses(404, 409),
         description=read.__doc__,
     )
     @limits.signed_in
@@ -198,7 +198,7 @@ def signed_in_exports(use: Container, limits: Limits, guard: Guard) -> APIRouter
     @router.get(
         "/admin/{project:slug}/exports/{export_id:uuid}/datapackage.json",
         response_model=dict[str, JsonValue],
-        responses=problem_responses(404, 409),
+        responses=problem_responses(404, 409) | UNCHANGED,
     )
     @limits.signed_in
     async def get_export_package(

@@ -16,14 +16,14 @@ from domain.access import Action
 from domain.file import TYPES, VERSION, File
 from domain.user import User
 from entrypoints.container import Container
-from entrypoints.http.content import content
+from entrypoints.http.content import content, content_responses
 from entrypoints.http.idempotency import MakesOnce, by_key
 from entrypoints.http.lookups import lookups_of
 from entrypoints.http.multipart_body import FormReader
 from entrypoints.http.problems import problem_responses
 from entrypoints.http.query import PageQuery, page_of, uuid_after
 from entrypoints.http.rate_limit import Limits
-from entrypoints.http.reply import Json, Out, Time, entity, expected_versions, json_list
+from entrypoints.http.reply import UNCHANGED, Json, Out, Time, entity, expected_versions, json_list
 from entrypoints.http.route import router_of
 from entrypoints.http.signed_in import Guard
 
@@ -37,12 +37,6 @@ _FORM = {
             }
         },
     }
-}
-_BYTES = {kind: {"schema": {"type": "string", "format": "binary"}} for kind in TYPES}
-_CONTENT: dict[int | str, dict[str, Any]] = {
-    200: {"description": "The whole", "content": _BYTES},
-    206: {"description": "The range that was asked for", "content": _BYTES},
-    304: {"description": "The client has it already"},
 }
 _PLAIN = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789 !#$&'()+,-.;=@[]^_`{}~")
 
@@ -76,7 +70,10 @@ def public_files(use: Container, limits: Limits) -> APIRouter:
         return json_list(_LIST, [FileOut.of(file) for file in page], headers)
 
     @router.get(
-        "/{project:slug}/files/{file_id:uuid}", response_model=FileOut, responses=problem_responses(404), description=get_one.__doc__
+        "/{project:slug}/files/{file_id:uuid}",
+        response_model=FileOut,
+        responses=problem_responses(404) | UNCHANGED,
+        description=get_one.__doc__,
     )
     @limits.public_read
     async def get_file(request: Request, project: str, file_id: UUID) -> Response:
@@ -86,8 +83,8 @@ def public_files(use: Container, limits: Limits) -> APIRouter:
     @router.get(
         "/{project:slug}/files/{file_id:uuid}/content",
         response_class=StreamingResponse,
-        responses=_CONTENT | problem_responses(404, 416),
-        description=read.__doc__,
+        responses=content_responses(TYPES) | problem_responses(404),
+        description="The bytes of a file as they were uploaded, or one range of them; 503 `content-damaged` where they are not.",
     )
     @limits.public_read
     async def get_content(request: Request, project: str, file_id: UUID) -> Response:

@@ -17,7 +17,7 @@ from entrypoints.http.lookups import lookups_of
 from entrypoints.http.problems import problem_responses
 from entrypoints.http.query import PageQuery, bad_cursor, decode_cursor, page_of
 from entrypoints.http.rate_limit import Limits
-from entrypoints.http.reply import Body, Json, Out, Time, entity, expected_versions, json_list
+from entrypoints.http.reply import UNCHANGED, Body, Json, Out, Time, entity, expected_versions, json_list
 from entrypoints.http.route import router_of
 from entrypoints.http.signed_in import Guard
 from entrypoints.http.survey.bodies import ChoiceBody, FieldChangeOut
@@ -111,7 +111,7 @@ def label_set_routes(use: Container, limits: Limits, guard: Guard) -> APIRouter:
     @router.get(
         "/admin/{project:slug}/label-sets/{label_set:name}",
         response_model=LabelSetOut,
-        responses=problem_responses(404),
+        responses=problem_responses(404) | UNCHANGED,
         description=get_one.__doc__,
     )
     @limits.signed_in

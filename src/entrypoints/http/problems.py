@@ -206,7 +206,7 @@ SCHEMA: dict[str, Any] = {
     },
 }
 _PHRASES = {
-    400: "Malformed, or an answer that the survey refuses",
+    400: "Malformed, or refused for what it says",
     401: "No valid credentials",
     403: "Not allowed",
     404: "Nothing here",

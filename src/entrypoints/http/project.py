@@ -18,7 +18,7 @@ from entrypoints.http.lookups import lookups_of
 from entrypoints.http.problems import problem_responses
 from entrypoints.http.query import PageQuery, bad_cursor, decode_cursor, page_of
 from entrypoints.http.rate_limit import Limits
-from entrypoints.http.reply import Body, Json, Out, Time, entity, expected_versions, json_list, without_default
+from entrypoints.http.reply import UNCHANGED, Body, Json, Out, Time, entity, expected_versions, json_list, without_default
 from entrypoints.http.route import router_of
 from entrypoints.http.signed_in import Guard
 
@@ -78,7 +78,7 @@ def public_projects(use: Container, limits: Limits) -> tuple[APIRouter, APIRoute
         page, headers = page_of(request, found, limit=query.limit, place=lambda last: last.slug)
         return json_list(_LIST, [ProjectOut.of(project) for project in page], headers)
 
-    @last.get("/{project:slug}", response_model=ProjectOverview, responses=problem_responses(404), description=get_one.__doc__)
+    @last.get("/{project:slug}", response_model=ProjectOverview, responses=problem_responses(404) | UNCHANGED, description=get_one.__doc__)
     @limits.public_read
     async def get_project(request: Request, project: str) -> Response:
         found, counts = await get_one(project=project)

@@ -66,8 +66,8 @@ def _moment(value: Any) -> Any:
 
 Flag = Annotated[bool, BeforeValidator(_flag, json_schema_input_type=bool)]
 Moment = Annotated[datetime, BeforeValidator(_moment, json_schema_input_type=datetime)]
-Whole = Annotated[int, BeforeValidator(_whole, json_schema_input_type=int)]
-Limit = Annotated[Whole, Field(ge=1, le=LIMIT_MAX, description="How many entries at most.")]
+WHOLE = BeforeValidator(_whole)  # of an `int`, after its bounds: those that come later are none in its JSON Schema
+Limit = Annotated[int, Field(ge=1, le=LIMIT_MAX, description="How many entries at most."), WHOLE]
 Cursor = Annotated[str | None, Field(max_length=4096, description="Where to go on: as in the `Link` of the page before.")]
 
 

@@ -67,6 +67,9 @@ def knows(headers: Headers, tag: str) -> bool:
     return bool(known) and (known.strip() == "*" or any(value == tag for _, value in _ETAG.findall(known)))
 
 
+UNCHANGED: dict[int | str, dict[str, Any]] = {304: {"description": "The client has it already"}}  # in OpenAPI, of what answers `entity`
+
+
 def entity(headers: Headers, content: BaseModel | bytes, *, tag: str, cache: str = "no-cache") -> Response:
     """A single entity under its strong tag; 304 without a body when the client has it already. `cache` says who may keep it."""
     caching = {"etag": f'"{tag}"', "cache-control": cache}

@@ -20,7 +20,7 @@ from domain.user import User
 from entrypoints.container import Container
 from entrypoints.http.lookups import lookups_of
 from entrypoints.http.problems import problem_responses
-from entrypoints.http.query import INT64_MAX, Flag, Moment, PageQuery, Query, Whole, id_after, next_page
+from entrypoints.http.query import INT64_MAX, WHOLE, Flag, Moment, PageQuery, Query, id_after, next_page
 from entrypoints.http.rate_limit import Limits
 from entrypoints.http.reply import Body, Json, Out, Time
 from entrypoints.http.route import router_of
@@ -162,14 +162,16 @@ def public_responses(use: Container, limits: Limits) -> APIRouter:
 class ResponseList(PageQuery):
     field: Annotated[str | None, Field(description="With `value`: only responses with this answer.")] = None
     value: Annotated[str | None, Field(max_length=2000)] = None
-    version: Annotated[Whole | None, Field(ge=1, description="Only answers given under this version.")] = None
+    version: Annotated[Annotated[int, Field(ge=1), WHOLE] | None, Field(description="Only answers given under this version.")] = None
     since: Annotated[Moment | None, Field(description="Last changed at this time or later.")] = None
     until: Annotated[Moment | None, Field(description="Last changed before this time.")] = None
 
 
 class ResponseExport(Query):
     format: Literal["json", "ndjson", "csv", "parquet"] = "json"
-    version: Annotated[Whole | None, Field(ge=1, description="Only the fields of this version and the answers given under it.")] = None
+    version: Annotated[
+        Annotated[int, Field(ge=1), WHOLE] | None, Field(description="Only the fields of this version and the answers given under it.")
+    ] = None
     raw: Annotated[Flag, Field(description="CSV without the guard against formulas.")] = False
 
 

@@ -12,7 +12,7 @@ from entrypoints.container import Container
 from entrypoints.http.problems import problem_responses
 from entrypoints.http.query import Query as QueryModel
 from entrypoints.http.rate_limit import Limits
-from entrypoints.http.reply import Out, digest, entity, without_default
+from entrypoints.http.reply import UNCHANGED, Out, digest, entity, without_default
 from entrypoints.http.route import router_of
 
 CACHE = "public, max-age=2"
@@ -88,7 +88,12 @@ def public_results(use: Container, limits: Limits) -> APIRouter:
 
     router = router_of("Surveys", limits, {"project": visible})
 
-    @router.get("/{project:slug}/survey/results", response_model=ResultsOut, responses=problem_responses(404), description=get_one.__doc__)
+    @router.get(
+        "/{project:slug}/survey/results",
+        response_model=ResultsOut,
+        responses=problem_responses(404) | UNCHANGED,
+        description=get_one.__doc__,
+    )
     @limits.public_read
     async def get_survey_results(request: Request, project: str, query: Annotated[ResultsQuery, Query()]) -> Response:
         results = await get_one(project=project, by=query.by)

@@ -128,7 +128,8 @@ class Route(APIRoute):
 
     def __init__(self, path: str, endpoint: Callable[..., Any], **options: Any) -> None:
         options["generate_unique_id_function"] = lambda route: route.name
-        options["responses"] = problem_responses(422, 429, 503) | (options.get("responses") or {})
+        limited = () if self.around.limits.of(endpoint) == () else (429,)
+        options["responses"] = problem_responses(422, *limited, 503) | (options.get("responses") or {})
         super().__init__(path, endpoint, **options)
         if self.dependant.dependencies:
             self.responses = problem_responses(401, 403) | self.responses

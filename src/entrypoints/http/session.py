@@ -16,7 +16,7 @@ from entrypoints.container import Container
 from entrypoints.http.problems import problem_responses
 from entrypoints.http.query import PageQuery, page_of, uuid_after
 from entrypoints.http.rate_limit import Limits
-from entrypoints.http.reply import Body, Json, Out, Time, entity, json_list
+from entrypoints.http.reply import UNCHANGED, Body, Json, Out, Time, entity, json_list
 from entrypoints.http.route import router_of
 from entrypoints.http.signed_in import Guard, HoldsToken
 from entrypoints.http.user import Email, Identifier, NewPassword, Username, UserOut
@@ -94,7 +94,7 @@ def session_routes(use: Container, limits: Limits, guard: Guard) -> APIRouter:
         await log_out(session_id=session_id)
         return Response(status_code=204)
 
-    @router.get("/auth/me", response_model=UserOut)
+    @router.get("/auth/me", response_model=UserOut, responses=UNCHANGED)
     @limits.signed_in
     async def get_me(request: Request, by: Annotated[User, Depends(guard(Action.SELF_READ))]) -> Response:
         """Who is signed in, as of now."""

@@ -16,7 +16,7 @@ from entrypoints.http.lookups import lookups_of
 from entrypoints.http.problems import problem_responses
 from entrypoints.http.query import PageQuery, id_after, page_of
 from entrypoints.http.rate_limit import Limits
-from entrypoints.http.reply import Body, Json, Out, Time, entity, expected_versions, json_list, without_default
+from entrypoints.http.reply import UNCHANGED, Body, Json, Out, Time, entity, expected_versions, json_list, without_default
 from entrypoints.http.route import router_of
 from entrypoints.http.signed_in import Guard
 
@@ -162,7 +162,9 @@ def admin_user_routes(use: Container, limits: Limits, guard: Guard) -> APIRouter
         headers = {"location": f"/admin/users/{setup.user.id}", "etag": f'"{setup.user.version}"'}
         return Json(CreatedUserOut.of_setup(setup), status=201, headers=headers)
 
-    @router.get("/admin/users/{user_id:id}", response_model=UserOut, responses=problem_responses(404), description=get_one.__doc__)
+    @router.get(
+        "/admin/users/{user_id:id}", response_model=UserOut, responses=problem_responses(404) | UNCHANGED, description=get_one.__doc__
+    )
     @limits.signed_in
     async def get_user(request: Request, user_id: int, by: Annotated[User, Depends(guard(Action.USER_LIST))]) -> Response:
         user = await get_one(user_id=user_id, by=by)

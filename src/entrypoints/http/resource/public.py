@@ -12,7 +12,7 @@ from entrypoints.http.lookups import lookups_of
 from entrypoints.http.problems import problem_responses
 from entrypoints.http.query import next_page
 from entrypoints.http.rate_limit import Limits
-from entrypoints.http.reply import Json, entity
+from entrypoints.http.reply import UNCHANGED, Json, entity
 from entrypoints.http.resource.bodies import Count, ResourceOut, ResourcePage
 from entrypoints.http.resource.query import LABELS_PARAMETER, ResourceFilter, ResourceList, ResourcePages, after_of, skip_of
 from entrypoints.http.route import router_of
@@ -31,7 +31,7 @@ def public_resources(use: Container, limits: Limits) -> APIRouter:
     @router.get(
         "/{project:slug}/resources/{resource_id:id}",
         response_model=ResourceOut,
-        responses=problem_responses(404),
+        responses=problem_responses(404) | UNCHANGED,
         description=get_one.__doc__,
     )
     @limits.public_read

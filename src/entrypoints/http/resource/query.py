@@ -10,7 +10,7 @@ from domain.errors import Fault, Invalid
 from domain.label_set import NAME_PATTERN
 from domain.resource import NAME_MAX, SEARCH_MAX, SKIP_MAX, Filter, Sort, Status
 from domain.text import is_clean
-from entrypoints.http.query import INT64_MAX, PageQuery, Whole, bad_cursor, decode_cursor, is_moment
+from entrypoints.http.query import INT64_MAX, WHOLE, PageQuery, bad_cursor, decode_cursor, is_moment
 from entrypoints.http.query import Query as QueryModel
 from entrypoints.http.resource.bodies import StatusName
 
@@ -61,13 +61,13 @@ class ResourceFilter(QueryModel):
 
 class ResourceList(ResourceFilter, PageQuery):
     sort: Literal["id", "-id", "name", "-name", "created_at", "-created_at", "updated_at", "-updated_at"] = "id"
-    skip: Annotated[Whole, Field(ge=0, description=f"At most {SKIP_MAX}; further on, use `cursor`.")] = 0
+    skip: Annotated[int, Field(ge=0, description=f"At most {SKIP_MAX}; further on, use `cursor`."), WHOLE] = 0
 
 
 class ResourcePages(ResourceFilter):
     sort: Literal["id", "-id", "name", "-name", "created_at", "-created_at", "updated_at", "-updated_at"] = "id"
-    page: Annotated[Whole, Field(ge=1, le=PAGE_MAX)] = 1
-    per_page: Annotated[Whole, Field(ge=1, le=PER_PAGE_MAX)] = 20
+    page: Annotated[int, Field(ge=1, le=PAGE_MAX), WHOLE] = 1
+    per_page: Annotated[int, Field(ge=1, le=PER_PAGE_MAX), WHOLE] = 20
 
 
 def skip_of(query: ResourceList) -> int:

@@ -17,7 +17,7 @@ from entrypoints.http.lookups import lookups_of
 from entrypoints.http.problems import problem_responses
 from entrypoints.http.query import INT32_MAX, PageQuery, bad_cursor, decode_cursor, page_of
 from entrypoints.http.rate_limit import Limits
-from entrypoints.http.reply import Json, digest, entity, expected_versions, json_list
+from entrypoints.http.reply import UNCHANGED, Json, digest, entity, expected_versions, json_list
 from entrypoints.http.route import router_of
 from entrypoints.http.signed_in import Guard
 from entrypoints.http.survey.bodies import PublicationBody, PublicationOut, SurveyOut, VersionOut
@@ -30,7 +30,9 @@ def public_survey(use: Container, limits: Limits) -> APIRouter:
 
     router = router_of("Surveys", limits, lookups_of(use))
 
-    @router.get("/{project:slug}/survey", response_model=SurveyOut, responses=problem_responses(404), description=get_one.__doc__)
+    @router.get(
+        "/{project:slug}/survey", response_model=SurveyOut, responses=problem_responses(404) | UNCHANGED, description=get_one.__doc__
+    )
     @limits.public_read
     async def get_survey(request: Request, project: str) -> Response:
         survey = await get_one(project=project)
@@ -39,7 +41,7 @@ def public_survey(use: Container, limits: Limits) -> APIRouter:
     @router.get(
         "/{project:slug}/survey/codebook",
         response_model=dict[str, JsonValue],
-        responses=problem_responses(404),
+        responses=problem_responses(404) | UNCHANGED,
         description=get_schema.__doc__,
     )
     @limits.public_read
