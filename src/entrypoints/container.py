@@ -93,7 +93,7 @@ __all__ = [
     "trace_store",
 ]
 
-CONNECTIONS = 16  # eight tables that are read and four that are written leave four; more would only wait for one another's processor
+CONNECTIONS = 16  # tables that are read and written hold thirteen at most; more would only wait for one another's processor
 
 
 def windows_of(redis_url: str | None, *, key: bytes) -> Windows:

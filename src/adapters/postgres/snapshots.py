@@ -8,7 +8,7 @@ from time import monotonic
 from adapters.postgres.database import Pool, Transaction
 from domain.export import TooManyTables
 
-SNAPSHOTS_AT_ONCE = 8
+SNAPSHOTS_AT_ONCE = 6
 _EXPECTED_SECONDS = 5.0  # until one has ended
 _LONGEST_SECONDS = 60.0
 
