@@ -92,7 +92,7 @@ drill-queue: $(STAMP) ## 20 annotators draw from one queue of 2 000 resources; n
 drill-limits: $(STAMP) ## Flood two workers that count in Redis, and hold Redis still
 	$(BIN)/python -m tests.drills.limits
 
-drill-tokens: $(STAMP) ## More than 2 000 forged tokens: each 401, none over 50 ms
+drill-tokens: $(STAMP) ## More than 3 000 forged tokens: each 401, none over 50 ms
 	$(BIN)/python -m tests.drills.tokens
 
 drill-access: $(STAMP) ## 1 000 rounds each of races for access, and the time of a failed sign-in

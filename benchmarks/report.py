@@ -171,8 +171,9 @@ def workers_lines(document: Mapping[str, Any]) -> list[str]:
         ratio = found["two-workers"]["ratio"]
         lines.append(f"Two workers, {WORKLOADS[path].title}: {ratio:.2f} times one with {two / one:.2f} times the processor ({shares}).")
     idle = ", ".join(f"{each:.0f}" for each in document["idle_mib"]["one-worker"])
-    several = ", ".join(f"{each:.0f}" for each in document["idle_mib"]["two-workers"])
-    lines.append(f"Memory when idle: {idle} MiB; with two workers, the supervisor first: {several} MiB.")
+    supervisor, tracker, *workers = (f"{each:.0f}" for each in document["idle_mib"]["two-workers"])
+    several = f"the supervisor {supervisor}, Python's tracker of shared memory {tracker}, the workers {' and '.join(workers)}"
+    lines.append(f"Memory when idle: {idle} MiB; with two workers: {several} MiB.")
     lines.append(f"From `serve` to ready, with the embedded cluster that is there: {document['start_seconds']:.1f} s, the median of five.")
     return lines
 
@@ -197,8 +198,8 @@ def growth_markdown(document: Mapping[str, Any]) -> str:
             "Each size is a database of its own with as many resources in one project, as many in another, and as many respondents; all",
             "are there at once and measured in turns. The ratio is the median over the rounds. Who asks and PostgreSQL share the cores",
             "with the service, so requests a second tell what a request costs all of them; CPU is that of the service alone.",
-            "Workers are compared without rate limits, which several count in a Redis. Where PostgreSQL has much to do, two cores leave",
-            "a second worker none; where it has not, as for results, the load has what is missing.",
+            "Workers are compared without rate limits, which several count in a Redis. Where PostgreSQL has much to do, two cores have",
+            "little left for a second worker; where it has not, as for results, what is missing to twice as much goes to the load.",
             "",
             *(f"- {line}" for line in workers_lines(document)),
             "",
