@@ -47,8 +47,13 @@ format: $(STAMP) ## Put the code into its format
 docs: $(STAMP) ## Write docs/permissions.md from the code
 	$(BIN)/python -m tests.walk.table
 
-bench: $(STAMP) ## Measure the hot paths against a bare program and the naive style, in one interleaved run, then exports
+bench: $(STAMP) ## Measure the hot paths against a bare program, the naive style and Directus, in one interleaved run, then exports
 	@$(BIN)/python -m benchmarks --check --out docs/benchmarks; status=$$?; $(BIN)/python -m benchmarks.export --check --out docs/benchmarks && exit $$status
+
+setup-directus: ## Install Directus with npm into .directus (1 GB), so that make bench compares with it as well
+	@mkdir -p .directus
+	cp benchmarks/directus.json .directus/package.json
+	npm install --prefix .directus --ignore-scripts --no-package-lock --no-audit --no-fund --loglevel error
 
 bench-compare: $(STAMP) ## Compare two measurements: make bench-compare BEFORE=… AFTER=…
 	@$(BIN)/python -m benchmarks.compare $(BEFORE) $(AFTER)
@@ -112,5 +117,5 @@ lock: $(STAMP) ## Write the requirements anew from pyproject.toml (needs the pac
 	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-header --no-annotate pyproject.toml -o requirements.txt
 	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-header --no-annotate --extra dev -c requirements.txt pyproject.toml -o requirements-dev.txt
 
-clean: ## Remove the virtual environment and caches; never the data in ./var
-	rm -rf $(VENV) $(BUILD) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache src/*.egg-info
+clean: ## Remove the virtual environment, Directus and caches; never the data in ./var
+	rm -rf $(VENV) $(BUILD) .directus .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache src/*.egg-info

@@ -1,4 +1,4 @@
-"""Measure the service as it ships, a bare program that runs the same SQL, and the style that people write first, in turns.
+"""Measure the service as it ships, a bare program that runs the same SQL, the style that people write first, and Directus, in turns.
 
 A machine is rarely quiet: trust the ratios, which come from neighbouring runs, and not the absolute figures.
 """
@@ -16,6 +16,7 @@ from typing import Any, NoReturn
 
 import asyncpg
 
+from benchmarks import directus
 from benchmarks.agreement import check_agreement
 from benchmarks.load import PATIENCE_SECONDS, Order, Result
 from benchmarks.plot import plot_hot_paths
@@ -26,7 +27,7 @@ from domain.errors import DomainError
 from entrypoints.container import EmbeddedPostgresError, SchemaError
 from entrypoints.settings import SettingsError
 
-PROGRAMS = ("bare", "naive")
+PROGRAMS = ("bare", "naive", "directus")
 WARM_UP_SECONDS = 1.0
 
 
@@ -51,8 +52,9 @@ def main() -> None:
     """The entry of `python -m benchmarks`. Exit status: 0 done, 1 failed, or a ratio was missed under `--check`, 2 bad use."""
     options = _options()
     sizes = {"resources": options.resources, "large": options.large, "responses": options.responses}
+    programs = _compared(options)
     try:
-        with stage(**sizes, programs=options.programs) as here:
+        with stage(**sizes, programs=programs) as here:
             say(f"PostgreSQL {here.postgres}, {options.rounds} rounds of {options.seconds:g} s")
             measured = [_measure(here, WORKLOADS[name], rounds=options.rounds, seconds=options.seconds) for name in options.only]
             described = machine(here.postgres)
@@ -64,6 +66,7 @@ def main() -> None:
         "measured_at": datetime.now(UTC).date().isoformat(),
         "machine": described,
         "settings": sizes | {"rounds": options.rounds, "seconds": options.seconds, "connections": CONNECTIONS},
+        "directus": directus.version() if "directus" in programs else None,
         "workloads": [one.document() for one in measured],
     }
     print(plain_table(rows(document)))
@@ -95,6 +98,16 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--out", type=Path, metavar="FOLDER", help="write a page, a picture and the measurements there")
     parser.add_argument("--check", action="store_true", help="fail when a required ratio is missed")
     return parser.parse_args()
+
+
+def _compared(options: argparse.Namespace) -> list[str]:
+    """The programs that are asked for, installed, and compared with in a workload that is measured."""
+    rivals = {rival.program for name in options.only for rival in WORKLOADS[name].rivals}
+    programs = [name for name in options.programs if name in rivals]
+    if "directus" in programs and directus.version() is None:
+        say(f"Directus is not installed ({directus.SETUP}): it is left out.")
+        programs.remove("directus")
+    return programs
 
 
 def _positive(text: str) -> int:
@@ -136,6 +149,7 @@ def measured_once(server: Server, workload: Workload, target: Target, *, seconds
     order = Order(
         port=server.port,
         pid=server.pid,
+        program=server.name,
         workload=workload.name,
         target=target,
         seed=secrets.token_hex(8),

@@ -19,7 +19,7 @@ def check_agreement(here: Stage, workload: Workload) -> None:
     """Ask the programs the same, and compare. Raises `StageError`.
 
     What the bare program reads must be equal; of two changes, which are not of the same thing, the keys are; of what the naive program
-    reads, the ids. That a status is as expected is asked of all.
+    and Directus read, the ids. That a status is as expected is asked of all.
     """
     for program in {rival.program for rival in workload.rivals} - {"service"} & here.servers.keys():
         told = _TOLD[program, workload.is_read]
@@ -28,8 +28,10 @@ def check_agreement(here: Stage, workload: Workload) -> None:
             raise StageError(f"{workload.title}: the service and the {program} program answer differently.")
 
 
-def _ids(answer: Any) -> list[Any]:
-    return [entry.get("id") for entry in (answer if isinstance(answer, list) else [answer])]
+def _ids(answer: Any) -> list[str]:
+    """Directus wraps what it answers, and writes large numbers as texts."""
+    entries = answer["data"] if isinstance(answer, dict) and "data" in answer else answer
+    return [str(entry.get("id")) for entry in (entries if isinstance(entries, list) else [entries])]
 
 
 def _nothing(_: Any) -> None:
@@ -41,11 +43,13 @@ _TOLD: dict[tuple[str, bool], Callable[[Any], Any]] = {
     ("bare", False): sorted,
     ("naive", True): _ids,
     ("naive", False): _nothing,
+    ("directus", True): _ids,
+    ("directus", False): _nothing,
 }
 
 
 def _answers(server: Server, here: Stage, workload: Workload, *, rival: str) -> list[Any]:
-    requests = workload.requests(here.target, Random("reads" if workload.is_read else f"{server.name} beside {rival}"))
+    requests = workload.asked_of(server.name)(here.target, Random("reads" if workload.is_read else f"{server.name} beside {rival}"))
     return [_ask(server, next(requests), workload) for _ in range(SAMPLE)]
 
 

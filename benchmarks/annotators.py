@@ -145,6 +145,7 @@ def _load(here: Stage, *, seconds: float, connections: int) -> Result:
     order = Order(
         port=here.servers["service"].port,
         pid=here.servers["service"].pid,
+        program="service",
         workload="read-one",
         target=here.target,
         seed=secrets.token_hex(8),

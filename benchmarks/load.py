@@ -34,6 +34,7 @@ class Order:
 
     port: int
     pid: int
+    program: str
     workload: str
     target: Target
     seed: str
@@ -133,7 +134,7 @@ class _Connection:
 
 
 def _carry_out(order: Order) -> Result:
-    requests = WORKLOADS[order.workload].requests
+    requests = WORKLOADS[order.workload].asked_of(order.program)
     os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))  # an answer that comes does not take the core from who makes the next one
     run = _Run(deadline=0.0)
     made = [_Connection(run, order.port, requests(order.target, Random(f"{order.seed}/{each}"))) for each in range(order.connections)]

@@ -11,20 +11,20 @@ from matplotlib import pyplot as plt
 
 from benchmarks.workloads import WORKLOADS
 
-_COLOURS = {"service": "#0b6e4f", "bare": "#9aa5b1", "naive": "#d1495b"}
+_COLOURS = {"service": "#0b6e4f", "bare": "#9aa5b1", "naive": "#d1495b", "directus": "#6c5ce7"}
 
 
 def plot_hot_paths(document: Mapping[str, Any], file: Path) -> None:
     """Requests a second of each program, as a share of the bare program's, or else of the service's."""
     workloads = document["workloads"]
-    figure, axes = plt.subplots(figsize=(9, 0.8 + 0.75 * len(workloads)))
+    figure, axes = plt.subplots(figsize=(9, 0.8 + 0.85 * len(workloads)))
     for place, workload in enumerate(workloads):
         speeds = {"service": workload["service"]["medians"]["per_second"]}
-        speeds |= {name: workload["rivals"][name]["medians"]["per_second"] for name in ("bare", "naive") if name in workload["rivals"]}
+        speeds |= {name: workload["rivals"][name]["medians"]["per_second"] for name in _COLOURS if name in workload["rivals"]}
         whole = speeds.get("bare", speeds["service"])
         for row, (name, speed) in enumerate(speeds.items()):
-            y = place + (row - 1) * 0.26
-            axes.barh(y, speed / whole, height=0.24, color=_COLOURS[name], label=name if place == 0 else None)
+            y = place + (row - (len(speeds) - 1) / 2) * 0.21
+            axes.barh(y, speed / whole, height=0.19, color=_COLOURS[name], label=name if place == 0 else None)
             axes.text(speed / whole + 0.01, y, f"{speed:,.0f}/s", va="center", fontsize=8)
     axes.set_yticks(range(len(workloads)), [workload["title"] for workload in workloads])
     axes.invert_yaxis()

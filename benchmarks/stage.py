@@ -1,4 +1,4 @@
-"""Everything that a measurement needs: a database of its own with data in it, the service as it ships, the bare program."""
+"""Everything that a measurement needs: a database of its own with data in it, the service as it ships, its rivals."""
 
 import asyncio
 import os
@@ -12,12 +12,13 @@ import tempfile
 import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import asyncpg
 from sqlalchemy import make_url
 
+from benchmarks import directus
 from benchmarks.bare import PORT_VARIABLE, SLUG_VARIABLE
 from benchmarks.load import LOOPBACK
 from benchmarks.workloads import Project, Target
@@ -110,11 +111,48 @@ def stage(*, resources: int, large: int, responses: int, programs: Collection[st
             SLUG_VARIABLE: target.small.slug,
         }
         servers = {}
-        for name in ("service", *programs):
+        for name in ("service", *(name for name in programs if name != "directus")):
             port = free_port()
             serving = {PORT_VARIABLE: str(port)} | ({f"{PREFIX}RATE_LIMITS": "off"} if name in WORKERS else {})
             servers[name] = stack.enter_context(running(name, _program(name, port), environment | serving, port=port, folder=folder))
+        if "directus" in programs:
+            target = replace(target, directus_token=secrets.token_hex(32))
+            servers["directus"] = stack.enter_context(_directus(url, target.directus_token, folder))
         yield Stage(servers=servers, target=target, postgres=postgres, deployment=deployment)
+
+
+@contextmanager
+def _directus(url: str, token: str, folder: Path) -> Iterator[Server]:
+    """Directus with its tables made and its rows there, in a folder of its own, open to readers; `token` is its admin's."""
+    port, place = free_port(), folder / "directus"
+    place.mkdir()
+    asyncio.run(_copy_for_directus(url))
+    environment = directus.environment(url, token=token, port=port)
+    told = subprocess.run(
+        directus.command("bootstrap"),
+        env={**os.environ, **environment},
+        cwd=place,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=START_SECONDS,
+    )
+    if told.returncode != 0:
+        lines = (told.stderr or told.stdout).strip().splitlines()
+        raise StageError(f"Directus does not make its tables: {lines[-1] if lines else told.returncode}")
+    with running("directus", directus.command("start"), environment, port=port, folder=folder, place=place) as server:
+        directus.open_to_readers(port, token)
+        yield server
+
+
+async def _copy_for_directus(url: str) -> None:
+    connection = await connect(url)
+    try:
+        await connection.execute("SET maintenance_work_mem = '256MB'; SET synchronous_commit = off")
+        for statement in directus.COPY:
+            await connection.execute(statement, timeout=SEED_SECONDS)
+    finally:
+        await connection.close()
 
 
 def _program(name: str, port: int) -> Sequence[str]:
@@ -183,12 +221,14 @@ async def _seed(connection: "asyncpg.Connection[asyncpg.Record]", slug: str, siz
 
 
 @contextmanager
-def running(name: str, program: Sequence[str], environment: Mapping[str, str], *, port: int, folder: Path) -> Iterator[Server]:
-    """The program, answering; its output goes to a file."""
+def running(
+    name: str, program: Sequence[str], environment: Mapping[str, str], *, port: int, folder: Path, place: Path | None = None
+) -> Iterator[Server]:
+    """The program, answering; its output goes to a file in the folder. It runs where this does, or in a place of its own."""
     log = folder / f"{name}.log"
     clean = {key: value for key, value in os.environ.items() if not key.startswith(PREFIX)}
     with log.open("wb") as output:
-        process = subprocess.Popen(program, env={**clean, **environment}, stdin=subprocess.DEVNULL, stdout=output, stderr=output)
+        process = subprocess.Popen(program, env={**clean, **environment}, cwd=place, stdin=subprocess.DEVNULL, stdout=output, stderr=output)
     try:
         started = time.monotonic()
         _await_answer(name, process, port, log)

@@ -25,11 +25,12 @@ class Project:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Target:
-    """What there is: a project with a survey, a large one, and somebody who is signed in as an admin."""
+    """What there is: a project with a survey, a large one, and somebody who is signed in as an admin, in Directus too where it runs."""
 
     small: Project
     large: Project
     access_token: str
+    directus_token: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,18 +41,22 @@ class Request:
     expected: int = 200
 
 
+Requests = Callable[[Target, Random], Iterator[Request]]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rival:
     """What a workload is compared with, and how many times its requests a second the service has to reach.
 
-    It is another program (`bare`, `naive`), or the service itself at an easier `workload`. It is asked over as many `connections` as the
-    service, unless it would take minutes for each run.
+    It is another program (`bare`, `naive`, `directus`), or the service itself at an easier `workload`. It is asked over as many
+    `connections` as the service, unless it would take minutes for each run, and by the same requests, unless it has addresses of its own.
     """
 
     program: str
     needs: float | None = None
     workload: str | None = None
     connections: int | None = None
+    requests: Requests | None = None
 
     @property
     def name(self) -> str:
@@ -65,8 +70,12 @@ class Workload:
     name: str
     title: str
     rivals: tuple[Rival, ...]
-    requests: Callable[[Target, Random], Iterator[Request]]
+    requests: Requests
     is_read: bool = True
+
+    def asked_of(self, program: str) -> Requests:
+        """What this program is asked."""
+        return next((rival.requests for rival in self.rivals if rival.requests and rival.program == program), self.requests)
 
 
 def hidden_word(number: int) -> str:
@@ -155,6 +164,39 @@ def _results(target: Target, random: Random) -> Iterator[Request]:
         yield request
 
 
+# What Directus is asked for is the same, in the same columns: whoever draws from the same randomness asks for the same rows.
+_FIELDS = "fields=id,project_id.slug,name,description,status,attributes,created_by.username,created_at,updated_at,deleted_at,version"
+
+
+def _read_one_of_directus(target: Target, random: Random) -> Iterator[Request]:
+    while True:
+        yield _get(f"/items/resources/{random.randint(target.small.first_id, target.small.last_id)}?{_FIELDS}")
+
+
+def _list_of_directus(target: Target, random: Random) -> Iterator[Request]:
+    requests = [_items_of_directus(target.small, f"filter[status][_eq]={status}") for status in STATUSES]
+    while True:
+        yield random.choice(requests)
+
+
+def _deep_page_of_directus(target: Target, random: Random) -> Iterator[Request]:
+    """It knows pages by their offset alone."""
+    while True:
+        skip = _deep(target) + random.randint(-_jitter(target), _jitter(target))
+        yield _items_of_directus(target.large, f"offset={skip}")
+
+
+def _items_of_directus(project: Project, query: str) -> Request:
+    return _get(f"/items/resources?{_FIELDS}&filter[project_id][slug][_eq]={project.slug}&limit=100&{query}")
+
+
+def _edit_of_directus(target: Target, random: Random) -> Iterator[Request]:
+    authorization = f"Authorization: Bearer {target.directus_token}\r\n"
+    while True:
+        path = f"/items/resources/{random.randint(target.small.first_id, target.small.last_id)}?{_FIELDS}"
+        yield _send("PATCH", path, {"description": f"Described anew, {random.getrandbits(64):016x}."}, more=authorization)
+
+
 def _get(path: str) -> Request:
     return Request(raw=f"GET {path} HTTP/1.1\r\nHost: bench\r\n\r\n".encode())
 
@@ -168,23 +210,45 @@ def _send(method: str, path: str, content: object, *, more: str = "", expected: 
 BARE = Rival(program="bare")
 NAIVE = Rival(program="naive", needs=5.0)
 SLOW_NAIVE = replace(NAIVE, connections=4)
+DIRECTUS = Rival(program="directus")
 
 WORKLOADS = {
     workload.name: workload
     for workload in (
-        Workload(name="read-one", title="one resource by id", rivals=(replace(BARE, needs=0.30), NAIVE), requests=_read_one),
-        Workload(name="list", title="100 by status, asked by a crowd", rivals=(replace(BARE, needs=0.90), NAIVE), requests=_list),
+        Workload(
+            name="read-one",
+            title="one resource by id",
+            rivals=(replace(BARE, needs=0.30), NAIVE, replace(DIRECTUS, requests=_read_one_of_directus)),
+            requests=_read_one,
+        ),
+        Workload(
+            name="list",
+            title="100 by status, asked by a crowd",
+            rivals=(replace(BARE, needs=0.90), NAIVE, replace(DIRECTUS, requests=_list_of_directus)),
+            requests=_list,
+        ),
         Workload(name="list-apart", title="100 by status, each elsewhere", rivals=(BARE,), requests=_list_apart),
         Workload(name="first-page", title="the first pages of a large one", rivals=(BARE, NAIVE), requests=_first_page),
         Workload(
             name="deep-page",
             title="a page deep in a large one",
-            rivals=(Rival(program="service", workload="first-page", needs=0.80), BARE, NAIVE),
+            rivals=(
+                Rival(program="service", workload="first-page", needs=0.80),
+                BARE,
+                NAIVE,
+                replace(DIRECTUS, connections=4, requests=_deep_page_of_directus),
+            ),
             requests=_deep_page,
         ),
         Workload(name="search", title="a rare word in a large one", rivals=(BARE, SLOW_NAIVE), requests=_search),
         Workload(name="results", title="results of a survey", rivals=(replace(SLOW_NAIVE, needs=None),), requests=_results),
-        Workload(name="edit", title="edit, signed in", rivals=(replace(BARE, needs=0.25), NAIVE), requests=_edit, is_read=False),
+        Workload(
+            name="edit",
+            title="edit, signed in",
+            rivals=(replace(BARE, needs=0.25), NAIVE, replace(DIRECTUS, requests=_edit_of_directus)),
+            requests=_edit,
+            is_read=False,
+        ),
         Workload(name="save", title="save an answer", rivals=(replace(BARE, needs=0.55), NAIVE), requests=_save, is_read=False),
     )
 }
