@@ -2,8 +2,9 @@
 
 from collections.abc import Collection
 from dataclasses import dataclass
+from datetime import datetime
 
-from application.ports import ApiKeys, Clock, Random, UnitOfWorkFactory
+from application.ports import ApiKeys, Clock, Random, UnitOfWork, UnitOfWorkFactory
 from domain.access import Action, require
 from domain.api_key import MARK, ApiKey, Scope, new_api_key
 from domain.audit import Target, differences, entry
@@ -68,8 +69,17 @@ class RevokeApiKey:
         now = self.clock.now()
         async with self.unit_of_work() as work:
             await work.api_keys.revoke(key_id, user_id=by.id, at=now)
-            await work.audit.add(entry("api-key.revoke", Target(type="api-key", id=key_id), by=by, at=now))
+            await _record_revoked(work, key_id, by=by, at=now)
             await work.commit()
+
+
+async def revoke_keys(work: UnitOfWork, user_id: int, *, by: User, at: datetime) -> None:
+    """Revoke every live key of a user within somebody else's unit of work."""
+    await _record_revoked(work, *await work.api_keys.revoke_all(user_id, at=at), by=by, at=at)
+
+
+async def _record_revoked(work: UnitOfWork, *key_ids: int, by: User, at: datetime) -> None:
+    await work.audit.add(*(entry("api-key.revoke", Target(type="api-key", id=each), by=by, at=at) for each in key_ids))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -211,6 +211,9 @@ class ApiKeys(Protocol):
     async def revoke(self, key_id: int, *, user_id: int, at: datetime) -> None:
         """Revoke a live key of this user. Raises `NotFound` when there is none of this id: of two that revoke it, one is told so."""
 
+    async def revoke_all(self, user_id: int, *, at: datetime) -> list[int]:
+        """Revoke every live key of a user: those that were revoked now, by id."""
+
 
 class Projects(Protocol):
     """Projects that are not deleted."""
@@ -445,10 +448,10 @@ class Responses(Protocol):
     async def by_token(self, project: str, token_hash: bytes) -> Response | None:
         """The response of the respondent who holds this token. Raises `NotFound` without such a project."""
 
-    async def erase(self, project: str, token_hash: bytes) -> bool:
+    async def erase(self, project: str, token_hash: bytes, *, expected: frozenset[int] | None = None) -> bool:
         """Erase the response of the respondent who holds this token, its history included; only that one was erased remains.
 
-        Whether there was one. Raises `NotFound` without such a project.
+        Whether there was one. Raises `NotFound` without such a project, and `Stale` for one of another revision than is `expected`.
         """
 
 

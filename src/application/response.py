@@ -144,10 +144,10 @@ class EraseResponse:
     responses: Responses
     respondents: Respondents
 
-    async def __call__(self, *, project: str, token: str | None) -> None:
+    async def __call__(self, *, project: str, token: str | None, expected: frozenset[int] | None = None) -> None:
         if token is None or not is_token(token):
             raise TokenRequired
-        if not await self.responses.erase(project, self.respondents.hash(token)):
+        if not await self.responses.erase(project, self.respondents.hash(token), expected=expected):
             raise TokenRequired
 
 

@@ -22,8 +22,12 @@ def _integer(digits: str) -> int:
     return int(digits[:_DIGITS_MAX])
 
 
+def _fraction(text: str) -> float:
+    return float(text) + 0.0  # the negative zero is zero, as it is where it is kept
+
+
 def _no_constant(name: str) -> None:
     raise ValueError(f"{name} is not JSON")
 
 
-_DECODER = json.JSONDecoder(object_pairs_hook=_without_duplicates, parse_int=_integer, parse_constant=_no_constant)
+_DECODER = json.JSONDecoder(object_pairs_hook=_without_duplicates, parse_int=_integer, parse_float=_fraction, parse_constant=_no_constant)

@@ -141,6 +141,15 @@ async def when_there(do: Callable[[], Awaitable[T]], *, told: Callable[[float], 
             await asyncio.sleep(DATABASE_RETRY_SECONDS)
 
 
+def check_admin_password(settings: Settings) -> None:
+    """Raise `SettingsError` for an `ADMIN_PASSWORD` that no admin could have, whether or not it is used now."""
+    try:
+        if settings.admin_password is not None:
+            Container().hash_new().check(settings.admin_password, username=FIRST_ADMIN)
+    except Invalid as error:
+        raise SettingsError(f"{PREFIX}ADMIN_PASSWORD: {' '.join(fault.detail for fault in error.faults)}") from None
+
+
 async def _first_admin(container: Container, settings: Settings) -> str | None:
     if await container.users().by_username(FIRST_ADMIN):
         return None
@@ -149,8 +158,6 @@ async def _first_admin(container: Container, settings: Settings) -> str | None:
         await container.create_admin()(username=FIRST_ADMIN, email=FIRST_ADMIN_EMAIL, password=password)
     except UsernameTaken:
         return None  # another instance, starting at the same time, was first
-    except Invalid as error:
-        raise SettingsError(f"{PREFIX}ADMIN_PASSWORD: {' '.join(fault.detail for fault in error.faults)}") from None
     return None if settings.admin_password else password
 
 

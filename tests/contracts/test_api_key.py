@@ -79,6 +79,17 @@ class ApiKeysContract:
         assert sorted(type(each).__name__ for each in revoked) == ["NoneType"] + ["NotFound"] * 5
         assert await stage.api_keys.holder(SECRET, at=NOW) is None
 
+    async def test_all_live_keys_of_a_user_are_revoked_at_once(self, stage: Stage) -> None:
+        ada, emmy = await stage.user("ada"), await stage.user("emmy")
+        keys = [await made(stage, ada, f"cs_{number}", expires_in_days=number) for number in (3, 1, 4)]
+        others = await made(stage, emmy, "cs_other")
+        await stage.api_keys.revoke(keys[0].id, user_id=ada.id, at=NOW)
+        assert await stage.api_keys.revoke_all(ada.id, at=NOW + timedelta(days=1)) == [keys[2].id]
+        assert await stage.api_keys.revoke_all(ada.id, at=NOW) == [keys[1].id]  # live then, and not revoked since
+        assert await stage.api_keys.revoke_all(ada.id, at=NOW) == []
+        assert await stage.api_keys.page(ada.id, at=NOW, after=0, limit=9) == []
+        assert await stage.api_keys.holder("cs_other", at=NOW) == (emmy, others)
+
     async def test_a_use_is_noted_at_most_once_a_minute(self, stage: Stage) -> None:
         ada = await stage.user()
         key = await made(stage, ada)

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from adapters.postgres.database import Pool
 from application.ports import Saved, SurveyMoved
-from domain.errors import DomainError, NotFound, Unavailable
+from domain.errors import DomainError, NotFound, Stale, Unavailable
 from domain.response import ConsentRequired, Outcome, Response, TokenRequired, TokenTaken, new_response
 from domain.survey import Definition, Survey
 from tests.contracts.stage import InMemory, InPostgres, Stage, stage_in_postgres
@@ -498,6 +498,18 @@ class ResponsesContract:
         with pytest.raises(Unavailable):
             await save(stage, survey, "consent", "declined")
         assert (await stored(stage)).answers == {"consent": "accepted", "age": 42}
+
+    async def test_only_the_revision_that_is_expected_is_erased(self, stage: Stage) -> None:
+        survey = await stage.survey()
+        await save(stage, survey, "age", 42)
+        await save(stage, survey, "age", 43)
+        with pytest.raises(Stale) as stale:
+            await stage.responses.erase("story", TOKEN, expected=frozenset({1}))
+        assert stale.value.current == 2
+        assert (await stored(stage)).answers == {"age": 43}
+        assert stage.witnessed == []
+        assert not await stage.responses.erase("story", b"x" * 32, expected=frozenset({1}))
+        assert await stage.responses.erase("story", TOKEN, expected=frozenset({1, 2}))
 
     async def test_of_many_erasures_at_once_one_erases(self, stage: Stage) -> None:
         survey = await stage.survey()

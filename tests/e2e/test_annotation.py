@@ -95,6 +95,8 @@ def test_a_label_set_is_made_changed_and_read(admin: httpx.Client, annotator: ht
     assert annotator.get(address, headers={"if-none-match": '"2"'}).status_code == 304
     declare(admin, project, "relevance", **SCALE, choices=None)
     assert [each["name"] for each in walk(annotator, f"/admin/{project}/label-sets?limit=1")] == ["relevance", "topic"]
+    for odd in ("WyJcdWQ4MDAiXQ", "WyJcdTAwMDAiXQ"):  # a half of a character, and a control
+        assert pointers(annotator.get(f"/admin/{project}/label-sets?cursor={odd}")) == {"/cursor"}
 
 
 def test_who_may_declare_and_read(admin: httpx.Client, annotator: httpx.Client, member: httpx.Client, project: str) -> None:

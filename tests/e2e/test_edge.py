@@ -175,12 +175,22 @@ def test_a_refusal_never_repeats_what_was_sent(anonymous: httpx.Client, admin: h
 # --- queries and paths --------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("query", ["&", "limit=1&", "&&limit=1", "limit=1&&"])
+def test_nothing_between_two_ampersands_is_no_parameter(anonymous: httpx.Client, query: str) -> None:
+    assert anonymous.get(f"/projects?{query}").status_code == 200
+
+
+@pytest.mark.parametrize("query", ["limit=%", "limit=%zz", "%=1", "search=100%", "search=%4", "search=%25%"])
+def test_a_query_with_a_stray_percent_sign_is_malformed(anonymous: httpx.Client, query: str) -> None:
+    problem(anonymous.get(f"/dark-data/resources?{query}"), 400, "malformed")
+
+
 @pytest.mark.parametrize("query", ["limit=%ff", "%ff=1", "search=%C3", "a=%ed%a0%80", "limit=%c0%80"])
 def test_a_query_that_is_not_utf8_is_malformed(anonymous: httpx.Client, query: str) -> None:
     problem(anonymous.get(f"/projects?{query}"), 400, "malformed")
 
 
-@pytest.mark.parametrize("query", ["x=1", "limit=1&x", "limit", "&", "=", "limit=1&", "limit=1;x=2", "limit[]=1", "LIMIT=1"])
+@pytest.mark.parametrize("query", ["x=1", "limit=1&x", "limit", "=", "&=&", "limit=1;x=2", "limit[]=1", "LIMIT=1"])
 def test_an_unknown_parameter_is_refused(anonymous: httpx.Client, query: str) -> None:
     pointers(anonymous.get(f"/projects?{query}"))
 
@@ -224,7 +234,19 @@ def test_an_escape_that_hides_nothing_is_read(anonymous: httpx.Client, service: 
 
 
 @pytest.mark.parametrize(
-    "path", ["/projects/", "//projects", "/projects//", "/./projects", "/dark-data/../projects", "/Projects", "/dark-data/resources/", "/é"]
+    "path",
+    [
+        "/projects/",
+        "//projects",
+        "/projects//",
+        "/./projects",
+        "/dark-data/../projects",
+        "/Projects",
+        "/dark-data/resources/",
+        "/é",
+        "/dark-data%2fresources",
+        "/dark-data%2Fresources/1",
+    ],
 )
 def test_an_address_that_is_nearly_right_is_not_found(service: Service, path: str) -> None:
     target = path.replace("é", "%C3%A9")
@@ -235,6 +257,14 @@ def test_an_address_that_is_nearly_right_is_not_found(service: Service, path: st
 @pytest.mark.parametrize("target", ["/projects?cursor=" + "x" * 9000, "/" + "x" * 9000, "/dark-data/" + "%41" * 3000])
 def test_a_long_address_is_refused(anonymous: httpx.Client, target: str) -> None:
     problem(anonymous.get(target), 414, "uri-too-long")
+
+
+@pytest.mark.parametrize("size", [9_000, 40_000, 65_000, 66_000, 70_000, 200_000])
+@pytest.mark.parametrize("before", ["/", "/dark-data?x="])
+def test_an_address_that_no_parser_takes_is_refused_alike(service: Service, before: str, size: int) -> None:
+    sent = f"GET {before}{'a' * size} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode()
+    (answer,) = answers(exchange(service.port, sent))
+    assert (answer.status, b'"uri-too-long"' in answer.body) == (414, True)
 
 
 @pytest.mark.parametrize("headers", [{"x-filler": "x" * 40_000}, {f"x-{number}": "x" * 100 for number in range(500)}])
@@ -510,6 +540,37 @@ def test_what_is_not_there_is_told_before_what_is_wrong_with_the_query(anonymous
     problem(anonymous.get(f"/no-such-story{path}?{query}"), 404)
 
 
+@pytest.mark.parametrize(
+    ("method", "address"),
+    [
+        ("GET", "/problems/no-such-code"),
+        ("GET", "/{project}/survey"),
+        ("GET", "/{project}/survey/codebook"),
+        ("GET", "/{project}/survey/results"),
+        ("GET", "/admin/{project}/survey/versions"),
+        ("GET", "/admin/{project}/survey/responses"),
+        ("GET", "/admin/{project}/survey/responses/export"),
+        ("POST", "/admin/{project}/survey/open"),
+        ("POST", "/admin/{project}/survey/close"),
+        ("GET", "/admin/{project}/exports/019f0000-0000-7000-8000-000000000000"),
+        ("GET", "/admin/{project}/exports/019f0000-0000-7000-8000-000000000000/content"),
+        ("GET", "/admin/{project}/exports/019f0000-0000-7000-8000-000000000000/datapackage.json"),
+        ("GET", "/admin/{project}/label-sets/no-such-set"),
+        ("DELETE", "/auth/sessions/00000000-0000-0000-0000-000000000000"),
+        ("DELETE", "/auth/sessions/019f0000-0000-7000-8000-000000000000"),
+        ("DELETE", "/auth/api-keys/999999"),
+    ],
+)
+def test_whatever_is_not_there_is_told_before_what_is_wrong_with_the_query(
+    admin: httpx.Client, project: str, method: str, address: str
+) -> None:
+    problem(admin.request(method, f"{address.format(project=project)}?x=1"), 404)
+
+
+def test_a_label_set_that_is_to_be_made_need_not_be_there(admin: httpx.Client, project: str) -> None:
+    problem(admin.put(f"/admin/{project}/label-sets/new-one", content=b"x", headers={"content-type": "text/plain"}), 415)
+
+
 def test_what_is_not_there_is_told_before_rules_that_the_domain_finds_broken(admin: httpx.Client) -> None:
     problem(admin.post("/admin/no-such-story/resources", json={"name": "   "}), 404)
     problem(admin.put("/admin/no-such-story/survey", json=DEFINITION | {"questions": []}), 404)
@@ -615,6 +676,25 @@ def test_a_bad_request_gets_one_refusal_and_does_no_harm(service: Service, sent:
         assert answer.headers["content-type"] == "application/problem+json"
         assert "server" not in answer.headers
     assert httpx.get(f"{service.url}/health", timeout=10).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        b"GET /projects HTTP/1.1\r\nConnection: close\r\n\r\n",
+        b"GET /projects HTTP/1.1\r\nHost: a\r\nHost: b\r\nConnection: close\r\n\r\n",
+        b"GET /projects HTTP/1.0\r\nHost: a\r\nHost: b\r\n\r\n",
+        b"POST /auth/login HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Type: a/b\r\nContent-Length: 2\r\n\r\n{}",
+    ],
+)
+def test_a_request_that_can_be_read_in_two_ways_is_malformed(service: Service, sent: bytes) -> None:
+    (answer,) = answers(exchange(service.port, sent))
+    assert (answer.status, b'"malformed"' in answer.body) == (400, True)
+
+
+def test_the_older_protocol_needs_no_host(service: Service) -> None:
+    (answer,) = answers(exchange(service.port, b"GET /health/live HTTP/1.0\r\n\r\n"))
+    assert answer.status == 200
 
 
 @pytest.mark.parametrize("target", [b"/health/live", b"http://example.org/health/live", b"http://127.0.0.1:1/health/live"])

@@ -240,6 +240,26 @@ def test_answers_need_the_token_of_the_respondent(anonymous: httpx.Client, gatel
     problem(anonymous.get("/no-such-story/survey/response", headers={"x-respondent-token": token}), 404)
 
 
+def test_who_holds_no_token_hears_that_before_what_else_is_wrong(anonymous: httpx.Client, gateless: str) -> None:
+    for method in ("GET", "DELETE"):
+        problem(anonymous.request(method, f"/{gateless}/survey/response?x=1"), 401, "respondent-token-required")
+
+
+def test_a_response_has_the_tag_of_its_revision_and_is_erased_against_it(anonymous: httpx.Client, gateless: str) -> None:
+    headers = {"x-respondent-token": save(anonymous, gateless, "trust", 1).json()["respondent_token"]}
+    address = f"/{gateless}/survey/response"
+    seen = anonymous.get(address, headers=headers)
+    assert seen.headers["etag"] == '"1"'
+    assert anonymous.get(address, headers=headers | {"if-none-match": '"1"'}).status_code == 304
+    save(anonymous, gateless, "trust", 2)
+    assert anonymous.get(address, headers=headers | {"if-none-match": '"1"'}).json()["answers"] == {"trust": 2}
+    stale = anonymous.delete(address, headers=headers | {"if-match": '"1"'})
+    problem(stale, 412, "stale-version")
+    assert stale.headers["etag"] == '"2"'
+    assert anonymous.delete(address, headers=headers | {"if-match": '"2"'}).status_code == 204
+    problem(anonymous.get(address, headers=headers), 401)
+
+
 def test_a_token_opens_one_project_only(anonymous: httpx.Client, admin: httpx.Client, gateless: str) -> None:
     token = save(anonymous, gateless, "trust", 1).json()["respondent_token"]
     other = unique("other")

@@ -170,7 +170,13 @@ def test_a_weak_first_password_stops_the_start_in_one_line(folder: Path, passwor
     line = one_line(run("serve", folder=folder, ADMIN_PASSWORD=password), 2)
     assert f"COMPLEX_STORIES_ADMIN_PASSWORD: {told}" in line
     assert password not in line
-    assert not postmaster(folder).exists()
+    assert list(folder.iterdir()) == []
+
+
+def test_a_weak_first_password_stops_a_later_start_as_well(folder: Path) -> None:
+    with serving(folder=folder, RATE_LIMITS="off"):
+        pass
+    assert "ADMIN_PASSWORD" in one_line(run("serve", folder=folder, ADMIN_PASSWORD="password1234"), 2)
 
 
 def test_a_database_that_is_away_is_told_in_one_line(folder: Path) -> None:

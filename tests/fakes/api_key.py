@@ -47,6 +47,12 @@ class FakeApiKeys(ApiKeys):
                 raise NotFound
             tables.api_keys[key_id] = replace(key, revoked_at=at)
 
+    async def revoke_all(self, user_id: int, *, at: datetime) -> list[int]:
+        async with self._access.write() as tables:
+            live = self._live(user_id, at)
+            tables.api_keys.update({key.id: replace(key, revoked_at=at) for key in live})
+        return [key.id for key in live]
+
     def _live(self, user_id: int, at: datetime) -> list[ApiKey]:
         own = [key for key in self._access.read.api_keys.values() if key.user_id == user_id and key.is_live(at)]
         return sorted(own, key=lambda key: key.id)

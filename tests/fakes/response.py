@@ -4,7 +4,7 @@ from datetime import datetime
 
 from application.ports import Responses, Saved, SurveyMoved, Witness
 from domain.erasure import Erasure
-from domain.errors import NotFound
+from domain.errors import NotFound, expect_version
 from domain.response import Response, TokenRequired, TokenTaken, erased_by, new_response
 from domain.survey import Change, Identity
 from tests.fakes.store import Access, Tables
@@ -54,10 +54,11 @@ class FakeResponses(Responses):
         found = _of_token(tables, _project_id(tables, project), token_hash)
         return None if found is None else tables.responses[found]
 
-    async def erase(self, project: str, token_hash: bytes) -> bool:
+    async def erase(self, project: str, token_hash: bytes, *, expected: frozenset[int] | None = None) -> bool:
         async with self._access.write() as tables:
             found = _of_token(tables, _project_id(tables, project), token_hash)
             if found is not None:
+                expect_version(tables.responses[found].revision, expected)
                 await self._witness(tables.responses[found].erasure)
                 del tables.responses[found]
         return found is not None

@@ -40,6 +40,7 @@ NOTE_USE = Statement(
 REVOKE = Statement(
     update(api_keys).where(api_keys.c.id == bindparam("key_id"), _own, *_live).values(revoked_at=_at).returning(api_keys.c.id)
 )
+REVOKE_ALL = Statement(update(api_keys).where(_own, *_live).values(revoked_at=_at).returning(api_keys.c.id))
 
 
 def _entity(row: Record, prefix: str = "") -> ApiKey:
@@ -73,6 +74,9 @@ class PostgresApiKeys(ApiKeys):
     async def revoke(self, key_id: int, *, user_id: int, at: datetime) -> None:
         if await self._run.row(REVOKE, key_id=key_id, user_id=user_id, at=at) is None:
             raise NotFound
+
+    async def revoke_all(self, user_id: int, *, at: datetime) -> list[int]:
+        return sorted(row["id"] for row in await self._run.rows(REVOKE_ALL, user_id=user_id, at=at))
 
 
 def _hash(secret: str) -> bytes:

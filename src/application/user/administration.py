@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from application.api_key import revoke_keys
 from application.ports import Clock, Random, UnitOfWorkFactory, Users
 from application.session import end_sessions
 from application.user.own import HashNewPassword
@@ -111,6 +112,8 @@ class GetUser:
 class AdministerUser:
     """Change the role of a user, or let one in or out; it holds from that user's next request on.
 
+    Who is let out has no session and no API key any more, also when let in again.
+
     The last active admin can be neither demoted nor deactivated, also when two admins demote each other at once.
     """
 
@@ -131,6 +134,7 @@ class AdministerUser:
                 await work.audit.add(*_administered(user, changed, by=by, at=now))
             if not changed.is_active:
                 await end_sessions(work, user_id, by=by, at=now)
+                await revoke_keys(work, user_id, by=by, at=now)
             await work.commit()
         return changed
 

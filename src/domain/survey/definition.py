@@ -117,5 +117,5 @@ def _consent_faults(definition: Definition) -> Iterator[Fault]:
         return
     try:
         question.accept(definition.consent.accept)
-    except InvalidAnswer as error:
-        yield Fault(pointer="/consent/accept", code="invalid-answer", detail=error.detail)
+    except InvalidAnswer:
+        yield Fault(pointer="/consent/accept", code="invalid-answer", detail="The question of this field does not take this answer.")

@@ -13,7 +13,7 @@ from entrypoints.http.app import make_app
 from entrypoints.http.server import BACKLOG, GRACE_SECONDS, config_of
 from entrypoints.http.stopping import DRAIN_SECONDS, Server
 from entrypoints.leaving import Leaving
-from entrypoints.runtime import FIRST_ADMIN, Deployment, Prepared, deployed, prepare, shared_metrics
+from entrypoints.runtime import FIRST_ADMIN, Deployment, Prepared, check_admin_password, deployed, prepare, shared_metrics
 from entrypoints.settings import Settings, SettingsError, load, traces_wanted
 from entrypoints.share import Share
 from entrypoints.supervisor import Supervisor, end_with_supervisor
@@ -31,6 +31,7 @@ def serve(
     leaving.listen()
     with one_line_errors():
         settings = load()
+        check_admin_password(settings)
         traces_wanted()
         if workers > 1 and settings.rate_limits is not None and settings.redis_url is None:
             raise SettingsError("More than one worker needs REDIS_URL, where limits are counted for all of them, or RATE_LIMITS=off.")

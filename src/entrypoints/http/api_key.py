@@ -1,6 +1,7 @@
 """API keys over HTTP."""
 
-from typing import Annotated, Literal
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Query
 from pydantic import Field, TypeAdapter
@@ -9,6 +10,7 @@ from starlette.responses import Response
 
 from domain.access import Action
 from domain.api_key import DAYS_MAX, NAME_MAX, ApiKey, Scope
+from domain.errors import NotFound
 from domain.user import User
 from entrypoints.container import Container
 from entrypoints.http.idempotency import refuse_idempotency_key
@@ -52,7 +54,12 @@ _LIST = TypeAdapter(list[ApiKeyOut])
 
 def api_key_routes(use: Container, limits: Limits, guard: Guard) -> APIRouter:
     create, list_them, revoke = use.create_api_key(), use.list_api_keys(), use.revoke_api_key()
-    router = router_of("API keys", limits)
+
+    async def own(given: Mapping[str, Any]) -> None:
+        if [key.id for key in await list_them(after=given["key_id"] - 1, limit=1, by=given["by"])] != [given["key_id"]]:
+            raise NotFound
+
+    router = router_of("API keys", limits, {"key_id": own})
 
     @router.post(
         "/auth/api-keys", status_code=201, response_model=CreatedApiKeyOut, responses=problem_responses(409), description=create.__doc__

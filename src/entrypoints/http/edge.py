@@ -225,6 +225,8 @@ def _check_target(scope: Scope) -> None:
             raise Malformed("The path is not UTF-8.") from None
         if not is_clean(path) or "\n" in path or "\t" in path:
             raise Malformed("The path holds control characters.")
+        if b"%2f" in raw.lower():
+            raise NotFound  # one part of a path, which no name of ours can be: not two
     elif not raw.isascii():
         raise Malformed("The path holds bytes that are not encoded.")
 

@@ -125,7 +125,11 @@ def public_exports(use: Container, limits: Limits) -> APIRouter:
 def signed_in_exports(use: Container, limits: Limits, guard: Guard) -> APIRouter:
     create, list_them, get_one = use.create_export(), use.list_exports(), use.get_export()
     read, record = use.read_export(), use.record_export_read()
-    router, once = router_of("Exports", limits, lookups_of(use)), MakesOnce(use)
+
+    async def existing(given: Mapping[str, Any]) -> None:
+        await get_one(project=given["project"], export_id=given["export_id"], by=given["by"])
+
+    router, once = router_of("Exports", limits, {**lookups_of(use), "export_id": existing}), MakesOnce(use)
 
     @router.post(
         "/admin/{project:slug}/exports",

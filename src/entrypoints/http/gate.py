@@ -14,7 +14,13 @@ from entrypoints.logs import AccessLog
 from entrypoints.metrics import Metrics
 
 _STATUS = 503
-_REASONS = {400: b"Bad Request", 408: b"Request Timeout", 431: b"Request Header Fields Too Large", _STATUS: b"Service Unavailable"}
+_REASONS = {
+    400: b"Bad Request",
+    408: b"Request Timeout",
+    414: b"URI Too Long",
+    431: b"Request Header Fields Too Large",
+    _STATUS: b"Service Unavailable",
+}
 _ID = "REQUEST-ID"  # stands where the id goes
 _LAST: Headers = [(b"connection", b"close")]
 _LIKE_EXEMPT = (b"/health", b"/metrics")

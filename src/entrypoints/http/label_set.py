@@ -1,5 +1,6 @@
 """Label sets over HTTP."""
 
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Annotated, Any, Literal
 
@@ -11,6 +12,7 @@ from starlette.responses import Response
 from domain.access import Action
 from domain.label_set import COPIES_DEFAULT, LabelSet, declaration_from
 from domain.survey import FieldChange
+from domain.text import is_clean
 from domain.user import User
 from entrypoints.container import Container
 from entrypoints.http.lookups import lookups_of
@@ -85,7 +87,12 @@ _LIST = TypeAdapter(list[LabelSetOut])
 
 def label_set_routes(use: Container, limits: Limits, guard: Guard) -> APIRouter:
     publish, get_one, list_them = use.publish_label_set(), use.get_label_set(), use.list_label_sets()
-    router = router_of("Label sets", limits, lookups_of(use))
+    router = router_of("Label sets", limits, lookups_of(use))  # of what makes a label set where there is none
+
+    async def existing(given: Mapping[str, Any]) -> None:
+        await get_one(project=given["project"], name=given["label_set"], by=given["by"])
+
+    reading = router_of("Label sets", limits, {**lookups_of(use), "label_set": existing})
 
     @router.put(
         "/admin/{project:slug}/label-sets/{label_set:name}",
@@ -108,7 +115,7 @@ def label_set_routes(use: Container, limits: Limits, guard: Guard) -> APIRouter:
         answer = PublishedLabelSetOut.with_changes(published.label_set, published.changes)
         return Json(answer, status=201 if published.is_first else 200, headers={"etag": f'"{published.label_set.version}"'})
 
-    @router.get(
+    @reading.get(
         "/admin/{project:slug}/label-sets/{label_set:name}",
         response_model=LabelSetOut,
         responses=problem_responses(404) | UNCHANGED,
@@ -121,7 +128,7 @@ def label_set_routes(use: Container, limits: Limits, guard: Guard) -> APIRouter:
         found = await get_one(project=project, name=label_set, by=by)
         return entity(request.headers, LabelSetOut.of(found), tag=str(found.version), cache="no-store")
 
-    @router.get(
+    @reading.get(
         "/admin/{project:slug}/label-sets",
         response_model=list[LabelSetOut],
         responses=problem_responses(404),
@@ -138,6 +145,7 @@ def label_set_routes(use: Container, limits: Limits, guard: Guard) -> APIRouter:
         page, headers = page_of(request, found, limit=query.limit, place=lambda last: last.name)
         return json_list(_LIST, [LabelSetOut.of(each) for each in page], headers)
 
+    router.routes.extend(reading.routes)
     return router
 
 
@@ -145,6 +153,6 @@ def _after(cursor: str | None) -> str:
     if cursor is None:
         return ""
     place = decode_cursor(cursor)
-    if len(place) != 1 or not isinstance(place[0], str) or "\x00" in place[0]:
+    if len(place) != 1 or not isinstance(place[0], str) or not is_clean(place[0]):
         raise bad_cursor()
     return place[0]

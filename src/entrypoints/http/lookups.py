@@ -24,3 +24,13 @@ def lookups_of(use: Container) -> Mapping[str, Lookup]:
         await get_file(project=given["project"], file_id=given["file_id"])
 
     return {"file_id": file, "project": project, "resource_id": resource, "user_id": user}
+
+
+def survey_of(use: Container) -> Lookup:
+    """The lookup of a project that names its survey."""
+    get_one = use.get_survey()
+
+    async def survey(given: Mapping[str, Any]) -> None:
+        await get_one(project=given["project"])
+
+    return survey

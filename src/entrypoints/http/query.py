@@ -4,7 +4,7 @@ import base64
 import json
 import re
 from collections.abc import Callable, Hashable
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import lru_cache, wraps
 from typing import Annotated, Any, TypeVar
 from urllib.parse import quote, unquote_plus, unquote_to_bytes
@@ -29,6 +29,7 @@ T = TypeVar("T")
 _NIL = UUID(int=0)
 _PLACES = ("cursor", "skip")  # the parameters that say where a page begins
 _RFC3339 = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt][0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]{1,6})?(?:[Zz]|[+-][0-9]{2}:[0-9]{2})")
+_BAD_ESCAPE = re.compile(rb"%(?![0-9A-Fa-f]{2})")
 _WHOLE = re.compile(r"-?(?:0|[1-9][0-9]{0,18})")
 
 
@@ -43,8 +44,8 @@ def _whole(value: Any) -> Any:
 def is_moment(text: Any) -> bool:
     """Whether this is a time as in RFC 3339."""
     try:
-        return isinstance(text, str) and _RFC3339.fullmatch(text) is not None and datetime.fromisoformat(text).year > 0
-    except ValueError:
+        return isinstance(text, str) and _RFC3339.fullmatch(text) is not None and datetime.fromisoformat(text).astimezone(UTC).year > 0
+    except (ValueError, OverflowError):  # of which the second is for what is in no year of ours in UTC
         return False
 
 
@@ -99,9 +100,9 @@ def for_short_queries(read: Callable[[A, bytes], T]) -> Callable[[A, bytes], T]:
 
 
 def pairs(query_string: bytes) -> dict[str, str]:
-    """The parameters of a query string. Raises `Malformed` for bad UTF-8, `Invalid` for a repetition or a control."""
+    """The parameters of a query string. Raises `Malformed` for a stray `%` and bad UTF-8, `Invalid` for a repetition or a control."""
     given: dict[str, str] = {}
-    for part in query_string.split(b"&") if query_string else ():
+    for part in filter(None, query_string.split(b"&")):
         name, _, value = part.partition(b"=")
         key = _text(name)
         if key in given:
@@ -111,6 +112,8 @@ def pairs(query_string: bytes) -> dict[str, str]:
 
 
 def _text(raw: bytes) -> str:
+    if b"%" in raw and _BAD_ESCAPE.search(raw):
+        raise Malformed("In a query, % stands before two hexadecimal digits.")
     try:
         text = (unquote_to_bytes(raw.replace(b"+", b" ")) if b"%" in raw or b"+" in raw else raw).decode()
     except UnicodeDecodeError:

@@ -1,6 +1,6 @@
 """Answers and responses of readers over HTTP."""
 
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Mapping
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends
@@ -18,11 +18,11 @@ from domain.survey import QUESTIONS_MAX
 from domain.text import rfc3339
 from domain.user import User
 from entrypoints.container import Container
-from entrypoints.http.lookups import lookups_of
+from entrypoints.http.lookups import survey_of
 from entrypoints.http.problems import problem_responses
 from entrypoints.http.query import INT64_MAX, WHOLE, Flag, Moment, PageQuery, Query, id_after, next_page
 from entrypoints.http.rate_limit import Limits
-from entrypoints.http.reply import Body, Json, Out, Time
+from entrypoints.http.reply import UNCHANGED, Body, Json, Out, Time, entity, expected_versions
 from entrypoints.http.route import router_of
 from entrypoints.http.signed_in import Guard
 from entrypoints.http.stream import table_file
@@ -90,7 +90,12 @@ class ResponseOut(Out):
 
 def public_responses(use: Container, limits: Limits) -> APIRouter:
     upsert, save, get_own, erase = use.upsert_answer(), use.save_answers(), use.get_response(), use.erase_response()
+
+    async def held(given: Mapping[str, Any]) -> None:
+        await get_own(project=given["project"], token=given["request"].headers.get(TOKEN_HEADER))
+
     router = router_of("Responses", limits)  # no lookups: for answers 422 comes before 404
+    own = router_of("Responses", limits, {"project": held})
 
     @router.post(
         "/{project:slug}/survey/upsert",
@@ -131,31 +136,32 @@ def public_responses(use: Container, limits: Limits) -> APIRouter:
         saved = await _noted(request, saving)
         return Json(_saved_together_out(saved, body.fingerprint), status=_status(saved), headers=_PRIVATE)
 
-    @router.get(
+    @own.get(
         "/{project:slug}/survey/response",
         response_model=ResponseOut,
-        responses=problem_responses(401, 404),
+        responses=problem_responses(401, 404) | UNCHANGED,
         description=get_own.__doc__,
         openapi_extra={"parameters": [_TOKEN_PARAMETER | {"required": True}]},
     )
     @limits.public_read
     async def get_response(request: Request, project: str) -> HttpResponse:
         response = await get_own(project=project, token=request.headers.get(TOKEN_HEADER))
-        return Json(_response_out(response), headers=_PRIVATE)
+        return entity(request.headers, _response_out(response), tag=str(response.revision), cache="no-store")
 
-    @router.delete(
+    @own.delete(
         "/{project:slug}/survey/response",
         status_code=204,
         response_model=None,
-        responses=problem_responses(401, 404),
+        responses=problem_responses(401, 404, 412),
         description=erase.__doc__,
         openapi_extra={"parameters": [_TOKEN_PARAMETER | {"required": True}]},
     )
     @limits.survey_write_by_network
     async def delete_response(request: Request, project: str) -> HttpResponse:
-        await erase(project=project, token=request.headers.get(TOKEN_HEADER))
+        await erase(project=project, token=request.headers.get(TOKEN_HEADER), expected=expected_versions(request.headers))
         return HttpResponse(status_code=204, headers=_PRIVATE)
 
+    router.routes.extend(own.routes)
     return router
 
 
@@ -177,7 +183,7 @@ class ResponseExport(Query):
 
 def signed_in_responses(use: Container, limits: Limits, guard: Guard) -> APIRouter:
     list_them, export = use.list_responses(), use.export_responses()
-    router = router_of("Responses", limits, lookups_of(use))
+    router = router_of("Responses", limits, {"project": survey_of(use)})
 
     @router.get(
         "/admin/{project:slug}/survey/responses",

@@ -6,9 +6,9 @@ from typing import Any
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from entrypoints.http.edge import request_id_of
+from entrypoints.http.edge import TARGET_MAX, request_id_of
 from entrypoints.http.gate import Gate, last_answer
-from entrypoints.http.problems import EdgeRefusal, HeadersTooLarge, Malformed, RequestTimeout
+from entrypoints.http.problems import EdgeRefusal, HeadersTooLarge, Malformed, RequestTimeout, UriTooLong
 
 HEADERS_MAX = 32 * 1024
 REQUEST_SECONDS = 30.0  # from the first byte of a request to the last
@@ -78,7 +78,7 @@ class Protocol(HttpToolsProtocol):
         elif self._is_turned_away and self._is_arriving and self._rest_timer is None:
             self._rest_timer = self.loop.call_later(UNREAD_SECONDS, self.transport.close)
         if self._head_timer is not None and self._head_bytes > HEADERS_MAX:
-            self._refuse(HeadersTooLarge())
+            self._refuse(UriTooLong() if len(self.url) > TARGET_MAX else HeadersTooLarge())
         elif not self._is_arriving and self._is_idle and self.timeout_keep_alive_task is None and self._head_timer is None:
             self._await_head()  # what came was the end of a request, or nothing: the next one is waited for no longer than before
 
@@ -96,13 +96,21 @@ class Protocol(HttpToolsProtocol):
             return
         self._is_head_due = False
         self._head_arrived()
-        size, encodings = 0, []
+        size, hosts, media_types, encodings = 0, 0, 0, []
         for name, value in self.headers:
             size += len(name) + len(value)
-            if name == b"transfer-encoding":
+            if name == b"host":
+                hosts += 1
+            elif name == b"content-type":
+                media_types += 1
+            elif name == b"transfer-encoding":
                 encodings.append(value.lower())
         if size > HEADERS_MAX:
             self._refuse(HeadersTooLarge())
+        elif hosts > 1 or (not hosts and self.parser.get_http_version() == "1.1"):  # RFC 9112, section 3.2
+            self._refuse(Malformed("A request names one Host."))
+        elif media_types > 1:
+            self._refuse(Malformed("Content-Type is given more than once."))
         elif encodings not in ([], [b"chunked"]):
             self._refuse(Malformed("The only transfer encoding is chunked."))  # others leave in doubt where the body ends
         else:
@@ -185,7 +193,7 @@ class Protocol(HttpToolsProtocol):
         return self._refusal is None and (self.cycle is None or self.cycle.response_complete)
 
     def send_400_response(self, msg: str) -> None:
-        self._refuse(Malformed())
+        self._refuse(UriTooLong() if len(self.url) > TARGET_MAX else Malformed())  # the parser takes 64 KiB for malformed
 
     def _watch(self) -> None:
         """Look after a while whether the client took anything."""

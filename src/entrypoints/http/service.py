@@ -1,8 +1,9 @@
 """The service itself: what it is, how it is, and what its problems mean."""
 
+from collections.abc import Mapping
 from importlib.metadata import version
 from inspect import getdoc
-from typing import Literal
+from typing import Any, Literal
 
 from fastapi import APIRouter
 from starlette.requests import Request
@@ -46,7 +47,12 @@ def service_routes(use: Container, limits: Limits, *, with_docs: bool) -> APIRou
     links = {"projects": "/projects", "health": "/health"}
     if with_docs:
         links |= {"documentation": "/docs", "openapi": "/openapi.json"}
-    router = router_of("Service", limits)
+
+    async def known(given: Mapping[str, Any]) -> None:
+        if problems.get(given["code"]) is None:
+            raise NotFound
+
+    router = router_of("Service", limits, {"code": known})
 
     @router.get("/", response_model=Welcome)
     @limits.public_read

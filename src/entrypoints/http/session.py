@@ -1,6 +1,7 @@
 """Signing in and out over HTTP."""
 
-from typing import Annotated, Literal
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Query
@@ -10,6 +11,7 @@ from starlette.responses import Response
 
 from application.session import SignedIn
 from domain.access import Action
+from domain.errors import NotFound
 from domain.session import Session
 from domain.user import User
 from entrypoints.container import Container
@@ -75,7 +77,13 @@ _LIST = TypeAdapter(list[SessionOut])
 def session_routes(use: Container, limits: Limits, guard: Guard) -> APIRouter:
     log_in, refresh, log_out = use.log_in(), use.refresh_session(), use.log_out()
     list_them, end_others, end_one = use.list_sessions(), use.end_other_sessions(), use.end_session()
-    router = router_of("Sessions", limits)
+
+    async def own(given: Mapping[str, Any]) -> None:
+        before = UUID(int=max(0, given["session_id"].int - 1))
+        if [session.id for session in await list_them(after=before, limit=1, by=given["by"])] != [given["session_id"]]:
+            raise NotFound
+
+    router = router_of("Sessions", limits, {"session_id": own})
 
     @router.post("/auth/login", response_model=TokenAnswer, responses=problem_responses(401), description=log_in.__doc__)
     @limits.login
@@ -90,8 +98,8 @@ def session_routes(use: Container, limits: Limits, guard: Guard) -> APIRouter:
 
     @router.post("/auth/logout", status_code=204, response_model=None, responses=problem_responses(401), description=log_out.__doc__)
     @limits.signed_in
-    async def post_logout(request: Request, session_id: Annotated[UUID, Depends(HoldsToken(use.authenticate()))]) -> Response:
-        await log_out(session_id=session_id)
+    async def post_logout(request: Request, held: Annotated[UUID, Depends(HoldsToken(use.authenticate()))]) -> Response:
+        await log_out(session_id=held)
         return Response(status_code=204)
 
     @router.get("/auth/me", response_model=UserOut, responses=UNCHANGED)

@@ -12,7 +12,7 @@ import pytest
 
 from application.response import Listing, SavedAnswers
 from domain.access import NotAllowed
-from domain.errors import Invalid, NotFound
+from domain.errors import Invalid, NotFound, Stale
 from domain.export import Format
 from domain.response import ConsentRequired, Outcome, TokenRequired, TokenTaken, is_token
 from domain.survey import Definition, InvalidAnswer, Survey, SurveyClosed
@@ -260,6 +260,16 @@ async def test_a_reader_erases_what_is_their_own_and_may_start_anew(world: World
     again = await save(world, {"age": 43}, seq=0)
     assert (again.outcome, again.revision) == (Outcome.CREATED, 1)
     assert again.token not in (None, mine.token)
+
+
+async def test_a_reader_erases_no_other_revision_than_the_one_they_saw(world: World, admin: User) -> None:
+    await publish(world, admin, definition())
+    mine = await save(world, {"age": 42})
+    await save(world, {"age": 43}, token=mine.token)
+    with pytest.raises(Stale):
+        await world.erase(project="story", token=mine.token, expected=frozenset({1}))
+    assert (await world.get_response(project="story", token=mine.token)).answers == {"age": 43}
+    await world.erase(project="story", token=mine.token, expected=frozenset({2}))
 
 
 async def test_nothing_is_erased_without_the_token(world: World, admin: User) -> None:

@@ -27,7 +27,7 @@ from adapters.postgres.response.statements import (
 )
 from application.ports import Responses, Saved, SurveyMoved, Witness
 from domain.erasure import Erasure
-from domain.errors import NotFound, Unavailable
+from domain.errors import NotFound, Unavailable, expect_version
 from domain.response import ConsentRequired, Outcome, Response, Save, TokenRequired, erased_by, new_response
 from domain.survey import Change, Identity
 
@@ -179,13 +179,14 @@ class PostgresResponses(Responses):
             raise NotFound
         return None if row["revision"] is None else _response(row)
 
-    async def erase(self, project: str, token_hash: bytes) -> bool:
+    async def erase(self, project: str, token_hash: bytes, *, expected: frozenset[int] | None = None) -> bool:
         async with Transaction(self._pool) as work:
             row = await work.row(ERASE, slug=project, token_hash=token_hash)
             if row is None:
                 raise NotFound
             if row["revision"] is None:
                 return False
+            expect_version(row["revision"], expected)
             await self._witness(Erasure(**{field.name: row[field.name] for field in fields(Erasure)}))
             await work.commit()
         return True

@@ -13,7 +13,7 @@ from domain.access import Action
 from domain.survey import Survey, definition_from
 from domain.user import User
 from entrypoints.container import Container
-from entrypoints.http.lookups import lookups_of
+from entrypoints.http.lookups import lookups_of, survey_of
 from entrypoints.http.problems import problem_responses
 from entrypoints.http.query import INT32_MAX, PageQuery, bad_cursor, decode_cursor, page_of
 from entrypoints.http.rate_limit import Limits
@@ -28,7 +28,7 @@ _VERSIONS = TypeAdapter(list[VersionOut])
 def public_survey(use: Container, limits: Limits) -> APIRouter:
     get_one, get_schema = use.get_survey(), use.get_codebook()
 
-    router = router_of("Surveys", limits, lookups_of(use))
+    router = router_of("Surveys", limits, {"project": survey_of(use)})
 
     @router.get(
         "/{project:slug}/survey", response_model=SurveyOut, responses=problem_responses(404) | UNCHANGED, description=get_one.__doc__
@@ -58,7 +58,8 @@ def signed_in_survey(use: Container, limits: Limits, guard: Guard) -> APIRouter:
     async def tag_of(given: Mapping[str, Any]) -> str:
         return _tag(await get_one(project=given["project"]))
 
-    router = router_of("Surveys", limits, lookups_of(use), tag_of=tag_of)
+    router = router_of("Surveys", limits, lookups_of(use), tag_of=tag_of)  # of what makes a survey where there is none
+    existing = router_of("Surveys", limits, {"project": survey_of(use)})
 
     @router.put(
         "/admin/{project:slug}/survey",
@@ -80,7 +81,7 @@ def signed_in_survey(use: Container, limits: Limits, guard: Guard) -> APIRouter:
         answer = PublicationOut.with_changes(published.survey, published.changes)
         return Json(answer, status=201 if published.is_new else 200, headers={"etag": f'"{_tag(published.survey)}"'})
 
-    @router.get(
+    @existing.get(
         "/admin/{project:slug}/survey/versions",
         response_model=list[VersionOut],
         responses=problem_responses(404),
@@ -97,7 +98,7 @@ def signed_in_survey(use: Container, limits: Limits, guard: Guard) -> APIRouter:
         page, headers = page_of(request, found, limit=query.limit, place=lambda last: last.version)
         return json_list(_VERSIONS, [VersionOut.of(version) for version in page], headers)
 
-    @router.post(
+    @existing.post(
         "/admin/{project:slug}/survey/open",
         response_model=SurveyOut,
         responses=problem_responses(404),
@@ -107,7 +108,7 @@ def signed_in_survey(use: Container, limits: Limits, guard: Guard) -> APIRouter:
     async def open_survey(request: Request, project: str, by: Annotated[User, Depends(guard(Action.SURVEY_SWITCH))]) -> Response:
         return _tagged(await switch(project=project, is_open=True, by=by))
 
-    @router.post(
+    @existing.post(
         "/admin/{project:slug}/survey/close",
         response_model=SurveyOut,
         responses=problem_responses(404),
@@ -117,6 +118,7 @@ def signed_in_survey(use: Container, limits: Limits, guard: Guard) -> APIRouter:
     async def close_survey(request: Request, project: str, by: Annotated[User, Depends(guard(Action.SURVEY_SWITCH))]) -> Response:
         return _tagged(await switch(project=project, is_open=False, by=by))
 
+    router.routes.extend(existing.routes)
     return router
 
 

@@ -85,3 +85,10 @@ def test_the_accepted_consent_is_kept_in_its_stored_form() -> None:
     declared = definition(CONSENT, consent={"field": "consent", "accept": 1})
     assert declared.consent is not None
     assert declared.consent.accept == "accepted"
+
+
+def test_what_the_team_sent_is_not_told_back() -> None:
+    with pytest.raises(Invalid) as refused:
+        definition({**CONSENT, "choices": [{"value": "zebra"}]}, consent={"field": "consent", "accept": "maybe"})
+    assert [fault.pointer for fault in refused.value.faults] == ["/consent/accept"]
+    assert "zebra" not in str([fault.detail for fault in refused.value.faults])
