@@ -20,6 +20,7 @@ import pyarrow.parquet as pq
 import pytest
 from frictionless import Package, system
 
+from adapters.postgres.snapshots import SNAPSHOTS_AT_ONCE
 from domain.export import Column, ColumnType
 from domain.resource import COLUMNS
 from tests.e2e.client import (
@@ -263,7 +264,7 @@ def test_a_failure_midway_never_looks_whole(big: Big, format: str) -> None:
 
 def test_more_exports_at_once_than_there_may_be_are_told_to_wait(big: Big) -> None:
     with ExitStack() as stack, client(big.service.url, token_of(log_in(big.service.url, "admin", ADMIN_PASSWORD))) as admin:
-        for _ in range(8):
+        for _ in range(SNAPSHOTS_AT_ONCE):
             stack.enter_context(big.begun())
         for format in FORMATS:
             refused = httpx.get(f"{big.service.url}/dark-data/export?format={format}")

@@ -107,7 +107,7 @@ class FakeAnnotationSnapshot(AnnotationSnapshot):
 
 
 class FakeAnnotationReader(AnnotationReader):
-    def __init__(self, access: Access, *, at_once: int = 8) -> None:
+    def __init__(self, access: Access, *, at_once: int = 6) -> None:
         self._access = access
         self._at_once = at_once
         self._open = 0

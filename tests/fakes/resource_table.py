@@ -35,7 +35,7 @@ class FakeResourceSnapshot(ResourceSnapshot):
 
 
 class FakeResourceTables(ResourceTables):
-    def __init__(self, access: Access, *, at_once: int = 8) -> None:
+    def __init__(self, access: Access, *, at_once: int = 6) -> None:
         self._access = access
         self._at_once = at_once
         self._open = 0

@@ -39,7 +39,7 @@ class FakeResponseSnapshot(ResponseSnapshot):
 
 
 class FakeResponseReader(ResponseReader):
-    def __init__(self, access: Access, *, at_once: int = 8, batch: int = 2) -> None:
+    def __init__(self, access: Access, *, at_once: int = 6, batch: int = 2) -> None:
         self._access = access
         self._at_once = at_once
         self._batch = batch
