@@ -35,7 +35,9 @@ class CreateApiKey:
         require(by, Action.API_KEY_CREATE)
         secret, now = MARK + self.random.token(), self.clock.now()
         async with self.unit_of_work() as work:
-            await work.users.lock(by.id)  # so that of two keys made at once the second sees the first
+            user = await work.users.lock(by.id)  # so that of two keys made at once the second sees the first
+            if not user.is_active:
+                raise InvalidToken  # deactivated meanwhile: no key may outlive that
             live = await work.api_keys.count(by.id, at=now)
             key = new_api_key(user_id=by.id, name=name, scopes=scopes, expires_in_days=expires_in_days, secret=secret, live=live, at=now)
             key = await work.api_keys.add(key, secret=secret)

@@ -19,8 +19,7 @@ class ListAudit:
     """What happened, newest first; by action, project and the username of whoever did it.
 
     Every change of users, roles, keys, projects, surveys, resources, files, label sets and annotations, every import, export and sign-in,
-    field by field; nothing of readers.
-    Without an actor, an operator did it at the command line.
+    field by field; nothing of readers. Without an actor, an operator did it at the command line.
     """
 
     audit: AuditReader

@@ -53,6 +53,20 @@ async def test_a_key_expires_and_dies_with_its_user(world: World, member: User) 
         await world.authenticate_key(secret=second.secret)
 
 
+async def test_who_was_deactivated_has_no_key_any_more_and_gets_none_meanwhile(
+    world: World, member: User, other: User, admin: User
+) -> None:
+    made, others = await make(world, member), await make(world, other)
+    await world.administer(user_id=member.id, is_active=False, expected=None, by=admin)
+    with pytest.raises(InvalidToken):
+        await make(world, member)  # who was let in just before
+    again = await world.administer(user_id=member.id, is_active=True, expected=None, by=admin)
+    with pytest.raises(InvalidToken):
+        await world.authenticate_key(secret=made.secret)
+    assert await world.list_keys(after=0, limit=10, by=again) == []
+    assert await world.authenticate_key(secret=others.secret) == (other, others.key)
+
+
 async def test_only_live_keys_count_against_the_limit(world: World, member: User, other: User) -> None:
     made = [await make(world, member) for _ in range(LIVE_MAX)]
     with pytest.raises(TooManyKeys):
