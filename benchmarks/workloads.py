@@ -136,10 +136,9 @@ def _search(target: Target, random: Random) -> Iterator[Request]:
 
 
 def _edit(target: Target, random: Random) -> Iterator[Request]:
-    authorization = f"Authorization: Bearer {target.access_token}\r\n"
     while True:
         path = f"/admin/{target.small.slug}/resources/{random.randint(target.small.first_id, target.small.last_id)}"
-        yield _send("PATCH", path, {"description": f"Described anew, {random.getrandbits(64):016x}."}, more=authorization)
+        yield _described_anew(path, target.access_token, random)
 
 
 def _save(target: Target, random: Random) -> Iterator[Request]:
@@ -191,10 +190,14 @@ def _items_of_directus(project: Project, query: str) -> Request:
 
 
 def _edit_of_directus(target: Target, random: Random) -> Iterator[Request]:
-    authorization = f"Authorization: Bearer {target.directus_token}\r\n"
     while True:
         path = f"/items/resources/{random.randint(target.small.first_id, target.small.last_id)}?{_FIELDS}"
-        yield _send("PATCH", path, {"description": f"Described anew, {random.getrandbits(64):016x}."}, more=authorization)
+        yield _described_anew(path, target.directus_token, random)
+
+
+def _described_anew(path: str, token: str, random: Random) -> Request:
+    content = {"description": f"Described anew, {random.getrandbits(64):016x}."}
+    return _send("PATCH", path, content, more=f"Authorization: Bearer {token}\r\n")
 
 
 def _get(path: str) -> Request:
