@@ -106,6 +106,7 @@ class _Plan:
     first: tuple[Policy, ...]
     by_user: tuple[Policy, ...]
     by_respondent: tuple[Policy, ...]
+    lookups: Mapping[str, Lookup]  # of what the path names
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -154,6 +155,7 @@ class Route(APIRoute):
             first=tuple(policy for policy in policies if policy.by is network),
             by_user=tuple(policy for policy in policies if policy.by is user),
             by_respondent=tuple(policy for policy in policies if policy.by is respondent),
+            lookups={name: lookup for name, lookup in self.around.lookups.items() if name in self.param_convertors},
         )
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -172,7 +174,7 @@ class Route(APIRoute):
             await self._read(request, given)
             response = await plan.endpoint(**given)
         except (Invalid, EdgeRefusal):
-            await look_up(self.around.lookups, given)  # 404 comes before what is wrong with the rest
+            await look_up(plan.lookups, given)  # 404 comes before what is wrong with the rest
             raise
         except Stale as stale:
             if stale.current and self.around.tag_of is not None:

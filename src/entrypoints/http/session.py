@@ -98,8 +98,8 @@ def session_routes(use: Container, limits: Limits, guard: Guard) -> APIRouter:
 
     @router.post("/auth/logout", status_code=204, response_model=None, responses=problem_responses(401), description=log_out.__doc__)
     @limits.signed_in
-    async def post_logout(request: Request, held: Annotated[UUID, Depends(HoldsToken(use.authenticate()))]) -> Response:
-        await log_out(session_id=held)
+    async def post_logout(request: Request, session_id: Annotated[UUID, Depends(HoldsToken(use.authenticate()))]) -> Response:
+        await log_out(session_id=session_id)
         return Response(status_code=204)
 
     @router.get("/auth/me", response_model=UserOut, responses=UNCHANGED)
