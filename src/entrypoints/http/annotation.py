@@ -22,7 +22,7 @@ from entrypoints.http.reply import Body, Json, Out, Time, expected_versions, jso
 from entrypoints.http.resource import ResourceOut
 from entrypoints.http.route import router_of
 from entrypoints.http.signed_in import Guard
-from entrypoints.http.stream import table_file
+from entrypoints.http.stream import TABLE_FILE, table_file
 
 TERM_MAX = 100
 
@@ -183,7 +183,7 @@ def _reading(router: APIRouter, use: Container, limits: Limits, guard: Guard) ->
     @router.get(
         "/admin/{project:slug}/annotations/export",
         response_class=Response,
-        responses=problem_responses(404) | {200: {"description": "The file.", "content": {f.media_type: {} for f in Format}}},
+        responses=problem_responses(404) | TABLE_FILE,
         description=export.__doc__,
     )
     @limits.export

@@ -26,10 +26,9 @@ from entrypoints.http.reply import UNCHANGED, Body, Json, Out, Time, entity, wit
 from entrypoints.http.resource import LABELS_PARAMETER, ResourceFilter, StatusName
 from entrypoints.http.route import router_of
 from entrypoints.http.signed_in import Guard
-from entrypoints.http.stream import table_file
+from entrypoints.http.stream import TABLE_FILE, table_file
 
 FormatName = Literal["json", "ndjson", "csv", "parquet"]
-FILE: dict[int | str, dict[str, Any]] = {200: {"description": "The file.", "content": {kind.media_type: {} for kind in Format}}}
 _BELONG = {Subject.RESOURCES: {"status", "search", "raw"}, Subject.RESPONSES: {"version", "raw"}, Subject.ANNOTATIONS: {"raw"}}
 
 
@@ -109,7 +108,7 @@ def public_exports(use: Container, limits: Limits) -> APIRouter:
     @router.get(
         "/{project:slug}/export",
         response_class=Response,
-        responses=problem_responses(404) | FILE,
+        responses=problem_responses(404) | TABLE_FILE,
         openapi_extra={"parameters": [LABELS_PARAMETER]},
         description=export.__doc__,
     )

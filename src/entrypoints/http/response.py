@@ -25,7 +25,7 @@ from entrypoints.http.rate_limit import Limits
 from entrypoints.http.reply import UNCHANGED, Body, Json, Out, Time, entity, expected_versions
 from entrypoints.http.route import router_of
 from entrypoints.http.signed_in import Guard
-from entrypoints.http.stream import table_file
+from entrypoints.http.stream import TABLE_FILE, table_file
 
 TOKEN_HEADER = "x-respondent-token"  # noqa: S105 - a header's name
 
@@ -205,7 +205,7 @@ def signed_in_responses(use: Container, limits: Limits, guard: Guard) -> APIRout
     @router.get(
         "/admin/{project:slug}/survey/responses/export",
         response_class=HttpResponse,
-        responses=problem_responses(404) | {200: {"description": "The file.", "content": {f.media_type: {} for f in Format}}},
+        responses=problem_responses(404) | TABLE_FILE,
         description=export.__doc__,
     )
     @limits.export

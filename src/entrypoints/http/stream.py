@@ -5,6 +5,7 @@ import re
 import zlib
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import aclosing
+from typing import Any
 
 from starlette.datastructures import Headers
 from starlette.requests import Request
@@ -14,6 +15,10 @@ from starlette.types import Receive, Scope, Send
 from domain.export import Format
 from entrypoints.http.giving_way import GivingWay
 from entrypoints.http.json_body import ClientLeft
+
+TABLE_FILE: dict[int | str, dict[str, Any]] = {  # what `table_file` answers, for OpenAPI
+    200: {"description": "The file.", "content": {kind.media_type: {} for kind in Format}}
+}
 
 _GZIP_LEVEL = 3  # tables shrink to about a tenth; more would cost more time than it saves
 _GZIP = 31  # zlib's window bits for the gzip format
