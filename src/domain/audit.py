@@ -7,6 +7,7 @@ from enum import Enum
 from typing import Any
 from uuid import UUID
 
+from domain.abridgement import abridged
 from domain.text import rfc3339
 from domain.user import User
 
@@ -79,8 +80,9 @@ def entry(
     project: str | None = None,
     changes: tuple[Difference, ...] = (),
 ) -> Entry:
-    """An entry for what somebody did; `action` is `noun.verb`."""
-    return Entry(at=at, actor_id=None if by is None else by.id, action=action, project=project, target=target, changes=changes)
+    """An entry for what somebody did; `action` is `noun.verb`. Since entries stay for good, it has large values `abridged`."""
+    kept = tuple(Difference(field=each.field, before=abridged(each.before), after=abridged(each.after)) for each in changes)
+    return Entry(at=at, actor_id=None if by is None else by.id, action=action, project=project, target=target, changes=kept)
 
 
 def differences(before: object | None, after: object | None, *fields: str) -> tuple[Difference, ...]:

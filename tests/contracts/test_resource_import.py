@@ -20,7 +20,9 @@ from adapters.postgres.resource_import import ahead, repository, statements
 from adapters.postgres.resource_import.ahead import Ahead, RowsBroken
 from adapters.postgres.resource_import.lines import lines_of
 from application.resource_import import Imported, ImportResources, TableFile
+from domain.abridgement import WHOLE_BYTES, abridged
 from domain.access import Role
+from domain.audit import AuditFilter
 from domain.errors import NotFound, Unavailable
 from domain.resource import Filter, NameTaken, SearchTooShort, Sort, Status
 from domain.resource_import import InvalidRows, Judged, Judging, Mode, Piece, PlanOutdated, TableKind, Unreadable
@@ -255,6 +257,18 @@ class ResourceImportsContract:
         async with stage.unit_of_work() as work:
             await importing(stage).within(work, table=table_of([full("a")]), project="story", mode=Mode.INSERT, by=ada)
         assert await living(stage) == []
+
+    @pytest.mark.parametrize("pad", ["x", "é", "日", "🙂", '"'])
+    async def test_of_a_large_value_the_trail_keeps_the_hash_and_the_beginning(self, stage: Stage, ada: User, pad: str) -> None:
+        for size in range(WHOLE_BYTES - 30, WHOLE_BYTES, 7):
+            old = {"bb": [1.5, -0.0, 1e21, 1e-7, True], "a": pad * size, "é": {"deep": None}}
+            new = old | {"more": size}
+            await send(stage, ada, [full("a", pad * size) | {"attributes": old}], Mode.UPSERT)
+            await send(stage, ada, [full("a", "short") | {"attributes": new}], Mode.UPSERT)
+            where = AuditFilter(action="resource.update")
+            (told,) = await stage.audit.page(where, before=None, limit=1)
+            found = {each.field: (each.before, each.after) for each in told.record.entry.changes}
+            assert found == {"description": (abridged(pad * size), "short"), "attributes": (abridged(old), abridged(new))}
 
 
 def judged(*names: str) -> Judged:

@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 
 from application.ports import ImportTables, ResourceImports
 from domain.annotation_import import label_header_faults
-from domain.audit import Entry, Target, differences
+from domain.audit import Target, differences, entry
 from domain.errors import NotFound, Unavailable
 from domain.resource import Resource, Status
 from domain.resource_import import (
@@ -144,14 +144,8 @@ class FakeResourceImports(ResourceImports):
     def _put(self, tables: Tables, verb: str, before: Resource | None, after: Resource, by: User, at: datetime) -> None:
         tables.resources[after.id] = self._project_id, after
         changes = differences(before, after, *FIELDS) if verb == "update" else ()
-        tables.audit[self._access.new_id()] = Entry(
-            at=at,
-            actor_id=by.id,
-            action=f"resource.{verb}",
-            project=self._project,
-            target=Target(type="resource", id=after.id),
-            changes=changes,
-        )
+        target = Target(type="resource", id=after.id)
+        tables.audit[self._access.new_id()] = entry(f"resource.{verb}", target, by=by, at=at, project=self._project, changes=changes)
 
     def _live(self, tables: Tables) -> dict[str, Resource]:
         return {each.name_key: each for owner, each in tables.resources.values() if owner == self._project_id and each.is_active}

@@ -10,6 +10,7 @@ from sqlalchemy import BigInteger, Boolean, Integer, Text, bindparam, text
 
 from adapters.postgres.database import Statement
 from adapters.postgres.tables import TIME
+from domain.abridgement import WHOLE_BYTES
 
 STAGED = "staged_resources"
 COLUMNS = ("row", "given", "is_broken", "name", "name_key", "name_folded", "description", "description_folded", "status", "attributes")
@@ -107,7 +108,16 @@ _by = (
 
 
 def _difference(field: str, before: str, after: str) -> str:
-    return f"jsonb_build_object('field', '{field}', 'from', {before}, 'to', {after})"
+    return f"jsonb_build_object('field', '{field}', 'from', {_abridged(before)}, 'to', {_abridged(after)})"
+
+
+def _abridged(value: str) -> str:
+    """What the domain's `abridged` makes of this value. A character begins at each byte that is not 10xxxxxx: none is cut."""
+    ends = " ".join(f"WHEN get_byte(utf8, {end}) & 192 <> 128 THEN {end}" for end in (WHOLE_BYTES, WHOLE_BYTES - 1, WHOLE_BYTES - 2))
+    return f"""(SELECT CASE WHEN length(utf8) > {WHOLE_BYTES} THEN jsonb_build_object(
+            'sha256', encode(sha256(utf8), 'hex'), 'bytes', length(utf8),
+            'begins', convert_from(substring(utf8 FROM 1 FOR CASE {ends} ELSE {WHOLE_BYTES - 3} END), 'UTF8')) ELSE whole END
+        FROM (SELECT whole, convert_to(CAST(whole AS text), 'UTF8') AS utf8 FROM (SELECT to_jsonb({value}) AS whole) AS given) AS spelt)"""  # noqa: S608 - constants of ours
 
 
 def _told(*differences: tuple[str, str]) -> str:
