@@ -74,7 +74,14 @@ async def publish_label_set_in(
     project_id, found = await work.label_sets.lock(project, name)
     if found is None:
         published, changes = first_label_set(
-            declaration, project_id=project_id, project=project, name=name, by=by, expected=expected, at=at
+            declaration,
+            project_id=project_id,
+            project=project,
+            name=name,
+            by=by,
+            expected=expected,
+            beside=await work.label_sets.count(project_id),
+            at=at,
         )
     else:
         changes = await _counted_changes(work.label_sets, found, declaration)

@@ -172,6 +172,9 @@ class Sessions(Protocol):
     async def end_own(self, session_id: UUID, *, user_id: int, at: datetime) -> None:
         """End a live session of this user. Raises `NotFound` when there is none of this id: of two that end it, one is told so."""
 
+    async def end_oldest(self, user_id: int, *, keep: int, at: datetime) -> list[UUID]:
+        """End the live sessions of a user but the newest `keep`: which. Whoever adds one to a user holds that user."""
+
     async def end_all(self, user_id: int, *, at: datetime, but: UUID | None = None) -> list[UUID]:
         """End every live session of a user, `but` one: those that ended now, by id."""
 
@@ -466,6 +469,9 @@ class LabelSets(Protocol):
 
     async def lock(self, project: str, name: str) -> tuple[int, LabelSet | None]:
         """The project's id and the label set, which nobody else publishes or annotates by until the unit of work ends."""
+
+    async def count(self, project_id: int) -> int:
+        """How many label sets a project has."""
 
     async def save(self, label_set: LabelSet, changes: tuple[FieldChange, ...]) -> LabelSet:
         """Store a new version of a locked label set, and which changes brought it. The set with its id."""

@@ -7,7 +7,7 @@ from uuid import UUID
 from application.ports import Clock, PasswordHasher, Random, Sessions, SignInFailures, Tokens, UnitOfWork, UnitOfWorkFactory, Users
 from domain.access import Action, require
 from domain.audit import Target, entry
-from domain.session import InvalidCredentials, InvalidToken, Refresh, Session, TooManyAttempts, new_session
+from domain.session import LIVE_MAX, InvalidCredentials, InvalidToken, Refresh, Session, TooManyAttempts, new_session
 from domain.user import User, canonical_username
 
 
@@ -23,7 +23,7 @@ class SignedIn:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OpenSession:
-    """Begin a session for a user, within somebody else's unit of work."""
+    """Begin a session for a user whom somebody else's unit of work holds, and end the oldest where one person may have no more."""
 
     tokens: Tokens
     random: Random
@@ -33,6 +33,8 @@ class OpenSession:
         session = new_session(id=self.random.uuid(), user_id=user.id, at=self.clock.now())
         await work.sessions.add(session)
         await record(work, "session.start", session.id, by=user, at=session.created_at)
+        ended = await work.sessions.end_oldest(user.id, keep=LIVE_MAX, at=session.created_at)
+        await record(work, "session.end", *ended, by=user, at=session.created_at)
         return self.answer(user, session.id, session.generation)
 
     def answer(self, user: User, session_id: UUID, generation: int) -> SignedIn:

@@ -6,7 +6,8 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from domain.access import PERMISSIONS, Action
-from domain.errors import Conflict, Fault, Forbidden
+from domain.errors import Fault, Forbidden
+from domain.quota import QuotaExceeded
 from domain.text import refuse, text_faults
 
 MARK = "cs_"  # by which secret scanners, and this service, tell a key from any other token
@@ -15,13 +16,6 @@ NAME_MAX = 100
 DAYS_MAX = 365
 LIVE_MAX = 50
 USE_NOTED_EVERY = timedelta(minutes=1)
-
-
-class TooManyKeys(Conflict):
-    """You have as many live keys as one person may have: revoke one that is no longer needed."""
-
-    code = "too-many-keys"
-    detail = f"At most {LIVE_MAX} live keys: revoke one first."
 
 
 class ScopeMissing(Forbidden):
@@ -78,10 +72,10 @@ class ApiKey:
 def new_api_key(
     *, user_id: int, name: str, scopes: Collection[Scope], expires_in_days: int, secret: str, live: int, at: datetime
 ) -> ApiKey:
-    """A key that is good from now on, of a user who has so many `live` ones. Raises `Invalid` with every fault, `TooManyKeys`."""
+    """A key that is good from now on, of a user who has so many `live` ones. Raises `Invalid` with every fault, `QuotaExceeded`."""
     refuse(_faults(name, scopes, expires_in_days))
     if live >= LIVE_MAX:
-        raise TooManyKeys
+        raise QuotaExceeded(f"At most {LIVE_MAX} live keys: revoke one first.")
     return ApiKey(
         user_id=user_id,
         name=name,

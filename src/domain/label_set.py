@@ -10,6 +10,7 @@ from typing import Any
 
 from domain.access import Action, require
 from domain.errors import Fault, Invalid, expect_version
+from domain.quota import QuotaExceeded
 from domain.survey import Asked, BreakingChange, FieldChange, InvalidAnswer, Kind, Question, asked_again, kinds_of_change, question_from
 from domain.text import refuse, text_faults
 from domain.user import User
@@ -17,6 +18,8 @@ from domain.user import User
 NAME_PATTERN = r"[A-Za-z0-9](?:[A-Za-z0-9_-]{0,62})"
 TITLE_MAX = 255
 COPIES_DEFAULT, COPIES_MAX = 2, 100
+SETS_MAX = 200  # of a project
+VERSIONS_MAX = 1_000
 
 FIELD = "value"  # the question's field: what an annotation calls its label, so that a refusal names it
 
@@ -175,6 +178,8 @@ class LabelSet:
             return self
         if any(c.is_breaking and (c.change is Kind.RETYPED or c.field not in accept_breaking) for c in changes):
             raise BreakingChange(changes)
+        if self.version >= VERSIONS_MAX:
+            raise QuotaExceeded(f"A label set has at most {VERSIONS_MAX} versions.")
         return replace(self, declaration=declaration, version=self.version + 1, published_at=at, published_by=by.id)
 
 
@@ -186,11 +191,14 @@ def first_label_set(
     name: str,
     by: User,
     expected: frozenset[int] | None = None,
+    beside: int = 0,
     at: datetime,
 ) -> tuple[LabelSet, tuple[FieldChange, ...]]:
-    """A label set that is new. Raises `NotAllowed`, and `Stale` when a version was expected."""
+    """A label set that is new `beside` so many others. Raises `NotAllowed`, `Stale` when a version was expected, `QuotaExceeded`."""
     require(by, Action.LABEL_SET_PUBLISH)
     expect_version(0, expected)
+    if beside >= SETS_MAX:
+        raise QuotaExceeded(f"A project has at most {SETS_MAX} label sets.")
     made = LabelSet(project_id=project_id, project=project, name=name, declaration=declaration, published_at=at, published_by=by.id)
     return made, (FieldChange(field=name, change=Kind.ADDED),)
 

@@ -10,6 +10,7 @@ from domain.errors import TooMany, Unauthenticated
 ABSOLUTE_LIFETIME = timedelta(days=30)
 IDLE_LIFETIME = timedelta(days=7)
 REPLAY_GRACE = timedelta(seconds=5)
+LIVE_MAX = 50  # sign-ins of one person at once
 FAILED_SIGN_INS = 10
 FAILURE_WINDOW = timedelta(minutes=15)
 

@@ -8,7 +8,8 @@ import pytest
 
 from application.ports import Counts
 from domain.errors import NotFound
-from domain.file import File, QuotaExceeded
+from domain.file import File
+from domain.quota import QuotaExceeded
 from domain.user import User
 from tests.contracts.stage import InMemory, InPostgres, Stage
 from tests.examples import NOW

@@ -51,6 +51,12 @@ class LabelSetsContract:
         made = await stage.label_set(by=await admin_of(stage), **changes)
         assert (await stage.label_sets.get("story", "topic")).declaration == made.declaration == declaration(**changes)
 
+    async def test_label_sets_are_counted_by_project(self, stage: Stage) -> None:
+        admin = await admin_of(stage)
+        made = [await stage.label_set(name, by=admin) for name in ("topic", "sound")]
+        assert await stage.label_sets.count(made[0].project_id) == 2
+        assert await stage.label_sets.count((await stage.project("other")).id) == 0
+
     async def test_what_is_not_there_is_not_found(self, stage: Stage) -> None:
         admin = await admin_of(stage)
         await stage.label_set(by=admin)

@@ -104,6 +104,19 @@ class SessionsContract:
         assert [await is_open(stage, session) for session in mine] == [False, False]
         assert await is_open(stage, other)
 
+    async def test_only_the_newest_sessions_of_a_user_go_on(self, stage: Stage) -> None:
+        ada, emmy = await stage.user("ada"), await stage.user("emmy")
+        mine = [new_session(id=UUID(int=9 - hour), user_id=ada.id, at=NOW + timedelta(hours=hour)) for hour in range(4)]
+        for session in mine:
+            await stage.sessions.add(session)
+        other = await signed_in(stage, emmy, UUID(int=20))
+        await stage.sessions.end(mine[3].id, at=NOW)
+        at = NOW + timedelta(hours=4)
+        assert await stage.sessions.end_oldest(ada.id, keep=3, at=at) == []
+        assert await stage.sessions.end_oldest(ada.id, keep=2, at=at) == [mine[0].id]
+        assert await stage.sessions.end_oldest(ada.id, keep=2, at=at) == []
+        assert [await is_open(stage, session, at) for session in [*mine, other]] == [False, True, True, False, True]
+
     async def test_a_session_that_opens_nothing_any_more_does_not_end_again(self, stage: Stage) -> None:
         ada = await stage.user()
         await signed_in(stage, ada)

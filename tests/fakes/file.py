@@ -6,7 +6,8 @@ from uuid import UUID
 
 from application.ports import Files
 from domain.errors import NotFound
-from domain.file import File, QuotaExceeded
+from domain.file import File
+from domain.quota import QuotaExceeded
 from tests.fakes.store import Access
 
 

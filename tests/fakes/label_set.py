@@ -32,6 +32,9 @@ class FakeLabelSets(LabelSets):
             raise NotFound
         return found.id, next((each for each in tables.label_sets.values() if (each.project_id, each.name) == (found.id, name)), None)
 
+    async def count(self, project_id: int) -> int:
+        return sum(each.project_id == project_id for each in self._access.read.label_sets.values())
+
     async def save(self, label_set: LabelSet, changes: tuple[FieldChange, ...]) -> LabelSet:
         async with self._access.write() as tables:
             saved = replace(label_set, id=label_set.id or self._access.new_id())

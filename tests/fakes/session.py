@@ -51,6 +51,15 @@ class FakeSessions(Sessions):
                 raise NotFound
             tables.sessions[session_id] = replace(session, ended_at=at)
 
+    async def end_oldest(self, user_id: int, *, keep: int, at: datetime) -> list[UUID]:
+        async with self._access.write() as tables:
+            live = [each for each in tables.sessions.values() if each.user_id == user_id and each.is_live(at)]
+            newest_first = sorted(live, key=lambda each: (each.created_at, each.id), reverse=True)
+            ended = sorted(each.id for each in newest_first[keep:])
+            for id in ended:
+                tables.sessions[id] = replace(tables.sessions[id], ended_at=at)
+        return ended
+
     async def end_all(self, user_id: int, *, at: datetime, but: UUID | None = None) -> list[UUID]:
         live = [each.id for each in self._access.read.sessions.values() if each.user_id == user_id and each.is_live(at)]
         ending = sorted(each for each in live if each != but)

@@ -13,7 +13,8 @@ from adapters.postgres.database import Executor, Statement, parameters
 from adapters.postgres.tables import TIME, files, projects, users
 from application.ports import Files
 from domain.errors import NotFound
-from domain.file import File, QuotaExceeded
+from domain.file import File
+from domain.quota import QuotaExceeded
 
 _project = select(projects.c.id).where(projects.c.slug == bindparam("project"), projects.c.deleted_at.is_(None))
 _stored = ("id", "filename", "size", "content_type", "sha256", "created_at")
@@ -89,7 +90,7 @@ class PostgresFiles(Files):
         await self._run.row(LOCK_USER, user_id=file.created_by_id)
         await self._run.row(ADD, **_row(file), project_id=project["id"])
         if (await self._run.one(USED, user_id=file.created_by_id))["bytes"] > quota:
-            raise QuotaExceeded
+            raise QuotaExceeded("With this file, your files would come to more than you may keep: delete some first.")
 
     async def get(self, *, project: str, file_id: UUID) -> File:
         row = await self._run.row(GET, project=project, file_id=file_id)

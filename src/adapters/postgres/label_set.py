@@ -44,6 +44,7 @@ SAVE = Statement(
         set_={name: _set.excluded[name] for name in ("version", "blind", "copies")},
     ).returning(label_sets.c.id)
 )
+COUNT = Statement(select(func.count().label("n")).where(label_sets.c.project_id == bindparam("project_id")))
 SAVE_VERSION = Statement(insert(label_set_versions).values(parameters(label_set_versions)))
 QUESTIONS = Statement(select(_versions.declaration).where(_versions.label_set_id == bindparam("id")).order_by(_versions.version))
 LABELS = Statement(
@@ -79,6 +80,10 @@ class PostgresLabelSets(LabelSets):
         await self._run.row(LOCK, project=project, name=name)
         row = await self._run.row(GET, project=project, name=name)
         return found["id"], None if row is None else _entity(row, project)
+
+    async def count(self, project_id: int) -> int:
+        count: int = (await self._run.one(COUNT, project_id=project_id))["n"]
+        return count
 
     async def save(self, label_set: LabelSet, changes: tuple[FieldChange, ...]) -> LabelSet:
         declaration = label_set.declaration

@@ -39,6 +39,13 @@ PAGE = Statement(
 )
 END_OWN = Statement(update(sessions).where(_one, *_live_of_user).values(ended_at=_at).returning(sessions.c.id))
 END = Statement(update(sessions).where(_one, sessions.c.ended_at.is_(None)).values(ended_at=_at).returning(sessions.c.user_id))
+_newest_first = select(sessions.c.id).where(*_live_of_user).order_by(sessions.c.created_at.desc(), sessions.c.id.desc())
+END_OLDEST = Statement(
+    update(sessions)
+    .where(sessions.c.id.in_(_newest_first.offset(bindparam("keep"))), sessions.c.ended_at.is_(None))
+    .values(ended_at=_at)
+    .returning(sessions.c.id)
+)
 END_ALL = Statement(
     update(sessions)
     .where(*_live_of_user, sessions.c.id.is_distinct_from(bindparam("but", type_=sessions.c.id.type)))
@@ -80,6 +87,10 @@ class PostgresSessions(Sessions):
     async def end_own(self, session_id: UUID, *, user_id: int, at: datetime) -> None:
         if await self._run.row(END_OWN, session_id=session_id, user_id=user_id, at=at, idle_since=at - IDLE_LIFETIME) is None:
             raise NotFound
+
+    async def end_oldest(self, user_id: int, *, keep: int, at: datetime) -> list[UUID]:
+        rows = await self._run.rows(END_OLDEST, user_id=user_id, keep=keep, at=at, idle_since=at - IDLE_LIFETIME)
+        return sorted(row["id"] for row in rows)
 
     async def end_all(self, user_id: int, *, at: datetime, but: UUID | None = None) -> list[UUID]:
         rows = await self._run.rows(END_ALL, user_id=user_id, at=at, idle_since=at - IDLE_LIFETIME, but=but)

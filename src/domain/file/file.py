@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from domain.errors import Conflict, Fault
+from domain.errors import Fault
 from domain.text import text_faults
 
 FILENAME_MAX = 255
@@ -14,13 +14,6 @@ VERSION = 1  # of every file, since none changes
 
 # Besides the controls that no text may hold: what breaks a line, and what makes a name read in another order than it is written in.
 _MISLEADING = re.compile("[\t\n\x7f\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]")
-
-
-class QuotaExceeded(Conflict):
-    """With this file, all that you uploaded would come to more than one person may keep: delete some first."""
-
-    code = "quota-exceeded"
-    detail = "With this file, your files would come to more than you may keep."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

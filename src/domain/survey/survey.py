@@ -8,10 +8,13 @@ from typing import Any
 
 from domain.access import Action, require
 from domain.errors import Conflict, expect_version
+from domain.quota import QuotaExceeded
 from domain.survey.change import Change
 from domain.survey.definition import Definition
 from domain.survey.question import Choice, InvalidAnswer, Question, is_field
 from domain.user import User
+
+VERSIONS_MAX = 1_000
 
 
 class SurveyClosed(Conflict):
@@ -124,6 +127,8 @@ class Survey:
             return self
         if any(c.is_breaking and (c.change is Kind.RETYPED or c.field not in accept_breaking) for c in changes):
             raise BreakingChange(changes)
+        if self.version >= VERSIONS_MAX:
+            raise QuotaExceeded(f"A survey has at most {VERSIONS_MAX} versions.")
         return replace(self, definition=definition, version=self.version + 1, published_at=at, published_by=by.id)
 
     def switch(self, *, is_open: bool, by: User) -> "Survey":

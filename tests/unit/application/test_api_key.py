@@ -6,8 +6,9 @@ from datetime import timedelta
 import pytest
 
 from application.api_key import MadeKey
-from domain.api_key import LIVE_MAX, Scope, TooManyKeys
+from domain.api_key import LIVE_MAX, Scope
 from domain.errors import Invalid, NotFound
+from domain.quota import QuotaExceeded
 from domain.session import InvalidToken
 from domain.user import User
 from tests.unit.application.conftest import World
@@ -69,7 +70,7 @@ async def test_who_was_deactivated_has_no_key_any_more_and_gets_none_meanwhile(
 
 async def test_only_live_keys_count_against_the_limit(world: World, member: User, other: User) -> None:
     made = [await make(world, member) for _ in range(LIVE_MAX)]
-    with pytest.raises(TooManyKeys):
+    with pytest.raises(QuotaExceeded):
         await make(world, member)
     with pytest.raises(Invalid):
         await make(world, member, name="")

@@ -29,8 +29,9 @@ from application.file.keeping import CRASH_AGE_MAX, CRASH_MAX, VERIFIED_EVERY
 from application.ports import Content
 from domain.access import NotAllowed
 from domain.errors import Full, Invalid, NotFound, Stale, Unavailable
-from domain.file import File, QuotaExceeded, UnsupportedContent
+from domain.file import File, UnsupportedContent
 from domain.project import new_project
+from domain.quota import QuotaExceeded
 from domain.user import User
 from tests.examples import ADMIN, MEMBER, NOW
 from tests.fakes.file import FakeFiles

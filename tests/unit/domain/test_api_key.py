@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 
 from domain.access import PERMISSIONS, Action
-from domain.api_key import DAYS_MAX, LIVE_MAX, NAME_MAX, Scope, ScopeMissing, SessionRequired, TooManyKeys, is_key
+from domain.api_key import DAYS_MAX, LIVE_MAX, NAME_MAX, Scope, ScopeMissing, SessionRequired, is_key
 from domain.errors import Invalid
+from domain.quota import QuotaExceeded
 from tests.examples import NOW, api_key
 
 A_MOMENT = timedelta(microseconds=1)
@@ -47,7 +48,7 @@ def test_each_fault_of_a_key_is_pointed_at(content: dict[str, Any], pointer: str
 
 def test_nobody_has_more_than_fifty() -> None:
     assert api_key(live=LIVE_MAX - 1, name="x" * NAME_MAX)
-    with pytest.raises(TooManyKeys):
+    with pytest.raises(QuotaExceeded):
         api_key(live=LIVE_MAX)
 
 

@@ -7,7 +7,18 @@ import pytest
 
 from domain.access import NotAllowed, Role
 from domain.errors import Invalid, Stale
-from domain.label_set import LabelSet, Level, changes_of, declaration_from, ever_labelled, first_label_set, written
+from domain.label_set import (
+    SETS_MAX,
+    VERSIONS_MAX,
+    LabelSet,
+    Level,
+    changes_of,
+    declaration_from,
+    ever_labelled,
+    first_label_set,
+    written,
+)
+from domain.quota import QuotaExceeded
 from domain.survey import BreakingChange, FieldChange, Kind, counted
 from tests.examples import ADMIN, NOW, declaration, label_set, user
 
@@ -108,6 +119,16 @@ def test_the_first_version_is_added() -> None:
         first_label_set(declaration(), project_id=1, project="story", name="topic", by=ADMIN, expected=frozenset({1}), at=NOW)
     with pytest.raises(NotAllowed):
         first_label_set(declaration(), project_id=1, project="story", name="topic", by=user(id=2, role=Role.ANNOTATOR), at=NOW)
+
+
+def test_a_project_has_no_more_label_sets_and_they_no_more_versions_than_they_may() -> None:
+    made, _ = first_label_set(declaration(), project_id=1, project="story", name="topic", by=ADMIN, beside=SETS_MAX - 1, at=NOW)
+    with pytest.raises(QuotaExceeded):
+        first_label_set(declaration(), project_id=1, project="story", name="topic", by=ADMIN, beside=SETS_MAX, at=NOW)
+    last = replace(made, version=VERSIONS_MAX)
+    assert last.publish(declaration(), (), by=ADMIN, at=NOW) is last
+    with pytest.raises(QuotaExceeded):
+        last.publish(declaration(title="Another"), (), by=ADMIN, at=NOW)
 
 
 def test_the_verdict_on_each_kind_of_change() -> None:

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from domain.access import NotAllowed
 from domain.errors import Invalid, Stale
+from domain.quota import QuotaExceeded
 from domain.survey import (
     BreakingChange,
     Definition,
@@ -24,7 +25,7 @@ from domain.survey import (
     first_survey,
 )
 from domain.survey.question_types import question_from
-from domain.survey.survey import Asked
+from domain.survey.survey import VERSIONS_MAX, Asked
 from tests.examples import ADMIN, AGE, CONSENT, GATE, INTEGER, MANY, MEMBER, NOTE, NOW, NUMBER, OTHER, choices, definition, gated, survey
 
 LATER = NOW + timedelta(hours=1)
@@ -280,6 +281,14 @@ def test_a_version_that_was_expected_must_be_there() -> None:
         first_survey(definition(), project_id=1, project="story", by=ADMIN, expected=frozenset({1}), at=NOW)
     with pytest.raises(Stale):
         survey().publish(definition(), (), by=ADMIN, expected=frozenset({2}), at=NOW)
+
+
+def test_a_survey_has_no_more_versions_than_it_may() -> None:
+    last = replace(survey(), version=VERSIONS_MAX - 1).publish(definition(AGE), (), by=ADMIN, at=NOW)
+    assert last.version == VERSIONS_MAX
+    assert last.publish(definition(AGE), (), by=ADMIN, at=NOW) is last
+    with pytest.raises(QuotaExceeded):
+        last.publish(definition(NOTE), (), by=ADMIN, at=NOW)
 
 
 def test_the_same_definition_makes_no_version() -> None:
