@@ -15,6 +15,7 @@ from domain.errors import Fault, NotFound
 from domain.label_set import Declaration
 from domain.project import new_project
 from domain.resource import new_resource
+from domain.results import group_faults
 from domain.survey import Definition, FieldChange
 from domain.text import canonical, refuse
 from domain.user import User
@@ -66,7 +67,7 @@ class ApplyStory:
 
     async def __call__(self, story: Story, *, accept_breaking: frozenset[str] = frozenset(), dry_run: bool = False, by: User) -> Applied:
         require(by, Action.PROJECT_CREATE)
-        refuse(_duplicates(story))
+        refuse(_faults(story))
         async with self.unit_of_work() as work:
             project = await self._project(work, story, by)
             survey, version, changes = await self._survey(work, story, accept_breaking, by)
@@ -144,6 +145,12 @@ def _effect(published: PublishedLabelSet) -> Effect:
     if published.is_first:
         return Effect.CREATED
     return Effect.UPDATED if published.is_new else Effect.UNCHANGED
+
+
+def _faults(story: Story) -> Iterator[Fault]:
+    if story.definition is not None:
+        yield from group_faults(story.definition, at="/survey/results")
+    yield from _duplicates(story)
 
 
 def _duplicates(story: Story) -> Iterator[Fault]:

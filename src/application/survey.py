@@ -7,16 +7,19 @@ from application.ports import Clock, Shared, Surveys, UnitOfWork, UnitOfWorkFact
 from domain.access import Action, require
 from domain.audit import Difference, Entry, Target, differences, entry
 from domain.errors import NotFound
+from domain.results import group_faults
 from domain.survey import Definition, FieldChange, Survey, changes_between, counted, ever_asked, first_survey
+from domain.text import refuse
 from domain.user import User
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Publication:
-    """The survey after publishing: whether a new version was made, and what it changes."""
+    """The survey after publishing: whether a new version was made, what it changes, and the definition that stood before, if one did."""
 
     survey: Survey
     is_new: bool
+    before: Definition | None
     changes: tuple[FieldChange, ...]
 
 
@@ -69,6 +72,7 @@ async def publish_in(
 ) -> Publication:
     """Publish within somebody else's unit of work."""
     require(by, Action.SURVEY_PUBLISH)
+    refuse(group_faults(definition))
     surveys = work.surveys
     project_id, found = await surveys.lock(project)
     if found is None:
@@ -79,7 +83,7 @@ async def publish_in(
     if survey != found:
         await surveys.save(survey, changes)
         await work.audit.add(_publish_entry(found, survey, changes, by=by))
-    return Publication(survey=survey, is_new=survey != found, changes=changes)
+    return Publication(survey=survey, is_new=survey != found, before=None if found is None else found.definition, changes=changes)
 
 
 def _publish_entry(before: Survey | None, after: Survey, changes: tuple[FieldChange, ...], *, by: User) -> Entry:

@@ -52,10 +52,15 @@ def test_a_survey_is_published_and_shown(admin: httpx.Client, anonymous: httpx.C
         "questions",
     }
     assert (shown.json()["project"], shown.json()["version"], shown.json()["open"]) == (project, 1, True)
-    assert (shown.json()["identity"], shown.json()["results"]) == ("fingerprint", {"public": False, "minimum_cell": 5})
+    assert (shown.json()["identity"], shown.json()["results"]) == (
+        "fingerprint",
+        {"public": False, "minimum_cell": 5, "protection": "noise", "by": []},
+    )
     assert shown.json()["questions"] == DEFINITION["questions"]
     assert shown.json()["published_at"].endswith("Z")
-    assert {name: value for name, value in published.json().items() if name != "changes"} == shown.json()
+    only_published = {"changes", "forecast", "forecast_before", "warnings"}
+    assert {name: value for name, value in published.json().items() if name not in only_published} == shown.json()
+    assert only_published < published.json().keys()
     assert shown.headers["etag"] == published.headers["etag"]
     assert anonymous.get(f"/{project}").json()["survey_open"] is True
 
@@ -64,7 +69,7 @@ def test_the_same_again_changes_nothing(admin: httpx.Client, project: str) -> No
     first = admin.put(f"/admin/{project}/survey", json=DEFINITION)
     same = admin.put(f"/admin/{project}/survey", json=changed(identity="fingerprint", results={"public": False, "minimum_cell": 5}))
     assert same.status_code == 200
-    assert same.json() == first.json() | {"changes": []}
+    assert same.json() == first.json() | {"changes": [], "forecast_before": first.json()["forecast"]}
     assert same.headers["etag"] == first.headers["etag"]
 
 
@@ -104,6 +109,21 @@ def test_a_taken_away_question_is_refused_with_the_changes(admin: httpx.Client, 
         (changed(consent={"field": "consent", "accept": "maybe"}), "/consent/accept"),
         (changed(results={"public": "yes"}), "/results/public"),
         (changed(results={"public": True, "minimum_cell": 0}), "/results/minimum_cell"),
+        (changed(results={"budget": 0.09}), "/results/budget"),
+        (changed(results={"budget": 10**400}), "/results/budget"),
+        (changed(results={"budget": "1"}), "/results/budget"),
+        (changed(results={"start": 19}), "/results/start"),
+        (changed(results={"start": 10**300}), "/results/start"),
+        (changed(results={"start": 100.5}), "/results/start"),
+        (changed(results={"protection": "none"}), "/results/protection"),
+        (changed(results={"by": ["trust"]}), "/results/by/0"),
+        (changed(results={"by": "consent"}), "/results/by"),
+        (changed(results={"epsilon": 1}), "/results"),
+        (with_question(field="x", type="choice", public=0, choices=[{"value": "a"}]), "/questions/8/public"),
+        (with_question(field="x", type="integer", bins=[0, 18, 18]), "/questions/8/bins/2"),
+        (with_question(field="x", type="integer", bins=[0, 0.5]), "/questions/8/bins/1"),
+        (with_question(field="x", type="number", bins=[0, 10**400]), "/questions/8/bins/1"),
+        (with_question(field="x", type="text", bins=[0, 1]), "/questions/8"),
         (with_question(field="trust", type="text"), "/questions/8/field"),
         (with_question(field="trust_code", type="choice", choices=[]), "/questions/8/choices"),
         (with_question(field="consent_code", type="text"), "/questions/8/field"),
@@ -136,6 +156,30 @@ def test_a_bad_definition_is_pointed_at(
 ) -> None:
     assert pointer in pointers(admin.put(f"/admin/{project}/survey", json=definition))
     problem(anonymous.get(f"/{project}/survey"), 404)
+
+
+def test_more_groups_than_there_is_room_for_are_refused(admin: httpx.Client, anonymous: httpx.Client, project: str) -> None:
+    many = {"type": "choice", "choices": [{"value": str(value)} for value in range(51)]}
+    questions = [*DEFINITION["questions"], {"field": "a", **many}, {"field": "b", **many}]
+    refused = admin.put(f"/admin/{project}/survey", json=changed(questions=questions, results={"by": ["consent", "a"]}))
+    assert pointers(refused) == {"/results/by/1"}
+    problem(anonymous.get(f"/{project}/survey"), 404)
+
+
+def test_publishing_tells_how_exact_results_will_be_and_what_a_change_does_to_that(admin: httpx.Client, project: str) -> None:
+    first = admin.put(f"/admin/{project}/survey", json=changed(results={"public": True})).json()
+    assert [each["responses"] for each in first["forecast"]] == [100, 1000, 10_000]
+    assert all(each["count"] > 0 and each["group"] is None for each in first["forecast"])
+    assert (first["forecast_before"], first["warnings"]) == (None, [])
+    second = admin.put(f"/admin/{project}/survey", json=changed(results={"public": True, "by": ["consent"], "budget": 4})).json()
+    assert second["forecast_before"] == first["forecast"]
+    assert all(after["count"] < before["count"] for after, before in zip(second["forecast"], first["forecast"], strict=True))
+
+
+def test_suppression_has_a_price_that_is_told(admin: httpx.Client, project: str) -> None:
+    published = admin.put(f"/admin/{project}/survey", json=changed(results={"public": True, "protection": "suppression"})).json()
+    assert [warning["code"] for warning in published["warnings"]] == ["invented-readers"]
+    assert published["forecast"] == []
 
 
 def test_a_huge_minimum_cell_does_no_harm(admin: httpx.Client, anonymous: httpx.Client, project: str) -> None:

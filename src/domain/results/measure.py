@@ -7,6 +7,7 @@ from functools import cached_property
 from itertools import pairwise
 from typing import Any
 
+from domain.errors import Fault
 from domain.survey import Definition, Question
 from domain.survey.choosing import ChoiceQuestion, MultiChoiceQuestion
 from domain.survey.measuring import IntegerQuestion, NumberQuestion, ScaleQuestion
@@ -15,19 +16,21 @@ UNANSWERED = -1
 STEPS_MAX = 20
 BINS_MAX = 10
 CROSSED_CELLS_MAX = 200_000
+PAIR_CELLS_MAX = 2_500
 
 
 @dataclass(frozen=True, kw_only=True)
 class Measure:
     """A question and its cells as they are published, in declared order.
 
-    Without cells its answers are only counted. `lows` are the lower edges of bins; they come from the declared range alone, since
-    edges drawn from answers would tell something of those.
+    Without cells its answers are only counted. `lows` are the lower edges of bins and `high` the greatest number in them, where not
+    every answer has one; they come from the declaration alone, since edges drawn from answers would tell something of those.
     """
 
     question: Question
     cells: tuple[dict[str, Any], ...] = ()
     lows: tuple[float, ...] = ()
+    high: float | None = None
 
     @property
     def field(self) -> str:
@@ -56,8 +59,8 @@ class Measure:
             return UNANSWERED
         if isinstance(answer, list):
             return sum(1 << self._places[value] for value in answer)
-        if self.lows and isinstance(answer, int | float):
-            return bisect_right(self.lows, answer) - 1
+        if self.lows and isinstance(answer, int | float):  # below the first bin is UNANSWERED, as above the last
+            return UNANSWERED if self.high is not None and answer > self.high else bisect_right(self.lows, answer) - 1
         return self._places[answer] if self.cells else 0
 
     def places_of(self, place: int) -> Iterator[int]:
@@ -71,8 +74,12 @@ class Measure:
 def measure(question: Question) -> Measure:
     """How this question is counted."""
     match question:
+        case ScaleQuestion(bins=(*_,) as edges) | IntegerQuestion(bins=(*_,) as edges):
+            return Measure(question=question, lows=edges[:-1], cells=_cells_between(edges, gap=1), high=edges[-1] - 1)
+        case NumberQuestion(bins=(*_,) as edges):
+            return Measure(question=question, lows=edges[:-1], cells=_cells_between(edges, gap=0), high=edges[-1])
         case ChoiceQuestion() | MultiChoiceQuestion():
-            cells = [{"value": c.value} | ({} if c.code is None else {"code": c.code}) for c in question.choices]
+            cells: list[dict[str, Any]] = [{"value": c.value} | ({} if c.code is None else {"code": c.code}) for c in question.choices]
             return Measure(question=question, cells=tuple(cells))
         case ScaleQuestion(min=int(low), max=int(high)) if high - low < STEPS_MAX:
             return Measure(question=question, cells=tuple({"value": step} for step in range(low, high + 1)))
@@ -83,6 +90,11 @@ def measure(question: Question) -> Measure:
     if question.type == "boolean":
         return Measure(question=question, cells=({"value": True}, {"value": False}))
     return Measure(question=question)
+
+
+def _cells_between(edges: tuple[float, ...], *, gap: int) -> tuple[dict[str, Any], ...]:
+    """Declared bins: each begins at an edge and ends `gap` below the next; the last bin of numbers with decimals holds its upper edge."""
+    return tuple({"from": low, "to": above - gap} for low, above in pairwise(edges))
 
 
 def _whole_bins(question: Question, low: int, high: int) -> Measure:
@@ -117,3 +129,21 @@ def crossing(measures: Sequence[Measure]) -> tuple[str, ...]:
             break
         fields.append(measured.field)
     return tuple(fields)
+
+
+def group_faults(definition: Definition, at: str = "/results") -> Iterator[Fault]:
+    """Which fields make more groups than a document has room for; the settings of results stand at the JSON pointer `at`."""
+    measures = [each for each in measures_of(definition) if each.question.public]
+    total = 0
+    for place, field in enumerate(definition.results.by):
+        groups = next((each for each in measures if each.field == field), None)
+        sizes = [len(groups.cells) * len(each.cells) for each in measures if groups is not None and each.field != field]
+        total += sum(sizes)
+        if max(sizes, default=0) > PAIR_CELLS_MAX:
+            yield Fault(
+                pointer=f"{at}/by/{place}", code="too-many-cells", detail=f"At most {PAIR_CELLS_MAX} cells with any other question."
+            )
+        elif total > CROSSED_CELLS_MAX:
+            yield Fault(
+                pointer=f"{at}/by/{place}", code="too-many-cells", detail=f"At most {CROSSED_CELLS_MAX} cells in all groups together."
+            )

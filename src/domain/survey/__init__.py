@@ -2,7 +2,7 @@
 
 from domain.survey.change import Change
 from domain.survey.codebook import codebook
-from domain.survey.definition import QUESTIONS_MAX, Consent, Definition, Identity, Results, definition_from
+from domain.survey.definition import QUESTIONS_MAX, Consent, Definition, Identity, Protection, Results, definition_from
 from domain.survey.question import InvalidAnswer, Question
 from domain.survey.question_types import question_from
 from domain.survey.survey import (
@@ -20,6 +20,7 @@ from domain.survey.survey import (
     kinds_of_change,
 )
 from domain.survey.table import ResponseFilter, ResponseRow, ResponseTable, response_filter
+from domain.survey.warning import SurveyWarning, warnings_of
 
 __all__ = [
     "QUESTIONS_MAX",
@@ -32,6 +33,7 @@ __all__ = [
     "Identity",
     "InvalidAnswer",
     "Kind",
+    "Protection",
     "Question",
     "ResponseFilter",
     "ResponseRow",
@@ -39,6 +41,7 @@ __all__ = [
     "Results",
     "Survey",
     "SurveyClosed",
+    "SurveyWarning",
     "asked_again",
     "changes_between",
     "codebook",
@@ -49,4 +52,5 @@ __all__ = [
     "kinds_of_change",
     "question_from",
     "response_filter",
+    "warnings_of",
 ]

@@ -4,6 +4,7 @@ import math
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Self
 
 from domain.errors import Fault
@@ -13,12 +14,15 @@ _INTEGER = re.compile(r"-?(?:0|[1-9][0-9]*)")
 _DECIMAL = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?")
 _LONGEST_INTEGER = 20
 _LONGEST_DECIMAL = 400
+EDGES_MIN, EDGES_MAX = 2, 101
+_EDGES = range(-(2**63), 2**63 + 1)  # the upper one of whole numbers stands above them
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Ranged(Question):
     min: int | None = None
     max: int | None = None
+    bins: tuple[int, ...] | None = None
 
     @property
     def allowed(self) -> str:
@@ -40,6 +44,7 @@ class _Ranged(Question):
             if bound is not None and bound not in INT64:
                 yield Fault(pointer=f"{at}/{name}", code="out-of-range", detail="A bound is a 64-bit integer.")
         yield from _order_faults(at, self.min, self.max)
+        yield from _bin_faults(at, self.bins)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,6 +74,7 @@ class NumberQuestion(Question):
     type = "number"
     min: float | None = None
     max: float | None = None
+    bins: tuple[float, ...] | None = None
 
     @property
     def allowed(self) -> str:
@@ -93,6 +99,7 @@ class NumberQuestion(Question):
     def faults(self, at: str) -> Iterator[Fault]:
         yield from super(NumberQuestion, self).faults(at)
         yield from _order_faults(at, self.min, self.max)
+        yield from _bin_faults(at, self.bins)
 
 
 def _within(value: float, low: float | None, high: float | None) -> bool:
@@ -117,3 +124,17 @@ def _range(low: float | None, high: float | None) -> str:
 def _order_faults(at: str, low: float | None, high: float | None) -> Iterator[Fault]:
     if low is not None and high is not None and low > high:
         yield Fault(pointer=f"{at}/max", code="bad-range", detail="The maximum is below the minimum.")
+
+
+def _bin_faults(at: str, bins: tuple[float, ...] | None) -> Iterator[Fault]:
+    """What is wrong with the edges of bins, each but the last the lower end of one."""
+    if bins is None:
+        return
+    if not EDGES_MIN <= len(bins) <= EDGES_MAX:
+        yield Fault(pointer=f"{at}/bins", code="bad-count", detail=f"{EDGES_MIN} to {EDGES_MAX} edges, from the lowest to the highest.")
+    for place, (below, edge) in enumerate(pairwise(bins), start=1):
+        if not below < edge:
+            yield Fault(pointer=f"{at}/bins/{place}", code="bad-order", detail="Each edge is above the one before it.")
+    for place, edge in enumerate(bins):
+        if isinstance(edge, int) and edge not in _EDGES:
+            yield Fault(pointer=f"{at}/bins/{place}", code="out-of-range", detail="An edge is a 64-bit number.")

@@ -46,11 +46,12 @@ class Choice:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Question(ABC):
-    """A question: its field, what readers are asked, and what answers it accepts."""
+    """A question: its field, what readers are asked, and what answers it accepts. One that is not public is in no published results."""
 
     type: ClassVar[str]
     field: str
     label: str | None = None
+    public: bool = True
 
     @property
     @abstractmethod
@@ -74,6 +75,10 @@ class Question(ABC):
         """This question as plain data, absent parts left out."""
         given = {f.name: getattr(self, f.name) for f in fields(self)}
         document = {"field": given.pop("field"), "type": self.type} | {k: v for k, v in given.items() if v is not None}
+        if self.public:  # as nearly every question is
+            del document["public"]
+        if "bins" in document:
+            document["bins"] = list(document["bins"])
         if "choices" in document:
             document["choices"] = [
                 {f.name: getattr(c, f.name) for f in fields(c) if getattr(c, f.name) is not None} for c in document["choices"]

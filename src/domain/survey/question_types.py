@@ -27,4 +27,6 @@ def question_from(document: dict[str, Any]) -> Question:
     given = {k: v for k, v in document.items() if k != "type" and v is not None}
     if "choices" in given:
         given["choices"] = tuple(Choice(**choice) for choice in given["choices"])
+    if "bins" in given:
+        given["bins"] = tuple(given["bins"])
     return QUESTION_TYPES[document["type"]](**given)

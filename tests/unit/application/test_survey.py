@@ -42,7 +42,9 @@ async def test_the_first_publication_is_new(world: World, admin: User) -> None:
 
 async def test_the_same_again_is_not(world: World, admin: User) -> None:
     first = await publish(world, definition(AGE), admin)
-    assert await publish(world, definition(AGE), admin) == Publication(survey=first.survey, is_new=False, changes=())
+    assert await publish(world, definition(AGE), admin) == Publication(
+        survey=first.survey, is_new=False, before=first.survey.definition, changes=()
+    )
 
 
 async def test_an_addition_is_the_next_version(world: World, admin: User) -> None:

@@ -6,8 +6,12 @@ from typing import Annotated, Any, Literal
 from pydantic import ConfigDict, Field, JsonValue
 
 from application.ports import Version
-from domain.survey import FieldChange, Survey
+from application.survey import Publication
+from domain.results import forecast
+from domain.survey import Definition, Survey, warnings_of
 from entrypoints.http.reply import Body, Out, Time
+
+BINS = "The lower edges of the bins that results count by, and the upper edge of the last; answers outside of them count in none."
 
 
 class ChoiceBody(Body):
@@ -19,6 +23,9 @@ class ChoiceBody(Body):
 class _QuestionBody(Body):
     field: str = Field(description="The name of the answer: letters, digits and underscores, a letter first.")
     label: str | None = None
+    public: bool = Field(
+        default=True, description="Whether its answers count in published results; what is kept out makes the others more exact."
+    )
 
 
 class ChoiceQuestionBody(_QuestionBody):
@@ -35,12 +42,14 @@ class ScaleQuestionBody(_QuestionBody):
     type: Literal["scale"]
     min: int
     max: int
+    bins: list[int] | None = Field(None, description=BINS)
 
 
 class IntegerQuestionBody(_QuestionBody):
     type: Literal["integer"]
     min: int | None = None
     max: int | None = None
+    bins: list[int] | None = Field(None, description=BINS)
 
 
 class NumberQuestionBody(_QuestionBody):
@@ -49,6 +58,7 @@ class NumberQuestionBody(_QuestionBody):
     type: Literal["number"]
     min: float | None = None
     max: float | None = None
+    bins: list[float] | None = Field(None, description=BINS)
 
 
 class BooleanQuestionBody(_QuestionBody):
@@ -84,7 +94,13 @@ class ConsentBody(Body):
 
 class ResultsBody(Body):
     public: bool = False
-    minimum_cell: int = 5
+    minimum_cell: int = Field(5, description="The smallest count that suppression shows.")
+    protection: Literal["noise", "suppression"] = "noise"
+    by: list[str] = Field(default=[], description="The choice questions that results are cross-tabulated by.")
+    budget: Annotated[float, Field(allow_inf_nan=False)] = Field(
+        1, description="What all releases under noise may tell of one reader: ρ of zero-concentrated differential privacy, 0.1 to 4."
+    )
+    start: int = Field(100, description="The number of responses that the first release under noise comes with, 20 to 1 000 000.")
 
 
 class DefinitionBody(Body):
@@ -121,12 +137,35 @@ class FieldChangeOut(Out):
     touched: int
 
 
+class ForecastOut(Out):
+    """How exact results are at so many responses: the half-widths of 95 % intervals of a count, without groups and within them."""
+
+    responses: int
+    count: int | None
+    group: int | None
+
+
+class WarningOut(Out):
+    code: str
+    detail: str
+
+
 class PublicationOut(SurveyOut):
     changes: list[FieldChangeOut]
+    forecast: list[ForecastOut]
+    forecast_before: list[ForecastOut] | None = Field(description="The forecast of the version before; null for a first one.")
+    warnings: list[WarningOut]
 
     @classmethod
-    def with_changes(cls, survey: Survey, changes: tuple[FieldChange, ...]) -> "PublicationOut":
-        return cls.model_construct(**_parts(survey), changes=[FieldChangeOut.model_construct(**asdict(c)) for c in changes])
+    def of_publication(cls, published: Publication) -> "PublicationOut":
+        before = published.before
+        return cls.model_construct(
+            **_parts(published.survey),
+            changes=[FieldChangeOut.model_construct(**asdict(change)) for change in published.changes],
+            forecast=_forecast(published.survey.definition),
+            forecast_before=None if before is None else _forecast(before),
+            warnings=[WarningOut.model_construct(**asdict(warning)) for warning in warnings_of(published.survey.definition)],
+        )
 
 
 class VersionOut(Out):
@@ -143,6 +182,10 @@ class VersionOut(Out):
             published_by=version.published_by,
             changes=[FieldChangeOut.model_construct(**asdict(c)) for c in version.changes],
         )
+
+
+def _forecast(definition: Definition) -> list[ForecastOut]:
+    return [ForecastOut.model_construct(**each) for each in forecast(definition)]
 
 
 def _parts(survey: Survey) -> dict[str, Any]:

@@ -78,7 +78,7 @@ def signed_in_survey(use: Container, limits: Limits, guard: Guard) -> APIRouter:
             expected=expected_versions(request.headers),
             by=by,
         )
-        answer = PublicationOut.with_changes(published.survey, published.changes)
+        answer = PublicationOut.of_publication(published)
         return Json(answer, status=201 if published.is_new else 200, headers={"etag": f'"{_tag(published.survey)}"'})
 
     @existing.get(

@@ -23,6 +23,24 @@ def faults_of(*questions: dict[str, Any], **rest: Any) -> list[tuple[str, str]]:
         ([NOTE], {"title": ""}, [("/title", "too-short")]),
         ([NOTE], {"title": "x" * 256}, [("/title", "too-long")]),
         ([NOTE], {"results": {"minimum_cell": 0}}, [("/results/minimum_cell", "out-of-range")]),
+        ([NOTE], {"results": {"budget": 0.05, "start": 19}}, [("/results/budget", "out-of-range"), ("/results/start", "out-of-range")]),
+        (
+            [NOTE],
+            {"results": {"budget": 4.1, "start": 1_000_001}},
+            [("/results/budget", "out-of-range"), ("/results/start", "out-of-range")],
+        ),
+        (
+            [CONSENT, SCALE],
+            {"results": {"by": ["trust", "nothing", "consent", "consent"]}},
+            [("/results/by/0", "not-a-choice"), ("/results/by/1", "unknown-field"), ("/results/by/3", "duplicate-field")],
+        ),
+        ([CONSENT | {"public": False}], {"results": {"by": ["consent"]}}, [("/results/by/0", "not-public")]),
+        ([AGE | {"bins": [1]}], {}, [("/questions/0/bins", "bad-count")]),
+        ([AGE | {"bins": []}], {}, [("/questions/0/bins", "bad-count")]),
+        ([SCALE | {"bins": list(range(102))}], {}, [("/questions/0/bins", "bad-count")]),
+        ([AGE | {"bins": [0, 18, 18, 9]}], {}, [("/questions/0/bins/2", "bad-order"), ("/questions/0/bins/3", "bad-order")]),
+        ([AGE | {"bins": [0, 2**63 + 1]}], {}, [("/questions/0/bins/1", "out-of-range")]),
+        ([NUMBER | {"bins": [0.5, 0.25]}], {}, [("/questions/0/bins/1", "bad-order")]),
         ([AGE, NOTE | {"field": "1st"}], {}, [("/questions/1/field", "bad-field")]),
         ([NOTE | {"field": ""}], {}, [("/questions/0/field", "bad-field")]),
         ([NOTE | {"field": "a" * 64}], {}, [("/questions/0/field", "bad-field")]),
@@ -70,7 +88,7 @@ def test_what_is_left_out_has_its_default() -> None:
         "title": "Dark data",
         "identity": "fingerprint",
         "consent": None,
-        "results": {"public": False, "minimum_cell": 5},
+        "results": {"public": False, "minimum_cell": 5, "protection": "noise", "by": []},
         "questions": [{"field": "note", "type": "text", "max_length": 2000}],
     }
 
@@ -92,3 +110,12 @@ def test_what_the_team_sent_is_not_told_back() -> None:
         definition({**CONSENT, "choices": [{"value": "zebra"}]}, consent={"field": "consent", "accept": "maybe"})
     assert [fault.pointer for fault in refused.value.faults] == ["/consent/accept"]
     assert "zebra" not in str([fault.detail for fault in refused.value.faults])
+
+
+def test_settings_of_results_are_told_as_they_were_declared() -> None:
+    chosen = {"public": True, "minimum_cell": 3, "protection": "suppression", "by": ["consent"], "budget": 0.3, "start": 20}
+    questions = [CONSENT, AGE | {"bins": [0, 18, 131], "public": False}, NUMBER | {"bins": [0.5, 1.0]}]
+    declared = definition(*questions, results=chosen)
+    assert declared.document()["results"] == chosen
+    assert declared.document()["questions"] == [CONSENT, AGE | {"bins": [0, 18, 131], "public": False}, NUMBER | {"bins": [0.5, 1.0]}]
+    assert definition_from(declared.document()) == declared

@@ -1,0 +1,19 @@
+"""Exact counts of a survey, as the database has them: what published results are made from, and never published as they are."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tables:
+    """Counts of live responses that are no tests, all of one moment; by field.
+
+    `n` counts who stands in any of them: behind a consent gate who consents. `answered` counts who answered a question in a way
+    that it takes now, `counts` who stands in each of its cells. `crossed` holds, for a field that makes groups and another one, a
+    row for each cell of the first with a count for each cell of the second.
+    """
+
+    n: int
+    answered: Mapping[str, int]
+    counts: Mapping[str, Sequence[int]]
+    crossed: Mapping[tuple[str, str], Sequence[Sequence[int]]] = field(default_factory=dict)
