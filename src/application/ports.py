@@ -19,7 +19,7 @@ from domain.audit import AuditFilter, Entry, Recorded, Told
 from domain.audit_chain import Head, Link
 from domain.erasure import Erasure
 from domain.errors import Unavailable
-from domain.export import Column, Export, Format, Manifest, Subject
+from domain.export import Column, Export, Format, Manifest, Quota, Subject
 from domain.file import File
 from domain.idempotency import Keyed
 from domain.label_set import LabelSet, Level
@@ -702,8 +702,17 @@ class Claim:
 class Exports(Protocol):
     """Stored exports, and the making of them, which one alone does at a time."""
 
-    async def add(self, export: Export) -> None:
-        """Raises `NotFound` when the project is gone."""
+    async def add(self, export: Export, *, quota: Quota) -> None:
+        """Raises `NotFound` when the project is gone, and `QuotaExceeded` when those of its maker, in projects that are there, are more.
+
+        Of two of one person that are added at the same time, the second sees the first.
+        """
+
+    async def lock(self, *, project: str, export_id: UUID) -> Export:
+        """An export that nobody else changes until the unit of work ends. Raises `NotFound`."""
+
+    async def remove(self, export: Export) -> None:
+        """It is there no more, and a claim to it holds no longer."""
 
     async def get(self, *, project: str, export_id: UUID) -> Export: ...
 
@@ -711,16 +720,20 @@ class Exports(Protocol):
         """Up to `limit` exports by id, from after this id on. Raises `NotFound`."""
 
     async def claim(self, *, at: datetime, until: datetime) -> Claim | None:
-        """The oldest export that is queued, or whose claim was to `until` a time before `at`: from now on only this claim holds.
+        """An export that is queued, or whose claim was to `until` a time before `at`: from now on only this claim holds.
 
-        Its content has a new name. Of those who claim at the same time, each gets another export.
+        People take turns: it is the oldest of whoever's turn was longest ago. Its content has a new name. Of those who claim at the
+        same time, each gets another export.
         """
 
     async def renew(self, claim: Claim, *, percent: int, until: datetime) -> bool:
         """Tell how far it is, and hold the claim for longer. Whether it still holds; if not, nothing changes."""
 
-    async def finish(self, claim: Claim, manifest: Manifest) -> bool:
-        """Done. Whether the claim still held; if not, nothing changes."""
+    async def finish(self, claim: Claim, manifest: Manifest, *, quota: Quota) -> bool:
+        """Done. Whether the claim still held; if not, nothing changes.
+
+        Raises `QuotaExceeded` when with it those of its maker come to more bytes.
+        """
 
     async def fail(self, claim: Claim) -> None:
         """It cannot be made. A claim that holds no longer changes nothing."""

@@ -59,6 +59,7 @@ class Action(StrEnum):
     FILE_DELETE = "file.delete"
     EXPORT_CREATE = "export.create"
     EXPORT_READ = "export.read"
+    EXPORT_DELETE = "export.delete"
     LABEL_SET_PUBLISH = "label-set.publish"
     LABEL_SET_READ = "label-set.read"
     ANNOTATION_WRITE = "annotation.write"
@@ -122,6 +123,7 @@ PERMISSIONS: Mapping[Action, Permission] = {
     Action.FILE_DELETE: _from(Role.ADMIN),
     Action.EXPORT_CREATE: _from(Role.ANNOTATOR),
     Action.EXPORT_READ: _from(Role.ANNOTATOR),
+    Action.EXPORT_DELETE: Permission(anyones=Role.ADMIN, own=Role.ANNOTATOR),
     Action.LABEL_SET_PUBLISH: _from(Role.ADMIN),
     Action.LABEL_SET_READ: _from(Role.ANNOTATOR),
     Action.ANNOTATION_WRITE: _from(Role.ANNOTATOR),

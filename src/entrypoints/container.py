@@ -330,6 +330,7 @@ class Container(containers.DeclarativeContainer):
     verify_audit = providers.Singleton(audit.VerifyAudit, chain=audit_chain, sealer=sealer)
     export_resources = providers.Singleton(ExportResources, resources=resource_tables, label_sets=label_sets, tables=tables)
     create_export = providers.Singleton(stored.CreateExport, unit_of_work=unit_of_work, random=random, clock=clock)
+    delete_export = providers.Singleton(stored.DeleteExport, unit_of_work=unit_of_work, store=file_store, clock=clock)
     list_exports = providers.Singleton(stored.ListExports, exports=exports)
     get_export = providers.Singleton(stored.GetExport, exports=exports)
     read_export = providers.Singleton(stored.ReadExport, exports=exports, store=file_store)
@@ -338,4 +339,6 @@ class Container(containers.DeclarativeContainer):
     sweep_exports = providers.Singleton(keeping.SweepExports, unnamed=unnamed_contents, store=file_store)
     verify_exports = providers.Singleton(keeping.VerifyExports, exports=exports, check=check_content, unnamed=unnamed_contents)
     verify_next_export = providers.Singleton(keeping.VerifyNextExport, exports=exports, check=check_content, clock=clock)
-    make_next_export = providers.Singleton(making.MakeNextExport, exports=exports, sheets=sheets, store=file_store, clock=clock)
+    make_next_export = providers.Singleton(
+        making.MakeNextExport, exports=exports, sheets=sheets, store=file_store, clock=clock, unit_of_work=unit_of_work
+    )

@@ -197,6 +197,7 @@ LEAVES: dict[str, tuple[list[str], Callable[[Scene], httpx.Response]]] = {
         ),
     ),
     "POST /admin/{project}/upload": (["file.upload"], lambda s: s.upload(make_project(s.admin))),
+    "DELETE /admin/{project}/exports/{export_id}": (["export.delete"], lambda s: s.send("DELETE", s.export())),
     "POST /admin/{project}/exports": (
         ["export.create"],
         lambda s: s.send("POST", f"/admin/{make_project(s.admin)}/exports", {"what": "resources", "format": "csv"}),

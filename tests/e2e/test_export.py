@@ -68,6 +68,11 @@ def done(reader: httpx.Client, address: str) -> dict[str, Any]:
     return found
 
 
+def day_of(export: dict[str, Any]) -> str:
+    """The day, in UTC, on which it was asked for."""
+    return str(export["created_at"])[:10]
+
+
 def store(reader: httpx.Client, project: str, what: str = "resources", format: str = "csv", **filters: Any) -> str:
     """The address of an export that was asked for."""
     asked = reader.post(f"/admin/{project}/exports", json={"what": what, "format": format, "filters": filters})
@@ -76,8 +81,8 @@ def store(reader: httpx.Client, project: str, what: str = "resources", format: s
 
 
 @pytest.fixture
-def filled(admin: httpx.Client, anonymous: httpx.Client, project: str) -> str:
-    """A project with resources and responses that are not easily written."""
+def filled(admin: httpx.Client, anonymous: httpx.Client, project: str) -> Iterator[str]:
+    """A project with resources and responses that are not easily written. Its stored exports are deleted in the end."""
     resources = []
     for name, description in (("=1+1", None), ('quote " and , and\nline', ""), ("emoji \U0001f600", "-5\ttab"), ("plain", "plain")):
         attributes = {"a": [1, None, "é", {"b": '"'}]}
@@ -93,7 +98,9 @@ def filled(admin: httpx.Client, anonymous: httpx.Client, project: str) -> str:
     assert admin.put(f"/admin/{project}/label-sets/sign", json=labels).status_code == 201
     for resource, label in zip(resources, ({"value": "-1", "note": "=so\n"}, {"value": "+1", "confidence": 5}), strict=False):
         assert admin.put(f"/admin/{project}/resources/{resource}/annotations/sign", json=label).status_code == 201
-    return project
+    yield project
+    for export in admin.get(f"/admin/{project}/exports", params={"limit": 1000}).json():
+        assert admin.delete(f"/admin/{project}/exports/{export['id']}").status_code == 204
 
 
 # --- direct exports ----------------------------------------------------------------------------------------------------------
@@ -357,7 +364,7 @@ def test_content_in_parts(admin: httpx.Client, filled: str) -> None:
     assert whole.headers["etag"] == tag
     assert whole.headers["content-length"] == str(size)
     assert whole.headers["repr-digest"] == f"sha-256=:{base64.b64encode(bytes.fromhex(found['sha256'])).decode()}:"
-    assert whole.headers["content-disposition"] == f'attachment; filename="{filled}-resources.csv"'
+    assert whole.headers["content-disposition"] == f'attachment; filename="{filled}-resources-{day_of(found)}.csv"'
     assert "sandbox" in whole.headers["content-security-policy"]
     for asked, start, end in (
         ("0-9", 0, 10), ("5-5", 5, 6), ("10-", 10, size), ("-7", size - 7, size), (f"0-{size * 9}", 0, size), (f"-{size * 9}", 0, size),
@@ -439,6 +446,33 @@ def test_who_may_ask_for_exports(people: People, admin: httpx.Client, filled: st
     other = make_project(admin)
     problem(admin.get(address.replace(filled, other)), 404)
     problem(admin.post(f"/admin/{other}/exports", json=body | {"what": "responses"}), 404)
+
+
+def test_a_stored_export_is_deleted_by_who_asked_for_it_or_an_admin(people: People, admin: httpx.Client, filled: str) -> None:
+    mine, hers, another = [store(reader, filled) for reader in (people.annotator, admin, people.annotator)]
+    done(admin, mine)
+    problem(people.anonymous.delete(mine), 401)
+    problem(people.member.delete(mine), 403, "not-allowed")
+    problem(people.annotator.delete(hers), 403, "not-the-owner")
+    problem(admin.delete(mine.replace(filled, "unknown-story")), 404)
+    problem(admin.delete(mine, headers={"if-match": '"1"'}), 412, "stale-version")
+    tag = admin.get(mine).headers["etag"]
+    assert people.annotator.delete(mine, headers={"if-match": tag}).status_code == 204
+    for address in (mine, f"{mine}/content", f"{mine}/datapackage.json"):
+        problem(admin.get(address), 404)
+    problem(admin.delete(mine), 404)
+    assert admin.delete(another).status_code == admin.delete(hers).status_code == 204
+    assert admin.get(f"/admin/{filled}/exports").json() == []
+
+
+def test_one_person_has_twenty_stored_exports_at_most(people: People, filled: str) -> None:
+    addresses = [store(people.annotator, filled) for _ in range(20)]
+    body = {"what": "resources", "format": "csv"}
+    problem(people.annotator.post(f"/admin/{filled}/exports", json=body), 409, "quota-exceeded")
+    store(people.admin, filled)
+    assert people.annotator.delete(addresses[0]).status_code == 204
+    store(people.annotator, filled)
+    problem(people.annotator.post(f"/admin/{filled}/exports", json=body), 409, "quota-exceeded")
 
 
 def test_stored_annotations_are_for_those_whom_nothing_is_hidden_from(people: People, admin: httpx.Client, filled: str) -> None:
@@ -579,6 +613,7 @@ def test_a_flipped_byte_is_found(server: str) -> None:
             project = make_project(admin)
             addresses = [store(admin, project, format=format) for format in ("csv", "json")]
             size = sum(done(admin, address)["bytes"] for address in addresses)
+            filename = f"{project}-resources-{day_of(admin.get(addresses[0]).json())}.csv"
 
         def verified(*options: str) -> tuple[int, str]:
             told = run("verify-files", *options, folder=running.folder, DATABASE_URL=url)
@@ -591,12 +626,12 @@ def test_a_flipped_byte_is_found(server: str) -> None:
         damaged.write_bytes(whole[:5] + bytes([whole[5] ^ 1]) + whole[6:])
         status, told = verified("--json")
         export, content = addresses[0].rpartition("/")[2], f"exports/{damaged.name}"
-        finding = {"fault": "damaged", "content": content, "project": project, "filename": f"{project}-resources.csv", "export": export}
+        finding = {"fault": "damaged", "content": content, "project": project, "filename": filename, "export": export}
         assert (status, json.loads(told)["findings"]) == (1, [finding])
         status, told = verified()
         assert (status, told.splitlines()) == (
             1,
-            [f"damaged   {content}  {project}  {project}-resources.csv  export {export}", f"0 files, 2 exports, {size} bytes: 1 wrong."],
+            [f"damaged   {content}  {project}  {filename}  export {export}", f"0 files, 2 exports, {size} bytes: 1 wrong."],
         )
 
         async def make_due() -> None:

@@ -94,6 +94,7 @@ class Tables:
     audit_links: dict[int, tuple[int, bytes]] = field(default_factory=dict)
     replays: dict[tuple[int, str], Replay] = field(default_factory=dict)
     exports: "dict[UUID, KeptExport]" = field(default_factory=dict)
+    export_turns: dict[int, datetime] = field(default_factory=dict)
 
     def copy(self) -> "Tables":
         return Tables(**{each.name: copy(getattr(self, each.name)) for each in fields(self)})

@@ -6,9 +6,11 @@ import io
 import json
 import random
 from collections.abc import AsyncGenerator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import duckdb
 import pyarrow.parquet as pq
@@ -21,13 +23,17 @@ from adapters.postgres.label_set import PostgresLabelSets
 from adapters.postgres.resource_table import PostgresResourceTables
 from adapters.postgres.response import PostgresResponseReader
 from adapters.postgres.snapshots import Snapshots
+from adapters.postgres.unit_of_work import PostgresUnitOfWork
+from adapters.postgres.user import PostgresUsers
 from adapters.storage.local import LocalFileStore
 from adapters.tabular.tables import TabularTables
 from application.export.keeping import SweepExports, UnnamedContents
-from application.export.making import MakeNextExport, Sheets
+from application.export.making import Made, MakeNextExport, Sheets
 from application.export.resources import ExportResources
+from application.export.stored import DeleteExport
 from domain.access import Role
-from domain.export import Export, Format, Progress, Subject, new_export
+from domain.errors import NotFound
+from domain.export import Export, Format, Progress, Quota, Subject, new_export
 from domain.resource import COLUMNS, Filter
 from tests.contracts.stage import stage_in_postgres
 from tests.contracts.test_resource_table import ODD
@@ -197,7 +203,8 @@ def maker(pool: Pool, store: LocalFileStore, clock: FakeClock) -> MakeNextExport
         respondents=FakeRespondents(),
         tables=TabularTables(),
     )
-    return MakeNextExport(exports=PostgresExports(pool), sheets=sheets, store=store, clock=clock)
+    work = partial(PostgresUnitOfWork, pool)
+    return MakeNextExport(exports=PostgresExports(pool), sheets=sheets, store=store, clock=clock, unit_of_work=work)
 
 
 async def asked(pool: Pool, number: int) -> list[Export]:
@@ -208,7 +215,7 @@ async def asked(pool: Pool, number: int) -> list[Export]:
         for _ in range(number)
     ]
     for each in made:
-        await stage.exports.add(each)
+        await stage.exports.add(each, quota=Quota())
     return made
 
 
@@ -237,20 +244,56 @@ async def test_a_maker_that_was_overtaken_leaves_nothing(pool: Pool, tmp_path: P
     (made,) = await asked(pool, 1)
     store, clock, exports = LocalFileStore(tmp_path), FakeClock(), PostgresExports(pool)
 
-    class Overtaken(PostgresExports):
+    class Overtaken(PostgresUnitOfWork):
         """Between the bytes and the row, the claim runs out, and another makes the export."""
 
-        async def finish(self, claim: Any, manifest: Any) -> bool:
+        async def __aenter__(self) -> Self:
             clock.advance(timedelta(minutes=1))
             assert await maker(pool, store, clock)() is not None
-            return await super().finish(claim, manifest)
+            return await super().__aenter__()
 
-    slow = maker(pool, store, clock)
-    overtaken = MakeNextExport(exports=Overtaken(pool), sheets=slow.sheets, store=store, clock=clock)
+    overtaken = replace(maker(pool, store, clock), unit_of_work=partial(Overtaken, pool))
     assert await overtaken() is not None
     found = await exports.get(project="story", export_id=made.id)
     assert found.status is Progress.DONE
     assert [each.name async for each in store.stored("exports")] == [f"exports/{found.content}"]
+
+
+async def test_an_export_that_was_deleted_while_it_was_made_leaves_nothing(pool: Pool, tmp_path: Path) -> None:
+    await fill(pool)
+    (made,) = await asked(pool, 1)
+    store, clock, exports = LocalFileStore(tmp_path), FakeClock(), PostgresExports(pool)
+    work = partial(PostgresUnitOfWork, pool)
+    delete = DeleteExport(unit_of_work=work, store=store, clock=clock)
+    maker_of_it = await PostgresUsers(pool).get(made.created_by_id)
+
+    class Deleted(PostgresUnitOfWork):
+        """Between the bytes and the row, its maker has deleted it."""
+
+        async def __aenter__(self) -> Self:
+            await delete(project="story", export_id=made.id, expected=None, by=maker_of_it)
+            return await super().__aenter__()
+
+    assert await replace(maker(pool, store, clock), unit_of_work=partial(Deleted, pool))() is not None
+    with pytest.raises(NotFound):
+        await exports.get(project="story", export_id=made.id)
+    assert [each.name async for each in store.stored("exports")] == []
+
+
+@pytest.mark.parametrize("beside", [False, True])
+async def test_an_export_for_which_there_is_no_room_fails_and_leaves_nothing(pool: Pool, tmp_path: Path, *, beside: bool) -> None:
+    await fill(pool)
+    size = len(await export(pool, Format.CSV, guarded=True))
+    first, second = await asked(pool, 2)
+    store, clock, exports = LocalFileStore(tmp_path), FakeClock(), PostgresExports(pool)
+    if beside:  # of two that are alike there is room for one
+        assert await maker(pool, store, clock)() == Made(export_id=first.id)
+        size *= 2
+    found = await replace(maker(pool, store, clock), quota=Quota(bytes=size - 1))()
+    failed = second if beside else first
+    assert found == Made(export_id=failed.id, reason="quota-exceeded")
+    assert (await exports.get(project="story", export_id=failed.id)).status is Progress.FAILED
+    assert len([each.name async for each in store.stored("exports")]) == int(beside)
 
 
 async def test_a_maker_that_is_cancelled_leaves_the_export_to_be_made_at_once(pool: Pool, tmp_path: Path) -> None:

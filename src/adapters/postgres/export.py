@@ -2,17 +2,17 @@
 
 from collections.abc import Collection, Sequence
 from datetime import datetime
-from typing import Any
 from uuid import UUID
 
 from asyncpg import Record
-from sqlalchemy import ARRAY, BigInteger, Text, Uuid, any_, bindparam, func, insert, literal, or_, select, update
+from sqlalchemy import ARRAY, BigInteger, Text, Uuid, any_, bindparam, cast, delete, func, insert, literal, or_, select, update
+from sqlalchemy.dialects.postgresql import insert as upsert
 
 from adapters.postgres.database import Executor, Statement, parameters
-from adapters.postgres.tables import TIME, exports, projects, users
+from adapters.postgres.tables import TIME, export_turns, exports, projects, users
 from application.ports import Claim, Exports
 from domain.errors import NotFound
-from domain.export import Column, ColumnType, Export, Format, Manifest, Progress, Subject
+from domain.export import Column, ColumnType, Export, Format, Manifest, Progress, Quota, Subject
 
 _project_id = select(projects.c.id).where(projects.c.slug == bindparam("project"), projects.c.deleted_at.is_(None))
 _given = ("id", "what", "format", "filters", "created_at")
@@ -32,13 +32,24 @@ ADD = Statement(
     )
     .returning(exports.c.id)
 )
+# Of the exports of one person only one is added or done at a time: so each sees all others.
+LOCK_USER = Statement(select(users.c.id).where(users.c.id == bindparam("user_id")).with_for_update(key_share=True))
+_of_user = (exports.c.created_by == bindparam("user_id", type_=BigInteger), projects.c.deleted_at.is_(None))
+USED = Statement(
+    select(func.count().label("live"), cast(func.coalesce(func.sum(exports.c.bytes), 0), BigInteger).label("bytes"))
+    .select_from(exports.join(projects, projects.c.id == exports.c.project_id))
+    .where(*_of_user, exports.c.status != Progress.FAILED.value)
+)
 PROJECT_EXISTS = Statement(_project_id)
 _in_project = (
     select(exports, users.c.username)
     .join(users, users.c.id == exports.c.created_by)
     .where(exports.c.project_id == _project_id.scalar_subquery())
 )
-GET = Statement(_in_project.where(exports.c.id == bindparam("id", type_=Uuid)))
+_this = _in_project.where(exports.c.id == bindparam("id", type_=Uuid))
+GET = Statement(_this)
+LOCK = Statement(_this.with_for_update(of=exports))
+REMOVE = Statement(delete(exports).where(exports.c.id == bindparam("id", type_=Uuid)))
 PAGE = Statement(
     _in_project.where(exports.c.id > bindparam("after", type_=Uuid), exports.c.what == any_(bindparam("of", type_=ARRAY(Text))))
     .order_by(exports.c.id)
@@ -46,10 +57,11 @@ PAGE = Statement(
 )
 
 _is_left = (exports.c.status == Progress.RUNNING.value) & (exports.c.claimed_until < bindparam("at", type_=TIME))
+_last_turn = select(export_turns.c.taken_at).where(export_turns.c.user_id == exports.c.created_by).scalar_subquery()
 _next = (
     select(exports.c.id)
     .where(or_(exports.c.status == Progress.QUEUED.value, _is_left))
-    .order_by(exports.c.id)
+    .order_by(_last_turn.asc().nulls_first(), exports.c.id)
     .limit(1)
     .with_for_update(skip_locked=True)
 )
@@ -66,10 +78,13 @@ _claimed = (
     .returning(exports)
     .cte("claimed")
 )
+_turn = upsert(export_turns).from_select(["user_id", "taken_at"], select(_claimed.c.created_by, bindparam("at", type_=TIME)))
+_taken_turn = _turn.on_conflict_do_update(index_elements=[export_turns.c.user_id], set_={"taken_at": _turn.excluded.taken_at}).cte("turn")
 CLAIM = Statement(
     select(_claimed, users.c.username, projects.c.slug, projects.c.title, projects.c.description)
     .join(users, users.c.id == _claimed.c.created_by)
     .join(projects, projects.c.id == _claimed.c.project_id)
+    .add_cte(_taken_turn)
 )
 _held = (
     update(exports)
@@ -140,16 +155,29 @@ class PostgresExports(Exports):
     def __init__(self, executor: Executor) -> None:
         self._run = executor
 
-    async def add(self, export: Export) -> None:
-        row: dict[str, Any] = {name: getattr(export, name) for name in ("id", "project", "filters", "created_by_id", "created_at")}
-        if await self._run.row(ADD, **row, what=export.what.value, format=export.format.value) is None:
+    async def add(self, export: Export, *, quota: Quota) -> None:
+        names = ("id", "project", "filters", "created_by_id", "created_at")
+        given = {name: getattr(export, name) for name in names} | {"what": export.what.value, "format": export.format.value}
+        await self._run.row(LOCK_USER, user_id=export.created_by_id)
+        if await self._run.row(ADD, **given) is None:
             raise NotFound
+        used = await self._used(export)
+        quota.expect_room(live=used["live"], bytes=used["bytes"] + 1)
 
     async def get(self, *, project: str, export_id: UUID) -> Export:
         row = await self._run.row(GET, project=project, id=export_id)
         if row is None:
             raise NotFound
         return _entity(row, project)
+
+    async def lock(self, *, project: str, export_id: UUID) -> Export:
+        row = await self._run.row(LOCK, project=project, id=export_id)
+        if row is None:
+            raise NotFound
+        return _entity(row, project)
+
+    async def remove(self, export: Export) -> None:
+        await self._run.row(REMOVE, id=export.id)
 
     async def page(self, project: str, *, of: Collection[Subject], after: UUID, limit: int) -> list[Export]:
         rows = await self._run.rows(PAGE, project=project, of=[each.value for each in of], after=after, limit=limit)
@@ -172,13 +200,15 @@ class PostgresExports(Exports):
     async def renew(self, claim: Claim, *, percent: int, until: datetime) -> bool:
         return await self._run.row(RENEW, **_key(claim), percent=percent, until=until) is not None
 
-    async def finish(self, claim: Claim, manifest: Manifest) -> bool:
+    async def finish(self, claim: Claim, manifest: Manifest, *, quota: Quota) -> bool:
         same = {name: getattr(manifest, name) for name in ("rows", "sha256", "survey_version")}
         columns = [[column.name, column.type.name] for column in manifest.columns]
-        return (
-            await self._run.row(FINISH, **_key(claim), **same, bytes=manifest.size, columns=columns, package=manifest.package.decode())
-            is not None
-        )
+        told = same | {"bytes": manifest.size, "columns": columns, "package": manifest.package.decode()}
+        await self._run.row(LOCK_USER, user_id=claim.export.created_by_id)
+        if await self._run.row(FINISH, **_key(claim), **told) is None:
+            return False
+        quota.expect_room(live=0, bytes=(await self._used(claim.export))["bytes"])
+        return True
 
     async def fail(self, claim: Claim) -> None:
         await self._run.row(FAIL, **_key(claim))
@@ -195,6 +225,10 @@ class PostgresExports(Exports):
     async def take_unverified(self, *, before: datetime, at: datetime) -> Export | None:
         row = await self._run.row(TAKE, before=before, at=at)
         return None if row is None else _entity(row, row["slug"])
+
+    async def _used(self, export: Export) -> dict[str, int]:
+        """What the exports of its maker come to."""
+        return dict(await self._run.one(USED, user_id=export.created_by_id))
 
 
 def _key(claim: Claim) -> dict[str, UUID]:

@@ -406,10 +406,18 @@ exports = Table(
     UniqueConstraint("content"),
     CheckConstraint("status IN ('queued', 'running', 'done', 'failed')", name="status"),
     Index("ix_exports_project", "project_id", "id"),
+    Index("ix_exports_quota", "created_by", postgresql_include=["bytes"]),
     Index("ix_exports_verified_at", "verified_at", postgresql_where=text("status = 'done'")),
     Index("ix_exports_to_do", "id", postgresql_where=text("status IN ('queued', 'running')")),
 )
 
+# When an export of each person's was begun last: who waited longest is next, and deleting exports jumps no queue.
+export_turns = Table(
+    "export_turns",
+    metadata,
+    Column("user_id", ForeignKey("users.id"), primary_key=True, autoincrement=False),
+    Column("taken_at", TIME, nullable=False),
+)
 
 # `blind` and `copies` are those of the newest version, for statements on annotations to ask.
 label_sets = Table(

@@ -5,17 +5,29 @@ import hashlib
 import json
 from collections.abc import Mapping
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 from application.export.sheets import Sheet, annotation_sheet, resource_sheet, response_sheet
 from application.export.stored import name_of
-from application.ports import AnnotationReader, Claim, Clock, Exports, FileStore, ResourceTables, Respondents, ResponseReader, Tables
+from application.ports import (
+    AnnotationReader,
+    Claim,
+    Clock,
+    Exports,
+    FileStore,
+    ResourceTables,
+    Respondents,
+    ResponseReader,
+    Tables,
+    UnitOfWorkFactory,
+)
 from domain.annotation import AnnotationFilter
 from domain.errors import DomainError, Unavailable
-from domain.export import Format, Manifest, Subject, data_package, percent
+from domain.export import Format, Manifest, Quota, Subject, data_package, percent
+from domain.quota import QuotaExceeded
 from domain.resource import Filter, Status
 
 CLAIMED_FOR = timedelta(seconds=15)
@@ -65,7 +77,7 @@ class _ClaimLost(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MakeNextExport:
-    """Make the export that waits longest, if one does.
+    """Make the export whose turn it is, if one waits: people take turns, and of one person's the oldest comes first.
 
     One alone makes it at a time; when its maker is killed, another makes it anew. The bytes are durable before it is told as done.
     """
@@ -74,6 +86,8 @@ class MakeNextExport:
     sheets: Sheets
     store: FileStore
     clock: Clock
+    unit_of_work: UnitOfWorkFactory
+    quota: Quota = field(default_factory=Quota)
 
     async def __call__(self) -> Made | None:
         """What came of it; None when there was nothing to make. Raises `Unavailable`, and leaves the export to be made again."""
@@ -106,14 +120,26 @@ class MakeNextExport:
                     await content.write(part.content)
                     digest.update(part.content)
                     size, rows = size + len(part.content), rows + part.rows
+                    self.quota.expect_room(live=1, bytes=size)
                     if self.clock.now() - told_at >= TOLD_EVERY:
                         told_at = self.clock.now()
                         await self._hold(claim, done=percent(rows, total))
             await self._hold(claim, done=percent(rows, total))
             await content.keep(name_of(claim.content))
             manifest = _manifest(claim, sheet, at=begun_at, rows=rows, size=size, sha256=digest.hexdigest())
-            if not await self.exports.finish(claim, manifest):
+            try:
+                is_done = await self._finish(claim, manifest)
+            except QuotaExceeded:
                 await self.store.remove(name_of(claim.content))
+                raise
+            if not is_done:
+                await self.store.remove(name_of(claim.content))
+
+    async def _finish(self, claim: Claim, manifest: Manifest) -> bool:
+        async with self.unit_of_work() as work:
+            is_done = await work.exports.finish(claim, manifest, quota=self.quota)
+            await work.commit()
+        return is_done
 
     async def _hold(self, claim: Claim, *, done: int) -> None:
         if not await self.exports.renew(claim, percent=done, until=self.clock.now() + CLAIMED_FOR):

@@ -1,7 +1,8 @@
 """Stored exports: ask for one, see how far it is, read it."""
 
 from collections.abc import AsyncGenerator, Mapping
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -9,8 +10,8 @@ from uuid import UUID
 from application.ports import AuditReader, Clock, Exports, FileStore, Random, UnitOfWork, UnitOfWorkFactory
 from domain.access import Action, require
 from domain.audit import AuditFilter, Target, differences, entry
-from domain.errors import Fault, Invalid
-from domain.export import Export, Format, Manifest, Subject, new_export, shown_to
+from domain.errors import Fault, Invalid, Unavailable
+from domain.export import Export, Format, Manifest, Quota, Subject, new_export, shown_to
 from domain.user import User
 
 KIND = "exports"
@@ -27,12 +28,13 @@ class CreateExport:
     """Ask for an export that is made in the background and kept: its content is that of a direct export, and never changes.
 
     Read it again until its `status` is `done`; `progress` is the share of rows written, in percent. Annotations are for admins: the file
-    holds all labels, those of blind sets too, under pseudonyms.
+    holds all labels, those of blind sets too, under pseudonyms. One person has at most 20 at once, of 5 GiB in all.
     """
 
     unit_of_work: UnitOfWorkFactory
     random: Random
     clock: Clock
+    quota: Quota = field(default_factory=Quota)
 
     async def __call__(self, *, project: str, what: Subject, format: Format, filters: Mapping[str, Any], by: User) -> Export:
         async with self.unit_of_work() as work:
@@ -50,10 +52,32 @@ class CreateExport:
             newest, version = (await work.surveys.get(project)).version, filters.get("version")
             if version is not None and not 1 <= version <= newest:
                 raise Invalid(Fault(pointer="/filters/version", code="unknown-version", detail=f"Versions run from 1 to {newest}."))
-        await work.exports.add(made)
+        await work.exports.add(made, quota=self.quota)
         asked = differences(None, made, "what", "format", "filters")
         await work.audit.add(entry("export.create", Target(type="export", id=str(made.id)), by=by, at=now, project=project, changes=asked))
         return made
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeleteExport:
+    """Delete a stored export and its content for good, whether it waits, is being made or is done; one's own, or any as an admin."""
+
+    unit_of_work: UnitOfWorkFactory
+    store: FileStore
+    clock: Clock
+
+    async def __call__(self, *, project: str, export_id: UUID, expected: frozenset[int] | None, by: User) -> None:
+        require(by, Action.EXPORT_DELETE)
+        async with self.unit_of_work() as work:
+            found = await work.exports.lock(project=project, export_id=export_id)
+            found.delete(by=by, expected=expected)
+            await work.exports.remove(found)
+            told, target = differences(found, None, "what", "format"), Target(type="export", id=str(found.id))
+            await work.audit.add(entry("export.delete", target, by=by, at=self.clock.now(), project=project, changes=told))
+            await work.commit()
+        if found.content is not None:
+            with suppress(Unavailable):  # nobody can reach it any more; the sweep removes it
+                await self.store.remove(name_of(found.content))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

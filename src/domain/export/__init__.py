@@ -1,7 +1,7 @@
 """Tables that leave the service, and snapshots of them that can be cited."""
 
 from domain.export.package import data_package
-from domain.export.stored import Export, ExportNotDone, Manifest, Progress, Subject, new_export, percent, shown_to
+from domain.export.stored import Export, ExportNotDone, Manifest, Progress, Quota, Subject, new_export, percent, shown_to
 from domain.export.table import FORMULA_STARTS, Column, ColumnType, Format, TooManyTables, guarded, table_schema
 
 __all__ = [
@@ -13,6 +13,7 @@ __all__ = [
     "Format",
     "Manifest",
     "Progress",
+    "Quota",
     "Subject",
     "TooManyTables",
     "data_package",

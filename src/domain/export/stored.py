@@ -2,15 +2,34 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
-from domain.access import Action, NotAllowed, is_unblinded, require
-from domain.errors import Conflict
+from domain.access import Action, NotAllowed, is_unblinded, require, require_on
+from domain.errors import Conflict, expect_version
 from domain.export.table import Column, Format
+from domain.quota import QuotaExceeded
 from domain.user import User
+
+LIVE_MAX = 20  # of one person: those that wait, are made, or are done
+BYTES_MAX = 5 * 2**30  # of those that are done
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Quota:
+    """How many stored exports one person may have, and how many bytes they may come to."""
+
+    live: int = LIVE_MAX
+    bytes: int = BYTES_MAX
+
+    def expect_room(self, *, live: int, bytes: int) -> None:
+        """Raise `QuotaExceeded` where there would be more."""
+        if live > self.live:
+            raise QuotaExceeded(f"At most {self.live} stored exports of one person: delete one first.")
+        if bytes > self.bytes:
+            raise QuotaExceeded(f"The stored exports of one person come to at most {self.bytes} bytes: delete one first.")
 
 
 class ExportNotDone(Conflict):
@@ -73,7 +92,18 @@ class Export:
 
     @property
     def filename(self) -> str:
-        return f"{self.project}-{self.what}.{self.format}"
+        """Its name tells the day, in UTC, on which it was asked for: snapshots lie beside each other."""
+        return f"{self.project}-{self.what}-{self.created_at.astimezone(UTC):%Y-%m-%d}.{self.format}"
+
+    @property
+    def version(self) -> int:
+        """How often its status changed, which is what a precondition is about."""
+        return {Progress.QUEUED: 1, Progress.RUNNING: 2}.get(self.status, 3)
+
+    def delete(self, *, by: User, expected: frozenset[int] | None = None) -> None:
+        """Raise `NotAllowed`, `NotTheOwner` or `Stale` unless one may: one's own, also where one may not read it, or any as an admin."""
+        require_on(by, Action.EXPORT_DELETE, owner_id=self.created_by_id)
+        expect_version(self.version, expected)
 
     def whole(self) -> tuple[Manifest, UUID]:
         """What it came to, and the name of its bytes. Raises `ExportNotDone`."""

@@ -22,7 +22,7 @@ from entrypoints.http.lookups import lookups_of
 from entrypoints.http.problems import problem_responses
 from entrypoints.http.query import Flag, PageQuery, page_of, uuid_after
 from entrypoints.http.rate_limit import Limits
-from entrypoints.http.reply import UNCHANGED, Body, Json, Out, Time, entity, without_default
+from entrypoints.http.reply import UNCHANGED, Body, Json, Out, Time, entity, expected_versions, without_default
 from entrypoints.http.resource import LABELS_PARAMETER, ResourceFilter, StatusName
 from entrypoints.http.route import router_of
 from entrypoints.http.signed_in import Guard
@@ -123,7 +123,7 @@ def public_exports(use: Container, limits: Limits) -> APIRouter:
 
 def signed_in_exports(use: Container, limits: Limits, guard: Guard) -> APIRouter:
     create, list_them, get_one = use.create_export(), use.list_exports(), use.get_export()
-    read, record = use.read_export(), use.record_export_read()
+    read, record, delete = use.read_export(), use.record_export_read(), use.delete_export()
 
     async def existing(given: Mapping[str, Any]) -> None:
         await get_one(project=given["project"], export_id=given["export_id"], by=given["by"])
@@ -170,7 +170,20 @@ def signed_in_exports(use: Container, limits: Limits, guard: Guard) -> APIRouter
         request: Request, project: str, export_id: UUID, by: Annotated[User, Depends(guard(Action.EXPORT_READ))]
     ) -> Response:
         found = await get_one(project=project, export_id=export_id, by=by)
-        return entity(request.headers, ExportOut.of(found), tag=f"{found.status}-{found.percent}")
+        return entity(request.headers, ExportOut.of(found), tag=f"{found.version}-{found.status}-{found.percent}")
+
+    @router.delete(
+        "/admin/{project:slug}/exports/{export_id:uuid}",
+        status_code=204,
+        responses=problem_responses(404, 412),
+        description=delete.__doc__,
+    )
+    @limits.signed_in
+    async def delete_export(
+        request: Request, project: str, export_id: UUID, by: Annotated[User, Depends(guard(Action.EXPORT_DELETE))]
+    ) -> Response:
+        await delete(project=project, export_id=export_id, expected=expected_versions(request.headers), by=by)
+        return Response(status_code=204)
 
     @router.get(
         "/admin/{project:slug}/exports/{export_id:uuid}/content",

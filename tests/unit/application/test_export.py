@@ -11,7 +11,7 @@ from application.export.keeping import SweepExports, UnnamedContents, VerifyExpo
 from application.export.stored import RESUMED_WITHIN, RecordRead, name_of
 from application.file import VERIFIED_EVERY, CheckContent, Fault
 from domain.access import Role
-from domain.export import Export, Format, Manifest, Subject, new_export
+from domain.export import Export, Format, Manifest, Quota, Subject, new_export
 from domain.project import new_project
 from domain.user import User
 from tests.examples import NOW, user
@@ -49,13 +49,14 @@ class Shelf:
         await self.exports.add(
             new_export(
                 id=id, project="story", what=Subject.RESOURCES, format=Format.CSV, filters={}, by=user(role=Role.ADMIN), at=self.clock.now()
-            )
+            ),
+            quota=Quota(),
         )
         claim = await self.exports.claim(at=self.clock.now(), until=self.clock.now() + VERIFIED_EVERY)
         assert claim is not None
         if content is not None:
             self.contents.contents[name_of(claim.content)] = content
-        await self.exports.finish(claim, MANIFEST)
+        await self.exports.finish(claim, MANIFEST, quota=Quota())
         return await self.exports.get(project="story", export_id=id)
 
     async def verify(self, looked_at: Sequence[Export] = ()) -> list[tuple[Fault, str]]:

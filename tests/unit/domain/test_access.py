@@ -23,6 +23,7 @@ ANNOTATORS = {
     Action.RESPONSE_READ,
     Action.EXPORT_CREATE,
     Action.EXPORT_READ,
+    Action.EXPORT_DELETE,
     Action.LABEL_SET_READ,
     Action.ANNOTATION_WRITE,
     Action.ANNOTATION_DELETE,
