@@ -177,7 +177,9 @@ async def upsert(slug: str, body: AnswerIn, work: Work, response: Response) -> d
     is_new = answers is None
     if answers is None:
         token = sha256(token_urlsafe(32).encode()).digest()
-        answers = Answers(project_id=project.id, pseudonym=pseudonym, token_hash=token, answers={}, seqs={}, versions={}, revision=0)
+        answers = Answers(
+            project_id=project.id, pseudonym=pseudonym, token_hash=token, answers={}, seqs={}, versions={}, revision=0, is_test=False
+        )
         answers.survey_version, answers.last_save, answers.created_at = 1, uuid4(), now
         work.add(answers)
     answers.answers = answers.answers | {body.field: body.value}

@@ -102,7 +102,7 @@ class Respondents(Protocol):
         """A new respondent token: 256 random bits as 43 characters of base64url."""
 
     def hash(self, token: str) -> bytes:
-        """What is stored of a respondent token: 32 bytes."""
+        """What a respondent token is known by: 32 bytes, which `Responses` bind to the project before they keep them."""
 
 
 # --- repositories ----------------------------------------------------------------------------------------------------------
@@ -440,9 +440,20 @@ class Responses(Protocol):
     """
 
     async def save(
-        self, change: Change, *, project_id: int, pseudonym: bytes, token_hash: bytes, identity: Identity, seq: int | None, at: datetime
+        self,
+        change: Change,
+        *,
+        project_id: int,
+        pseudonym: bytes,
+        token_hash: bytes,
+        identity: Identity,
+        seq: int | None,
+        at: datetime,
+        is_test: bool = False,
     ) -> Saved:
         """Apply a change as `Response.save` and `new_response` do, so that no concurrent save can break it, and log it.
+
+        `is_test` marks the response that this save makes; of one that is there it changes nothing.
 
         Under `Identity.TOKEN` the token must be the respondent's own: raises `TokenRequired`. Also raises `ConsentRequired`,
         `TokenTaken`, and `SurveyMoved`; then nothing was stored.

@@ -49,9 +49,16 @@ class SaveAnswers:
     clock: Clock
 
     async def __call__(
-        self, *, project: str, fingerprint: str, answers: Mapping[str, object], seq: int | None = None, token: str | None = None
+        self,
+        *,
+        project: str,
+        fingerprint: str,
+        answers: Mapping[str, object],
+        seq: int | None = None,
+        token: str | None = None,
+        is_test: bool = False,
     ) -> SavedAnswers:
-        given = _Given(fingerprint=fingerprint, answers=answers, seq=seq, token=token)
+        given = _Given(fingerprint=fingerprint, answers=answers, seq=seq, token=token, is_test=is_test)
         remembered = self.surveys.remembered(project)
         if remembered is not None:
             try:
@@ -82,6 +89,7 @@ class SaveAnswers:
             identity=identity,
             seq=given.seq,
             at=self.clock.now(),
+            is_test=given.is_test,
         )
         return SavedAnswers(
             outcome=saved.outcome,
@@ -101,6 +109,7 @@ class _Given:
     answers: Mapping[str, object]
     seq: int | None
     token: str | None
+    is_test: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,9 +125,17 @@ class UpsertAnswer:
     save: SaveAnswers
 
     async def __call__(
-        self, *, project: str, fingerprint: str, field: str, value: object, seq: int | None = None, token: str | None = None
+        self,
+        *,
+        project: str,
+        fingerprint: str,
+        field: str,
+        value: object,
+        seq: int | None = None,
+        token: str | None = None,
+        is_test: bool = False,
     ) -> SavedAnswers:
-        return await self.save(project=project, fingerprint=fingerprint, answers={field: value}, seq=seq, token=token)
+        return await self.save(project=project, fingerprint=fingerprint, answers={field: value}, seq=seq, token=token, is_test=is_test)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,6 +3,7 @@
 This is the rule that every store keeps. The in-memory store runs it; PostgreSQL does the same in one statement.
 """
 
+import hashlib
 import re
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -22,6 +23,14 @@ _TOKEN = re.compile(r"[A-Za-z0-9_-]{43}")
 def is_token(text: str) -> bool:
     """Whether this has the form of a respondent token: 43 characters of base64url."""
     return _TOKEN.fullmatch(text) is not None
+
+
+def bound(token_hash: bytes, project_id: int) -> bytes:
+    """The hash of a token as one project keeps it: SHA-256 of the project's id (8 bytes, big-endian) and the token's own hash.
+
+    So the same token, brought to two projects, shows in no table that the reader is the same.
+    """
+    return hashlib.sha256(project_id.to_bytes(8, "big", signed=True) + token_hash).digest()
 
 
 class ConsentRequired(Conflict):
@@ -58,7 +67,7 @@ class Response:
     """What one respondent has answered.
 
     `versions` pins each answer to the survey version that it was given under; `seqs` remembers the highest sequence number that
-    was applied to each field.
+    was applied to each field. `token_hash` is bound to the project. Its first save says whether a response is a test, for good.
     """
 
     project_id: int
@@ -71,6 +80,7 @@ class Response:
     survey_version: int
     created_at: datetime
     updated_at: datetime | None = None
+    is_test: bool = False
 
     @property
     def saved_at(self) -> datetime:
@@ -120,7 +130,9 @@ class Save:
     changed: dict[str, Any]
 
 
-def new_response(change: Change, *, project_id: int, pseudonym: bytes, token_hash: bytes, seq: int | None, at: datetime) -> Save:
+def new_response(
+    change: Change, *, project_id: int, pseudonym: bytes, token_hash: bytes, seq: int | None, at: datetime, is_test: bool = False
+) -> Save:
     """What a respondent's first save makes. Raises `ConsentRequired`."""
     answers = _settled(change, {}, change.answers)
     response = Response(
@@ -133,6 +145,7 @@ def new_response(change: Change, *, project_id: int, pseudonym: bytes, token_has
         revision=1,
         survey_version=change.survey_version,
         created_at=at,
+        is_test=is_test,
     )
     return Save(response=response, outcome=Outcome.CREATED, stale=frozenset(), changed=answers)
 

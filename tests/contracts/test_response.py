@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from adapters.postgres.database import Pool
 from application.ports import Saved, SurveyMoved
 from domain.errors import DomainError, NotFound, Stale, Unavailable
-from domain.response import ConsentRequired, Outcome, Response, TokenRequired, TokenTaken, new_response
+from domain.response import ConsentRequired, Outcome, Response, TokenRequired, TokenTaken, bound, new_response
 from domain.survey import Definition, Survey
 from tests.contracts.stage import InMemory, InPostgres, Stage, stage_in_postgres
 from tests.examples import AGE, CONSENT, NOTE, NOW, PLATFORMS, definition, gated
@@ -33,6 +33,7 @@ async def save_all(
     who: bytes = MINE,
     token: bytes = TOKEN,
     at: datetime = NOW,
+    is_test: bool = False,
 ) -> Saved:
     return await stage.responses.save(
         survey.accept(answers),
@@ -42,6 +43,7 @@ async def save_all(
         identity=survey.definition.identity,
         seq=seq,
         at=at,
+        is_test=is_test,
     )
 
 
@@ -67,7 +69,7 @@ class ResponsesContract:
         assert await stored(stage) == Response(
             project_id=survey.project_id,
             pseudonym=MINE,
-            token_hash=TOKEN,
+            token_hash=bound(TOKEN, survey.project_id),
             answers={"age": 42},
             versions={"age": 1},
             seqs={"age": 3},
@@ -75,6 +77,27 @@ class ResponsesContract:
             survey_version=1,
             created_at=NOW,
         )
+
+    @pytest.mark.parametrize("is_test", [True, False])
+    @pytest.mark.parametrize("answers", [{"age": 42}, {"age": 42, "note": "x"}], ids=["one", "several"])
+    async def test_the_first_save_says_for_good_whether_it_is_a_test(
+        self,
+        stage: Stage,
+        is_test: object,
+        answers: dict[str, object],
+    ) -> None:
+        survey = await stage.survey()
+        await save_all(stage, survey, answers, is_test=bool(is_test))
+        await save(stage, survey, "age", 43, is_test=not is_test)
+        await save_all(stage, survey, {"age": 44, "note": "y"}, is_test=not is_test)
+        assert (await stored(stage)).is_test is is_test
+
+    async def test_what_is_kept_of_a_token_is_another_thing_in_each_project(self, stage: Stage) -> None:
+        for slug in ("story", "other"):
+            await save(stage, await stage.survey(slug=slug), "age", 42)
+        found = [await stage.responses.by_token(slug, TOKEN) for slug in ("story", "other")]
+        assert [each.token_hash for each in found if each] == [bound(TOKEN, each.project_id) for each in found if each]
+        assert len({each.token_hash for each in found if each}) == 2
 
     async def test_a_later_save_changes_its_field_alone(self, stage: Stage) -> None:
         survey = await stage.survey()
@@ -561,7 +584,8 @@ def by_the_domain(
     change = survey.accept(step.answers)
     try:
         if response is None:
-            made = new_response(change, project_id=survey.project_id, pseudonym=who, token_hash=who, seq=step.seq, at=at)
+            owner: dict[str, Any] = {"pseudonym": who, "token_hash": bound(who, survey.project_id)}
+            made = new_response(change, project_id=survey.project_id, **owner, seq=step.seq, at=at)
         else:
             made = response.save(change, seq=step.seq, at=at)
     except DomainError as error:

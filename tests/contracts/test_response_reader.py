@@ -295,8 +295,10 @@ class TestPostgresResponseReader(InPostgres, ResponseReaderContract):
 
 
 MANY_ROWS = """
-INSERT INTO responses (project_id, pseudonym, token_hash, answers, seqs, versions, revision, survey_version, last_save, created_at)
-SELECT $1, sha256(n::text::bytea), sha256(n::text::bytea), jsonb_build_object('n', n), '{}', '{"n": 1}', 1, 1, gen_random_uuid(), now()
+INSERT INTO responses (project_id, pseudonym, token_hash, answers, seqs, versions, revision, survey_version, last_save,
+    created_at, is_test)
+SELECT $1, sha256(n::text::bytea), sha256(n::text::bytea), jsonb_build_object('n', n), '{}', '{"n": 1}', 1, 1,
+    gen_random_uuid(), now(), false
 FROM generate_series(1, $2) AS n
 """
 

@@ -1,11 +1,12 @@
 """Responses in memory: the rules of `domain.response`, run one save at a time."""
 
 from datetime import datetime
+from typing import Any
 
 from application.ports import Responses, Saved, SurveyMoved, Witness
 from domain.erasure import Erasure
 from domain.errors import NotFound, expect_version
-from domain.response import Response, TokenRequired, TokenTaken, erased_by, new_response
+from domain.response import Response, TokenRequired, TokenTaken, bound, erased_by, new_response
 from domain.survey import Change, Identity
 from tests.fakes.store import Access, Tables
 
@@ -22,13 +23,24 @@ class FakeResponses(Responses):
         self._witness = witness
 
     async def save(
-        self, change: Change, *, project_id: int, pseudonym: bytes, token_hash: bytes, identity: Identity, seq: int | None, at: datetime
+        self,
+        change: Change,
+        *,
+        project_id: int,
+        pseudonym: bytes,
+        token_hash: bytes,
+        identity: Identity,
+        seq: int | None,
+        at: datetime,
+        is_test: bool = False,
     ) -> Saved:
+        token_hash = bound(token_hash, project_id)
         async with self._access.write() as tables:
             _expect_current(tables, change, project_id)
             mine = [id for id, each in tables.responses.items() if (each.project_id, each.pseudonym) == (project_id, pseudonym)]
             if not mine:
-                made = new_response(change, project_id=project_id, pseudonym=pseudonym, token_hash=token_hash, seq=seq, at=at)
+                owner: dict[str, Any] = {"project_id": project_id, "pseudonym": pseudonym, "token_hash": token_hash}
+                made = new_response(change, **owner, seq=seq, at=at, is_test=is_test)
                 if _of_token(tables, project_id, token_hash) is not None:
                     raise TokenTaken
                 response_id, save = self._access.new_id(), made
@@ -51,12 +63,12 @@ class FakeResponses(Responses):
 
     async def by_token(self, project: str, token_hash: bytes) -> Response | None:
         tables = self._access.read
-        found = _of_token(tables, _project_id(tables, project), token_hash)
+        found = _of_name(tables, project, token_hash)
         return None if found is None else tables.responses[found]
 
     async def erase(self, project: str, token_hash: bytes, *, expected: frozenset[int] | None = None) -> bool:
         async with self._access.write() as tables:
-            found = _of_token(tables, _project_id(tables, project), token_hash)
+            found = _of_name(tables, project, token_hash)
             if found is not None:
                 expect_version(tables.responses[found].revision, expected)
                 await self._witness(tables.responses[found].erasure)
@@ -69,6 +81,12 @@ def _project_id(tables: Tables, slug: str) -> int:
     if project is None:
         raise NotFound
     return project.id
+
+
+def _of_name(tables: Tables, project: str, token_hash: bytes) -> int | None:
+    """The id of the response that a token with this hash opens in the live project of this slug. Raises `NotFound`."""
+    project_id = _project_id(tables, project)
+    return _of_token(tables, project_id, bound(token_hash, project_id))
 
 
 def _of_token(tables: Tables, project_id: int, token_hash: bytes) -> int | None:

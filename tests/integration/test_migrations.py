@@ -1,6 +1,7 @@
 """The migrations: up, down, up again, and that they make the very schema that `tables` declares."""
 
 import asyncio
+import hashlib
 
 import pytest
 from alembic.script import ScriptDirectory
@@ -8,9 +9,14 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
+from adapters.postgres.database import Pool
+from adapters.postgres.response import PostgresResponses
 from adapters.postgres.revisions import MIGRATIONS, known_revisions
 from adapters.postgres.schema import SchemaError, migrate, pending, unmigrate
 from adapters.postgres.tables import metadata
+from adapters.security.respondents import HmacRespondents
+from application.response import GetResponse
+from domain.response import TokenRequired
 from tests.postgres import connected, drop_database, make_database
 
 COLUMNS = """
@@ -40,6 +46,15 @@ WHERE p.pronamespace = 'public'::regnamespace
 AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.objid = p.oid AND d.deptype = 'e')
 """
 TRIGGERS = "SELECT tgrelid::regclass::text, pg_get_triggerdef(oid) FROM pg_trigger WHERE NOT tgisinternal"
+# One token in two projects, its hash as it was stored at that revision.
+RESPONSE_OF_0014 = """
+WITH stories AS (
+    INSERT INTO projects (slug, title, created_at, version)
+    SELECT slug, slug, now(), 1 FROM unnest(ARRAY['story', 'other']) AS slug RETURNING id, slug
+)
+INSERT INTO responses (project_id, pseudonym, token_hash, answers, seqs, versions, revision, survey_version, last_save, created_at)
+SELECT id, sha256('p'), $1, jsonb_build_object('of', slug), '{}', '{}', 1, 1, gen_random_uuid(), now() FROM stories
+"""
 CATALOGUE = {
     "columns": COLUMNS,
     "constraints": CONSTRAINTS,
@@ -132,3 +147,18 @@ async def test_a_migration_that_the_database_refuses_leaves_nothing_behind(empty
     with pytest.raises(SchemaError):
         await migrate(empty_database)
     assert await schema_of(empty_database) == before
+
+
+async def test_tokens_from_before_they_were_bound_to_a_project_open_what_they_did(empty_database: str) -> None:
+    token = "a" * 43
+    await migrate(empty_database, to="0014")
+    async with connected(empty_database) as connection:
+        await connection.execute(RESPONSE_OF_0014, hashlib.sha256(token.encode()).digest())
+    await migrate(empty_database)
+    async with Pool(empty_database, size=1) as pool:
+        get_own = GetResponse(responses=PostgresResponses(pool), respondents=HmacRespondents(b"p" * 32))
+        for slug in ("story", "other"):
+            own = await get_own(project=slug, token=token)
+            assert (own.answers, own.is_test) == ({"of": slug}, False)
+        with pytest.raises(TokenRequired):
+            await get_own(project="story", token="b" * 43)

@@ -224,6 +224,7 @@ responses = Table(
     UniqueConstraint("project_id", "pseudonym"),
     UniqueConstraint("project_id", "token_hash"),
     Column("versions", JSONB, nullable=False),
+    Column("is_test", Boolean, nullable=False),
     # Room on each page for the next version of its rows: a save touches no index.
     postgresql_with={"fillfactor": "75"},
 )

@@ -44,17 +44,24 @@ Fingerprint = Annotated[
 Seq = Annotated[int | None, Field(ge=0, le=INT64_MAX, description="Rises with each save of a field by this respondent.")]
 
 
+Test = Annotated[
+    bool, Field(description="In a first save: the response is a test, for good, and counts nowhere unless asked for. Later: nothing.")
+]
+
+
 class AnswerBody(Body):
     fingerprint: Fingerprint
     field: str
     value: JsonValue = Field(description="The answer; null withdraws it.")
     seq: Seq = None
+    test: Test = False
 
 
 class AnswersBody(Body):
     fingerprint: Fingerprint
     answers: Annotated[dict[str, JsonValue], Field(min_length=1, max_length=QUESTIONS_MAX, description="By field; null withdraws.")]
     seq: Seq = None
+    test: Test = False
 
 
 class SavedOut(Out):
@@ -113,6 +120,7 @@ def public_responses(use: Container, limits: Limits) -> APIRouter:
             value=body.value,
             seq=body.seq,
             token=request.headers.get(TOKEN_HEADER),
+            is_test=body.test,
         )
         saved = await _noted(request, saving)
         return Json(_saved_out(saved, body.fingerprint), status=_status(saved), headers=_PRIVATE)
@@ -132,6 +140,7 @@ def public_responses(use: Container, limits: Limits) -> APIRouter:
             answers=body.answers,
             seq=body.seq,
             token=request.headers.get(TOKEN_HEADER),
+            is_test=body.test,
         )
         saved = await _noted(request, saving)
         return Json(_saved_together_out(saved, body.fingerprint), status=_status(saved), headers=_PRIVATE)

@@ -28,7 +28,7 @@ from adapters.postgres.response.statements import (
 from application.ports import Responses, Saved, SurveyMoved, Witness
 from domain.erasure import Erasure
 from domain.errors import NotFound, Unavailable, expect_version
-from domain.response import ConsentRequired, Outcome, Response, Save, TokenRequired, erased_by, new_response
+from domain.response import ConsentRequired, Outcome, Response, Save, TokenRequired, bound, erased_by, new_response
 from domain.survey import Change, Identity
 
 _ATTEMPTS = 5
@@ -53,12 +53,14 @@ class PostgresResponses(Responses):
         identity: Identity,
         seq: int | None,
         at: datetime,
+        is_test: bool = False,
     ) -> Saved:
         given = {
             "project_id": project_id,
             "pseudonym": pseudonym,
             "turn": int.from_bytes(pseudonym[:8], signed=True),
-            "token_hash": token_hash,
+            "token_hash": bound(token_hash, project_id),
+            "is_test": is_test,
             "by_token": identity is Identity.TOKEN,
             "seq": seq,
             "survey_version": change.survey_version,
@@ -133,7 +135,7 @@ class PostgresResponses(Responses):
                 raise SurveyMoved
             row = await work.row(LOCK, **given)
             if row is None:
-                owner = {name: given[name] for name in ("project_id", "pseudonym", "token_hash")}
+                owner = {name: given[name] for name in ("project_id", "pseudonym", "token_hash", "is_test")}
                 save = new_response(change, seq=given["seq"], at=given["at"], **owner)
                 made = await work.row(BEGIN, **_columns_of(save.response), last_save=given["save"])
                 if made is None:

@@ -121,9 +121,20 @@ SAVE = _logged(
             "survey_version",
             "last_save",
             "created_at",
+            "is_test",
         ],
         select(
-            _open.c.project_id, _pseudonym, _token_hash, _patch, _seqs, _versions, literal_column("1"), _version, _save, _at
+            _open.c.project_id,
+            _pseudonym,
+            _token_hash,
+            _patch,
+            _seqs,
+            _versions,
+            literal_column("1"),
+            _version,
+            _save,
+            _at,
+            bindparam("is_test", type_=Boolean),
         ).select_from(_open.join(_turn, literal_column("true"))),
     )
     .on_conflict_do_update(index_elements=[responses.c.project_id, responses.c.pseudonym], set_=_applied, where=and_(_is_newer, _is_owner))
@@ -174,15 +185,21 @@ FORGET_HISTORY = Statement(
 
 # --- a respondent's rights ---------------------------------------------------------------------------------------------------
 
+# As `domain.response.bound` has it; here the project is known by its name only.
+_bound = func.sha256(func.int8send(projects.c.id).op("||")(_token_hash))
 BY_TOKEN = Statement(
     select(projects.c.id.label("project"), *_stored)
-    .select_from(projects.outerjoin(responses, and_(responses.c.project_id == projects.c.id, responses.c.token_hash == _token_hash)))
+    .select_from(projects.outerjoin(responses, and_(responses.c.project_id == projects.c.id, responses.c.token_hash == _bound)))
     .where(projects.c.slug == bindparam("slug"), projects.c.deleted_at.is_(None))
 )
-_project = select(projects.c.id).where(projects.c.slug == bindparam("slug"), projects.c.deleted_at.is_(None)).cte("project")
+_project = (
+    select(projects.c.id, _bound.label("token_hash"))
+    .where(projects.c.slug == bindparam("slug"), projects.c.deleted_at.is_(None))
+    .cte("project")
+)
 _gone = (
     delete(responses)
-    .where(responses.c.project_id == _project.c.id, responses.c.token_hash == _token_hash)
+    .where(responses.c.project_id == _project.c.id, responses.c.token_hash == _project.c.token_hash)
     .returning(*(responses.c[field.name] for field in fields(Erasure)))
     .cte("gone")
 )
