@@ -38,9 +38,10 @@ _TOKEN_MINUTES = "1440"
 # Never a gap in the ids, and in each name a rare word, as `workloads.hidden_word` has it.
 _SEED_RESOURCES = """
 WITH made AS (
-    INSERT INTO resources (project_id, name, name_key, search_text, description, status, attributes, created_by, created_at, version)
+    INSERT INTO resources
+    (project_id, name, name_key, search_text, description, status, attributes, created_by, owner_id, created_at, version)
     SELECT projects.id, name, lower(name), lower(name) || E'\\x1f' || lower(texts.description), texts.description,
-        (ARRAY['active', 'inactive', 'pending'])[n % 3 + 1], jsonb_build_object('format', 'csv', 'rows', n), users.id, now(), 1
+        (ARRAY['active', 'inactive', 'pending'])[n % 3 + 1], jsonb_build_object('format', 'csv', 'rows', n), users.id, users.id, now(), 1
     FROM projects, users, generate_series(1, $2::integer) AS n,
         LATERAL (SELECT 'Data set ' || n || ' ' || left(md5(n::text), 8) AS name,
             'Measured by hand in place ' || n || ', checked twice, and described in the notes of the team.' AS description) AS texts

@@ -31,7 +31,7 @@ class ListAudit:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ListHistory:
-    """What happened to a resource, newest first and field by field, also when it is deleted; for its creator, annotators and admins."""
+    """What happened to a resource, newest first and field by field, also when it is deleted; for its owner, annotators and admins."""
 
     resources: Resources
     audit: AuditReader
@@ -39,7 +39,7 @@ class ListHistory:
     async def __call__(self, *, project: str, resource_id: int, before: int | None, limit: int, by: User) -> list[Told]:
         require(by, Action.RESOURCE_HISTORY)
         resource = await self.resources.get(project=project, resource_id=resource_id)
-        require_on(by, Action.RESOURCE_HISTORY, owner_id=resource.created_by_id)
+        require_on(by, Action.RESOURCE_HISTORY, owner_id=resource.owner_id)
         return await self.audit.page(AuditFilter(target=Target(type="resource", id=resource_id)), before=before, limit=limit)
 
 

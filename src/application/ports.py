@@ -24,7 +24,7 @@ from domain.file import File
 from domain.idempotency import Keyed
 from domain.label_set import LabelSet, Level
 from domain.project import Project
-from domain.resource import Filter, Resource, Sort
+from domain.resource import Filter, Resource, ResourceVersion, Sort
 from domain.resource_import import Effect, Judged, Piece, RowFault, TableKind
 from domain.response import Outcome, Response
 from domain.results import Tally
@@ -269,7 +269,20 @@ class Resources(Protocol):
         """The live resource of this name, compared in canonical form."""
 
     async def save(self, resource: Resource) -> None:
-        """Store the changes of a locked resource. Raises `NameTaken`."""
+        """Store the changes of a locked resource, and keep what it was among its versions. Raises `NameTaken`."""
+
+
+class ResourceVersions(Protocol):
+    """What resources were, and are. Whatever changes a resource keeps what it was, at most so many versions of each."""
+
+    async def get(self, resource: Resource, version: int) -> ResourceVersion:
+        """Raises `NotFound` for one that never was, or is no longer kept."""
+
+    async def page(self, resource: Resource, *, before: int | None, limit: int) -> list[ResourceVersion]:
+        """Up to `limit` versions, newest first, from before this one on."""
+
+    async def forget(self, *, before: datetime, limit: int) -> int:
+        """Let go of up to `limit` versions whose place another took before this time: how many."""
 
 
 class ResourceEdits(Protocol):
@@ -279,9 +292,9 @@ class ResourceEdits(Protocol):
         """The live resource. Raises `NotFound`."""
 
     async def swap(self, before: Resource, after: Resource, *, entry: Entry) -> bool:
-        """Store a resource instead of what it was, and what the audit trail tells of that: both, or none where it has changed meanwhile.
+        """Store a resource instead of what it was, keep that among its versions, and add what the audit trail tells of it.
 
-        Whether it was stored. Raises `NameTaken`.
+        All of it, or nothing where the resource has changed meanwhile: whether it was stored. Raises `NameTaken`.
         """
 
 

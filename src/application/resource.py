@@ -15,11 +15,11 @@ from application.ports import (
     UnitOfWork,
     UnitOfWorkFactory,
 )
-from domain.access import Action, require
-from domain.audit import Entry, Target, differences, entry
+from domain.access import Action, require, require_on
+from domain.audit import Difference, Entry, Target, differences, entry
 from domain.errors import Fault, Invalid, NotFound
 from domain.resource import LABELS_MAX, Filter, Resource, Sort, Status, new_resource
-from domain.user import User
+from domain.user import User, canonical_username
 
 
 def resource_entry(action: str, before: Resource | None, after: Resource, *, by: User) -> Entry:
@@ -82,7 +82,7 @@ class CreateResource:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UpdateResource:
-    """Change a resource, as its creator or an admin: only the fields sent change, and `{}` changes nothing.
+    """Change a resource, as its owner or an admin: only the fields sent change, and `{}` changes nothing.
 
     Where somebody else changes it at the same moment, it is held while it is changed.
     """
@@ -151,6 +151,43 @@ class RestoreResource:
                 await work.audit.add(resource_entry("resource.restore", found, restored, by=by))
             await work.commit()
         return restored
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GiveResource:
+    """Give a resource to another active user, as its owner or an admin: from then on it is theirs to edit.
+
+    Who made it stays as it is.
+    """
+
+    unit_of_work: UnitOfWorkFactory
+    clock: Clock
+
+    async def __call__(
+        self, *, project: str, resource_id: int, username: str, expected: frozenset[int] | None, by: User
+    ) -> tuple[Resource, User]:
+        """The resource and its owner."""
+        require(by, Action.RESOURCE_GIVE)
+        async with self.unit_of_work() as work:
+            found = await work.resources.lock(project=project, resource_id=resource_id)
+            require_on(by, Action.RESOURCE_GIVE, owner_id=found.owner_id)  # before a stranger hears which names there are
+            named = await work.users.by_username(canonical_username(username))
+            owner = None if named is None else await work.users.lock(named.id)  # who is deactivated meanwhile owns nothing new
+            if owner is None or not owner.is_active:
+                raise Invalid(Fault(pointer="/username", code="unknown-user", detail="No active user has this name."))
+            given = found.give(to=owner, by=by, expected=expected, at=self.clock.now())
+            if given is not found:
+                before = await work.users.get(found.owner_id)
+                await work.resources.save(given)
+                await work.audit.add(_given(given, before, owner, by=by))
+            await work.commit()
+        return given, owner
+
+
+def _given(resource: Resource, before: User, after: User, *, by: User) -> Entry:
+    told = (Difference(field="owner", before=before.username, after=after.username),)
+    at = resource.updated_at or resource.created_at
+    return entry("resource.give", Target(type="resource", id=resource.id), by=by, at=at, project=resource.project, changes=told)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

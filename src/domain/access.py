@@ -48,6 +48,8 @@ class Action(StrEnum):
     PROJECT_DELETE = "project.delete"
     RESOURCE_CREATE = "resource.create"
     RESOURCE_UPDATE = "resource.update"
+    RESOURCE_GIVE = "resource.give"
+    RESOURCE_VERSIONS = "resource.versions"
     RESOURCE_DELETE = "resource.delete"
     RESOURCE_HISTORY = "resource.history"
     RESOURCE_IMPORT = "resource.import"
@@ -112,6 +114,8 @@ PERMISSIONS: Mapping[Action, Permission] = {
     Action.PROJECT_DELETE: _from(Role.ADMIN),
     Action.RESOURCE_CREATE: _from(Role.MEMBER),
     Action.RESOURCE_UPDATE: Permission(anyones=Role.ADMIN, own=Role.MEMBER),
+    Action.RESOURCE_GIVE: Permission(anyones=Role.ADMIN, own=Role.MEMBER),
+    Action.RESOURCE_VERSIONS: Permission(anyones=Role.ADMIN, own=Role.MEMBER),
     Action.RESOURCE_DELETE: _from(Role.ADMIN),
     Action.RESOURCE_HISTORY: Permission(anyones=Role.ANNOTATOR, own=Role.MEMBER),
     Action.RESOURCE_IMPORT: _from(Role.ADMIN),
@@ -144,10 +148,10 @@ class NotAllowed(Forbidden):
 
 
 class NotTheOwner(Forbidden):
-    """Your role allows this only on what you made yourself, and this is another's: ask who made it, or an admin."""
+    """Your role allows this only on what is your own, and this is another's: ask its owner, or an admin."""
 
     code = "not-the-owner"
-    detail = "Your role allows this only on what you made yourself."
+    detail = "Your role allows this only on what is your own."
 
 
 class Actor(Protocol):

@@ -4,7 +4,7 @@ import json
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
@@ -21,6 +21,8 @@ ATTRIBUTES_MAX_DEPTH = 16
 SEARCH_MAX = 200
 SKIP_MAX = 100_000
 LABELS_MAX = 8  # label sets in one filter
+VERSIONS_MAX = 100  # of a resource, the newest among them
+VERSIONS_KEPT = timedelta(days=365)  # after another took its place
 
 COLUMNS = (
     Column(name="id", type=ColumnType.INTEGER),
@@ -114,7 +116,7 @@ class Filter:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Resource:
-    """An entry of a project. `id` is 0 until the store has given one."""
+    """An entry of a project. `id` is 0 until the store has given one. Its owner is whoever made it, until it is given to another."""
 
     id: int = 0
     project: str
@@ -125,7 +127,9 @@ class Resource:
     created_by: str
     created_by_id: int
     created_at: datetime
+    owner_id: int
     updated_at: datetime | None = None
+    updated_by_id: int | None = None
     deleted_at: datetime | None = None
     version: int = 1
 
@@ -148,9 +152,9 @@ class Resource:
 
         Raises `Invalid`, then `NotTheOwner`, then `Stale`; with nothing different, it is itself again.
         """
-        revised = replace(self, **changes, updated_at=at, version=self.version + 1)
+        revised = replace(self._changed(by, at), **changes)
         refuse(_faults(revised))
-        require_on(by, Action.RESOURCE_UPDATE, owner_id=self.created_by_id)
+        require_on(by, Action.RESOURCE_UPDATE, owner_id=self.owner_id)
         expect_version(self.version, expected)
         return self if all(_same(getattr(self, field), value) for field, value in changes.items()) else revised
 
@@ -158,13 +162,42 @@ class Resource:
         """This resource, put away; its name is free from then on. Raises `NotAllowed`, `Stale`."""
         require(by, Action.RESOURCE_DELETE)
         expect_version(self.version, expected)
-        return replace(self, deleted_at=at, updated_at=at, version=self.version + 1)
+        return replace(self._changed(by, at), deleted_at=at)
 
     def restore(self, *, by: User, expected: frozenset[int] | None = None, at: datetime) -> "Resource":
         """This resource, back among the living; a live one is itself again. Raises `NotAllowed`, `Stale`."""
         require(by, Action.RESOURCE_DELETE)
         expect_version(self.version, expected)
-        return self if self.is_active else replace(self, deleted_at=None, updated_at=at, version=self.version + 1)
+        return self if self.is_active else replace(self._changed(by, at), deleted_at=None)
+
+    def give(self, *, to: User, by: User, expected: frozenset[int] | None = None, at: datetime) -> "Resource":
+        """This resource, owned by another from now on; to its owner it is itself again. Raises `NotAllowed`, `NotTheOwner`, `Stale`."""
+        require_on(by, Action.RESOURCE_GIVE, owner_id=self.owner_id)
+        expect_version(self.version, expected)
+        return self if to.id == self.owner_id else replace(self._changed(by, at), owner_id=to.id)
+
+    def _changed(self, by: User, at: datetime) -> "Resource":
+        return replace(self, updated_at=at, updated_by_id=by.id, version=self.version + 1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResourceVersion:
+    """What a resource was from `made_at` on, by whom, as far as that is known. `owner` and `made_by` are usernames."""
+
+    version: int
+    made_at: datetime
+    made_by: str | None
+    owner: str
+    name: str
+    description: str | None
+    status: Status
+    attributes: dict[str, Any]
+    is_active: bool
+
+    @property
+    def content(self) -> dict[str, Any]:
+        """What an edit that brings it back changes a resource to."""
+        return {field: getattr(self, field) for field in ("name", "description", "status", "attributes")}
 
 
 def new_resource(
@@ -187,6 +220,7 @@ def new_resource(
         attributes=attributes,
         created_by=by.username,
         created_by_id=by.id,
+        owner_id=by.id,
         created_at=at,
     )
     refuse(_faults(resource))

@@ -25,7 +25,7 @@ from adapters.postgres.label_set import PostgresLabelSets
 from adapters.postgres.programs import CopyError
 from adapters.postgres.project import PostgresProjects
 from adapters.postgres.replica import Replica, ReplicaFirst
-from adapters.postgres.resource import PostgresResourceEdits, PostgresResourceReader, PostgresResources
+from adapters.postgres.resource import PostgresResourceEdits, PostgresResourceReader, PostgresResources, PostgresResourceVersions
 from adapters.postgres.resource_table import PostgresResourceTables
 from adapters.postgres.response import PostgresResponseReader, PostgresResponses
 from adapters.postgres.results import PostgresResults
@@ -63,6 +63,7 @@ from application import (
     project,
     resource,
     resource_import,
+    resource_version,
     response,
     results,
     retention,
@@ -173,6 +174,7 @@ class Container(containers.DeclarativeContainer):
     projects = providers.Singleton(PostgresProjects, pool)
     resources = providers.Singleton(PostgresResources, pool)
     resource_reader = providers.Singleton(PostgresResourceReader, public_reads)
+    resource_versions = providers.Singleton(PostgresResourceVersions, pool)
     resource_edits = providers.Singleton(PostgresResourceEdits, pool, request_id=REQUEST_ID.get)
     public_projects = providers.Singleton(PostgresProjects, public_reads)
     files = providers.Singleton(PostgresFiles, pool)
@@ -259,6 +261,13 @@ class Container(containers.DeclarativeContainer):
     update_resource = providers.Singleton(resource.UpdateResource, edits=resource_edits, unit_of_work=unit_of_work, clock=clock)
     delete_resource = providers.Singleton(resource.DeleteResource, unit_of_work=unit_of_work, clock=clock)
     restore_resource = providers.Singleton(resource.RestoreResource, unit_of_work=unit_of_work, clock=clock)
+    give_resource = providers.Singleton(resource.GiveResource, unit_of_work=unit_of_work, clock=clock)
+    list_resource_versions = providers.Singleton(resource_version.ListResourceVersions, resources=resources, versions=resource_versions)
+    get_resource_version = providers.Singleton(resource_version.GetResourceVersion, resources=resources, versions=resource_versions)
+    restore_resource_version = providers.Singleton(
+        resource_version.RestoreResourceVersion, resources=resources, versions=resource_versions, update=update_resource
+    )
+    forget_resource_versions = providers.Singleton(resource_version.ForgetResourceVersions, versions=resource_versions, clock=clock)
     import_resources = providers.Singleton(resource_import.ImportResources, unit_of_work=unit_of_work, tables=import_tables, clock=clock)
     get_resource = providers.Singleton(resource.GetResource, resources=resource_reader)
     list_resources = providers.Singleton(resource.ListResources, resources=resource_reader, label_sets=label_sets)

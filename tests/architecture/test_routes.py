@@ -37,6 +37,7 @@ ANSWER_A_SECRET = {"/auth/api-keys", "/admin/users", "/admin/users/{user_id}/res
 NEED_NO_KEY = {  # sent again, they find done what they ask for
     "/auth/logout",
     "/admin/{project}/resources/{resource_id}/restore",
+    "/admin/{project}/resources/{resource_id}/versions/{number}/restore",
     "/admin/{project}/survey/open",
     "/admin/{project}/survey/close",
 }

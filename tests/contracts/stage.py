@@ -18,7 +18,7 @@ from adapters.postgres.export import PostgresExports
 from adapters.postgres.file import PostgresFiles
 from adapters.postgres.label_set import PostgresLabelSets
 from adapters.postgres.project import PostgresProjects
-from adapters.postgres.resource import PostgresResourceEdits, PostgresResourceReader, PostgresResources
+from adapters.postgres.resource import PostgresResourceEdits, PostgresResourceReader, PostgresResources, PostgresResourceVersions
 from adapters.postgres.resource_table import PostgresResourceTables
 from adapters.postgres.response import PostgresResponseReader, PostgresResponses
 from adapters.postgres.session import PostgresSessions, PostgresSignInFailures
@@ -40,6 +40,7 @@ from application.ports import (
     ResourceReader,
     Resources,
     ResourceTables,
+    ResourceVersions,
     ResponseReader,
     Responses,
     Sessions,
@@ -65,7 +66,7 @@ from tests.fakes.export import FakeExports
 from tests.fakes.file import FakeFiles
 from tests.fakes.label_set import FakeLabelSets
 from tests.fakes.project import FakeProjects
-from tests.fakes.resource import FakeResourceEdits, FakeResourceReader, FakeResources
+from tests.fakes.resource import FakeResourceEdits, FakeResourceReader, FakeResources, FakeResourceVersions
 from tests.fakes.resource_table import FakeResourceTables
 from tests.fakes.response import FakeResponses
 from tests.fakes.response_reader import FakeResponseReader
@@ -88,6 +89,7 @@ class Stage:
     projects: Projects
     resources: Resources
     edits: ResourceEdits
+    versions: ResourceVersions
     reader: ResourceReader
     surveys: Surveys
     responses: Responses
@@ -181,6 +183,7 @@ def stage_in_memory() -> Stage:
         projects=FakeProjects(store),
         resources=FakeResources(store),
         edits=FakeResourceEdits(store, request_id=lambda: REQUEST),
+        versions=FakeResourceVersions(store),
         reader=FakeResourceReader(store),
         surveys=FakeSurveys(store),
         responses=FakeResponses(store, witness=told),
@@ -219,6 +222,7 @@ def stage_in_postgres(pool: Pool) -> Stage:
         projects=PostgresProjects(pool),
         resources=PostgresResources(pool),
         edits=PostgresResourceEdits(pool, request_id=lambda: REQUEST),
+        versions=PostgresResourceVersions(pool),
         reader=PostgresResourceReader(pool),
         surveys=PostgresSurveys(pool),
         label_sets=PostgresLabelSets(pool),

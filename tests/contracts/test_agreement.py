@@ -449,8 +449,8 @@ MANY = 300  # rests of a millisecond each: the ids are those after which Postgre
 _MANY = Statement(
     text("""
     WITH made AS (
-        INSERT INTO resources (project_id, name, name_key, search_text, status, attributes, created_by, created_at, version)
-        SELECT project_id, 'Many ' || n, 'many ' || n, 'many', 'active', '{}', created_by, created_at, 1
+        INSERT INTO resources (project_id, name, name_key, search_text, status, attributes, created_by, owner_id, created_at, version)
+        SELECT project_id, 'Many ' || n, 'many ' || n, 'many', 'active', '{}', created_by, owner_id, created_at, 1
         FROM resources, generate_series(1, :many) AS n WHERE id = :resource_id RETURNING id, project_id
     )
     INSERT INTO annotations (id, project_id, label_set_id, label_set_version, resource_id, annotator_id, value, created_at, version)

@@ -66,7 +66,7 @@ class Scene:
     async def delete(self, figure: int) -> None:
         async with self.stage.unit_of_work() as work:
             found = await work.resources.lock(project="story", resource_id=self.figures[figure].id)
-            await work.resources.save(replace(found, deleted_at=NOW))
+            await work.resources.save(replace(found, deleted_at=NOW, updated_at=NOW, version=2))
             await work.commit()
 
 

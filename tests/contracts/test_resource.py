@@ -80,7 +80,7 @@ class ResourcesContract:
         gone = await stage.resources.add(resource("Gone", by=ada))
         await stage.resources.add(resource("Two", by=ada, project="elsewhere"))
         async with stage.unit_of_work() as work:
-            await work.resources.save(replace(await work.resources.lock(project="story", resource_id=gone.id), deleted_at=NOW))
+            await work.resources.save(replace(gone, deleted_at=NOW, updated_at=NOW, version=2))
             assert await work.resources.ids(project="story", names=["one", "gone", "two", "x"]) == {"one": one.id}
 
     async def test_of_many_who_want_a_name_at_once_one_gets_it(self, stage: Stage, ada: User) -> None:
@@ -100,7 +100,7 @@ class ResourcesContract:
         await stage.resources.add(resource("Figure 1", by=ada))
         second = await stage.resources.add(resource("Figure 2", by=ada))
         with pytest.raises(NameTaken):
-            await save(stage, replace(second, name="FIGURE 1", version=2))
+            await save(stage, replace(second, name="FIGURE 1", updated_at=NOW, version=2))
         async with stage.unit_of_work() as work:
             assert await work.resources.lock(project="story", resource_id=second.id) == second
 
@@ -112,7 +112,7 @@ class ResourcesContract:
 
     async def test_a_resource_keeps_its_own_name_when_it_is_saved(self, stage: Stage, ada: User) -> None:
         added = await stage.resources.add(resource("Figure 1", by=ada))
-        assert await save(stage, replace(added, name="FIGURE 1", version=2))
+        assert await save(stage, replace(added, name="FIGURE 1", updated_at=NOW, version=2))
 
     async def test_only_what_is_there_is_found(self, stage: Stage, ada: User) -> None:
         await stage.project("other")
@@ -219,7 +219,7 @@ class ResourceEditsContract:
 
     async def test_what_was_put_away_meanwhile_stays_away(self, stage: Stage, ada: User) -> None:
         one, two = [await stage.resources.add(resource(name, by=ada)) for name in ("One", "Two")]
-        gone = await save(stage, replace(one, deleted_at=NOW))
+        gone = await save(stage, replace(one, deleted_at=NOW, updated_at=NOW, version=2))
         await stage.put_away("story")
         for before in (one, gone, two):
             assert not await self.swap(stage, before, before.revise({"description": "New"}, by=ada, at=NOW), by=ada)

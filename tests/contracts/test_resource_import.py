@@ -29,7 +29,7 @@ from domain.resource_import import InvalidRows, Judged, Judging, Mode, Piece, Pl
 from domain.user import User
 from tests.conftest import EMPTY
 from tests.contracts.stage import InMemory, InPostgres, Stage, stage_in_memory, stage_in_postgres
-from tests.examples import resource
+from tests.examples import NOW, resource
 from tests.fakes.resource_import import FakeImportTables
 from tests.fakes.system import FakeClock
 from tests.postgres import lent
@@ -346,7 +346,7 @@ class TestPostgresResourceImports(InPostgres, ResourceImportsContract):
             else:
                 async with stage.unit_of_work() as other:
                     found = await other.resources.lock(project="story", resource_id=old.id)
-                    await other.resources.save(replace(found, description="theirs", version=found.version + 1))
+                    await other.resources.save(replace(found, description="theirs", updated_at=NOW, version=found.version + 1))
                     await other.commit()
             assert not await work.imports.apply(by=ada, at=FakeClock().now())
             if mode is Mode.INSERT:
@@ -372,7 +372,7 @@ class TestPostgresResourceImports(InPostgres, ResourceImportsContract):
                 found = await work.resources.lock_by_name(project="story", name=name)
                 if found is None:
                     return 0
-                await work.resources.save(replace(found, attributes={"edited": True}, version=found.version + 1))
+                await work.resources.save(replace(found, attributes={"edited": True}, updated_at=NOW, version=found.version + 1))
                 await work.commit()
             return 1
 

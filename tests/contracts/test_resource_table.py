@@ -174,7 +174,7 @@ class ResourceTablesContract:
             assert await snapshot.count() == 1
             await add(stage, by, "second")
             async with stage.unit_of_work() as work:
-                await work.resources.save(replace(first, name="changed", version=2))
+                await work.resources.save(replace(first, name="changed", updated_at=NOW, version=2))
                 await work.commit()
             records, _ = await joined(snapshot.records(guarded=False))
             assert await snapshot.count() == 1
@@ -249,8 +249,8 @@ class TestPostgresResourceTables(InPostgres, ResourceTablesContract):
 
 
 MANY = """
-INSERT INTO resources (project_id, name, name_key, search_text, description, status, attributes, created_by, created_at, version)
-SELECT $1, 'r' || n, 'r' || n, 'r' || n, repeat('x', 200), 'active', '{}', $2, now(), 1 FROM generate_series(1, $3) AS n
+INSERT INTO resources (project_id, name, name_key, search_text, description, status, attributes, created_by, owner_id, created_at, version)
+SELECT $1, 'r' || n, 'r' || n, 'r' || n, repeat('x', 200), 'active', '{}', $2, $2, now(), 1 FROM generate_series(1, $3) AS n
 """
 
 OPEN = """

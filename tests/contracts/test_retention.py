@@ -103,7 +103,7 @@ class ArchiveContract:
             for figure in (kept, old):
                 await work.annotations.lock(label_set, resource_id=figure.id, annotator_id=ada.id)
                 await work.annotations.save(label_set, annotate(label_set, None, resource_id=figure.id, value="a", by=ada, at=OLD))
-            await work.resources.save(replace(old, deleted_at=OLD))
+            await work.resources.save(replace(old, deleted_at=OLD, updated_at=OLD, version=2))
             await work.commit()
         assert await purge(stage) == NONE | {"resources": 1}
         assert await stage.label_sets.labels(label_set.id) == [("a", 1)]

@@ -34,8 +34,8 @@ from tests.postgres import lent, make_database, postgres_server
 
 PROJECT, LABEL_SET, COPIES = "drill", "topic", 2
 RESOURCES = """
-INSERT INTO resources (project_id, name, name_key, search_text, status, attributes, created_by, created_at, version)
-SELECT $1, 'Figure ' || n, 'figure ' || n, 'figure ' || n, 'active', '{}', $2, $3, 1 FROM generate_series(1, $4::int) AS n
+INSERT INTO resources (project_id, name, name_key, search_text, status, attributes, created_by, owner_id, created_at, version)
+SELECT $1, 'Figure ' || n, 'figure ' || n, 'figure ' || n, 'active', '{}', $2, $2, $3, 1 FROM generate_series(1, $4::int) AS n
 """
 ANNOTATIONS = "SELECT resource_id, count(*) AS n FROM annotations GROUP BY resource_id"
 

@@ -115,6 +115,12 @@ def restore(scene: Scene) -> httpx.Response:
     return scene.send("POST", f"{resource}/restore")
 
 
+def restore_version(scene: Scene) -> httpx.Response:
+    resource = scene.resource()
+    scene.admin.patch(resource, json={"name": "Another"})
+    return scene.send("POST", f"{resource}/versions/1/restore")
+
+
 def end_others(scene: Scene) -> httpx.Response:
     scene.another_session()
     return scene.send("DELETE", "/auth/sessions", by=scene.person)
@@ -185,6 +191,11 @@ LEAVES: dict[str, tuple[list[str], Callable[[Scene], httpx.Response]]] = {
         lambda s: s.send("POST", f"/admin/{make_project(s.admin)}/resources", {"name": "One"}, by=s.person),
     ),
     "PUT /admin/{project}/resources/{resource_id}": (["resource.update"], lambda s: s.send("PUT", s.resource(), {"name": "New"})),
+    "PUT /admin/{project}/resources/{resource_id}/owner": (
+        ["resource.give"],
+        lambda s: s.send("PUT", f"{s.resource()}/owner", {"username": s.tokens["user"]["username"]}),
+    ),
+    "POST /admin/{project}/resources/{resource_id}/versions/{number}/restore": (["resource.update"], restore_version),
     "PATCH /admin/{project}/resources/{resource_id}": (["resource.update"], lambda s: s.send("PATCH", s.resource(), {"name": "New"})),
     "DELETE /admin/{project}/resources/{resource_id}": (["resource.delete"], lambda s: s.send("DELETE", s.resource())),
     "POST /admin/{project}/resources/{resource_id}/restore": (["resource.restore"], restore),

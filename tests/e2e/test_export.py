@@ -47,8 +47,8 @@ from tests.tabular import csv_records, read_csv
 FORMATS = ["csv", "json", "ndjson", "parquet"]
 ROWS, LETTERS = 20_000, 6_000
 MANY = """
-INSERT INTO resources (project_id, name, name_key, search_text, description, status, attributes, created_by, created_at, version)
-SELECT projects.id, 'r' || n, 'r' || n, 'r' || n, repeat('x', $1), 'active', '{}', users.id, now(), 1
+INSERT INTO resources (project_id, name, name_key, search_text, description, status, attributes, created_by, owner_id, created_at, version)
+SELECT projects.id, 'r' || n, 'r' || n, 'r' || n, repeat('x', $1), 'active', '{}', users.id, users.id, now(), 1
 FROM projects, users, generate_series(1, $2) AS n WHERE projects.slug = 'dark-data' AND users.username = 'admin'
 """
 COPYING = "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND query LIKE 'COPY%' AND state <> 'idle'"

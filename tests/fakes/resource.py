@@ -6,10 +6,10 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
-from application.ports import After, Document, NumberedPage, Page, ResourceEdits, ResourceReader, Resources
+from application.ports import After, Document, NumberedPage, Page, ResourceEdits, ResourceReader, Resources, ResourceVersions
 from domain.audit import Entry
 from domain.errors import NotFound
-from domain.resource import Filter, NameTaken, Resource, Sort
+from domain.resource import Filter, NameTaken, Resource, ResourceVersion, Sort
 from domain.text import canonical, folded
 from tests.fakes.audit import add_entry
 from tests.fakes.store import Access, Tables
@@ -52,7 +52,7 @@ class FakeResources(Resources):
             owner, _ = tables.resources[resource.id]
             if resource.is_active:
                 _expect_free(tables, owner, resource)
-            tables.resources[resource.id] = owner, resource
+            tables.replace_resource(resource)
 
 
 class FakeResourceEdits(ResourceEdits):
@@ -72,9 +72,40 @@ class FakeResourceEdits(ResourceEdits):
             if is_same:
                 owner, _ = tables.resources[before.id]
                 _expect_free(tables, owner, after)
-                tables.resources[before.id] = owner, after
+                tables.replace_resource(after)
                 add_entry(tables, self._access.new_id(), entry, self._request_id())
         return is_same
+
+
+class FakeResourceVersions(ResourceVersions):
+    def __init__(self, access: Access) -> None:
+        self._access = access
+
+    async def get(self, resource: Resource, version: int) -> ResourceVersion:
+        found = [each for each in self._all(resource) if each.version == version]
+        if not found:
+            raise NotFound
+        return found[0]
+
+    async def page(self, resource: Resource, *, before: int | None, limit: int) -> list[ResourceVersion]:
+        return [each for each in self._all(resource) if before is None or each.version < before][:limit]
+
+    async def forget(self, *, before: datetime, limit: int) -> int:
+        async with self._access.write() as tables:
+            old = [key for key, at in tables.versions_replaced.items() if at < before and key in tables.resource_versions][:limit]
+            for key in old:
+                del tables.resource_versions[key]
+        return len(old)
+
+    def _all(self, resource: Resource) -> list[ResourceVersion]:
+        """Newest first."""
+        tables = self._access.read
+        try:
+            newest = [tables.version_of(_found(tables, resource.project, resource.id, deleted=True))]
+        except NotFound:
+            return []
+        old = [key for key in tables.resource_versions if key[0] == resource.id]
+        return [*newest, *(tables.resource_versions[key] for key in sorted(old, reverse=True))]
 
 
 class FakeResourceReader(ResourceReader):

@@ -123,18 +123,22 @@ class FakeResourceImports(ResourceImports):
         )
 
     async def apply(self, *, by: User, at: datetime) -> bool:
+        def changed(old: Resource) -> dict[str, Any]:
+            return {"updated_at": at, "updated_by_id": by.id, "version": old.version + 1}
+
         async with self._access.write() as tables:
             inserted, updated, deleted, _ = self._sorted_out(tables)
             for old in deleted:
-                self._put(tables, "delete", None, replace(old, deleted_at=at, updated_at=at, version=old.version + 1), by, at)
+                self._put(tables, "delete", None, replace(old, deleted_at=at, **changed(old)), by, at)
             for old, changes in updated:
-                self._put(tables, "update", old, replace(old, **changes, updated_at=at, version=old.version + 1), by, at)
+                self._put(tables, "update", old, replace(old, **changes, **changed(old)), by, at)
             for fields in inserted:
                 made = Resource(
                     id=self._access.new_id(),
                     project=self._project,
                     created_by=by.username,
                     created_by_id=by.id,
+                    owner_id=by.id,
                     created_at=at,
                     **{"attributes": {}} | fields,
                 )
@@ -142,7 +146,10 @@ class FakeResourceImports(ResourceImports):
         return True
 
     def _put(self, tables: Tables, verb: str, before: Resource | None, after: Resource, by: User, at: datetime) -> None:
-        tables.resources[after.id] = self._project_id, after
+        if after.version > 1:
+            tables.replace_resource(after)
+        else:
+            tables.resources[after.id] = self._project_id, after
         changes = differences(before, after, *FIELDS) if verb == "update" else ()
         target = Target(type="resource", id=after.id)
         tables.audit[self._access.new_id()] = entry(f"resource.{verb}", target, by=by, at=at, project=self._project, changes=changes)

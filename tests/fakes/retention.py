@@ -39,6 +39,7 @@ class FakeArchive(Archive):
             versions = {key for key in tables.survey_versions if key[0] in projects}
             tables.responses = _without(tables.responses, responses)
             tables.resources = _without(tables.resources, resources)
+            tables.resource_versions = {key: each for key, each in tables.resource_versions.items() if key[0] not in resources}
             tables.sessions = _without(tables.sessions, sessions)
             tables.survey_versions = _without(tables.survey_versions, versions)
             tables.exports = _without(tables.exports, exports)

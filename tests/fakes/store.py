@@ -16,7 +16,7 @@ from domain.audit import Entry
 from domain.file import File
 from domain.label_set import LabelSet
 from domain.project import Project
-from domain.resource import Resource
+from domain.resource import VERSIONS_MAX, Resource, ResourceVersion
 from domain.response import Response
 from domain.session import Session
 from domain.survey import FieldChange, Survey
@@ -78,6 +78,8 @@ class Tables:
     failures: dict[int, Failure] = field(default_factory=dict)
     projects: dict[int, Project] = field(default_factory=dict)
     resources: dict[int, tuple[int, Resource]] = field(default_factory=dict)
+    resource_versions: dict[tuple[int, int], ResourceVersion] = field(default_factory=dict)
+    versions_replaced: dict[tuple[int, int], datetime] = field(default_factory=dict)
     surveys: dict[int, Survey] = field(default_factory=dict)
     survey_versions: dict[tuple[int, int], PublishedVersion] = field(default_factory=dict)
     responses: dict[int, Response] = field(default_factory=dict)
@@ -98,6 +100,30 @@ class Tables:
 
     def copy(self) -> "Tables":
         return Tables(**{each.name: copy(getattr(self, each.name)) for each in fields(self)})
+
+    def version_of(self, resource: Resource) -> ResourceVersion:
+        """What a resource is, as a version."""
+        made_by = resource.created_by_id if resource.version == 1 else resource.updated_by_id
+        return ResourceVersion(
+            version=resource.version,
+            made_at=resource.updated_at or resource.created_at,
+            made_by=None if made_by is None else self.users[made_by].username,
+            owner=self.users[resource.owner_id].username,
+            name=resource.name,
+            description=resource.description,
+            status=resource.status,
+            attributes=resource.attributes,
+            is_active=resource.is_active,
+        )
+
+    def replace_resource(self, after: Resource) -> None:
+        """Put a resource in its place, and keep what it was."""
+        project_id, before = self.resources[after.id]
+        self.resource_versions[after.id, before.version] = self.version_of(before)
+        self.versions_replaced[after.id, before.version] = after.updated_at or after.created_at
+        for key in [key for key in self.resource_versions if key[0] == after.id and key[1] <= after.version - VERSIONS_MAX]:
+            del self.resource_versions[key]
+        self.resources[after.id] = project_id, after
 
     def live_project(self, slug: str) -> Project | None:
         return next((each for each in self.projects.values() if each.slug == slug and each.is_active), None)

@@ -159,8 +159,9 @@ async def test_resources_are_found_by_label_through_an_index(pool: Pool, stage: 
     label_set = await stage.label_set(by=admin, type="scale", choices=None, min=0, max=9999)
     async with lent(pool) as connection:
         await connection.execute(
-            """INSERT INTO resources (project_id, name, name_key, search_text, status, attributes, created_by, created_at, version)
-            SELECT $1, n::text, n::text, '', 'active', '{}', $2, now(), 1 FROM generate_series(1, 5000) AS n""",
+            """INSERT INTO resources
+            (project_id, name, name_key, search_text, status, attributes, created_by, owner_id, created_at, version)
+            SELECT $1, n::text, n::text, '', 'active', '{}', $2, $2, now(), 1 FROM generate_series(1, 5000) AS n""",
             label_set.project_id,
             admin.id,
         )

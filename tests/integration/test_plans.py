@@ -14,8 +14,8 @@ from tests.postgres import lent
 
 ROWS, LIMIT = 4000, 10
 SEED = """
-INSERT INTO resources (project_id, name, name_key, search_text, status, attributes, created_by, created_at, version)
-SELECT projects.id, 'n' || n, 'n' || n, 'n' || n, CASE WHEN n > $1 - 5 THEN 'pending' ELSE 'active' END, '{}', users.id,
+INSERT INTO resources (project_id, name, name_key, search_text, status, attributes, created_by, owner_id, created_at, version)
+SELECT projects.id, 'n' || n, 'n' || n, 'n' || n, CASE WHEN n > $1 - 5 THEN 'pending' ELSE 'active' END, '{}', users.id, users.id,
     now() + n * interval '1 second', 1
 FROM projects, users, generate_series(1, $1::integer) AS n ORDER BY projects.slug, n
 """

@@ -45,8 +45,8 @@ ROWS, SEED = 2000, 11
 NAMES = [column.name for column in COLUMNS]
 INSERT = """
 INSERT INTO resources
-  (project_id, name, name_key, search_text, description, status, attributes, created_by, created_at, updated_at, version)
-SELECT $1, name, name || row_number() OVER (), name, description, status, attributes::jsonb, $2, created_at, updated_at, version
+  (project_id, name, name_key, search_text, description, status, attributes, created_by, owner_id, created_at, updated_at, version)
+SELECT $1, name, name || row_number() OVER (), name, description, status, attributes::jsonb, $2, $2, created_at, updated_at, version
 FROM unnest($3::text[], $4::text[], $5::text[], $6::text[], $7::timestamptz[], $8::timestamptz[], $9::int[])
   AS given (name, description, status, attributes, created_at, updated_at, version)
 """

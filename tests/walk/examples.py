@@ -60,6 +60,13 @@ async def _resource(it: Given) -> int:
     return int(made["id"])
 
 
+async def _version(it: Given) -> int:
+    """Of a resource that has been changed since."""
+    where = f"/admin/{it.path['project']}/resources/{it.path['resource_id']}"
+    await it.scene.as_user(it.owner, "PATCH", where, json={"name": "Figure 2"})
+    return 1
+
+
 async def _file(it: Given) -> str:
     made = await it.scene.as_admin("POST", f"/admin/{it.path['project']}/upload", files=PICTURE)
     return str(made["id"])
@@ -103,6 +110,7 @@ PLACES: dict[str, Callable[[Given], Awaitable[Any]]] = {
     "project": _project,
     "resource_id": _resource,
     "file_id": _file,
+    "number": _version,
     "export_id": _export,
     "user_id": _account,
     "session_id": _session,
@@ -119,6 +127,10 @@ async def _a_response(it: Given) -> None:
     body = {"fingerprint": FINGERPRINT, "field": "trust", "value": 4}
     saved = await it.scene.web.post(f"/{it.path['project']}/survey/upsert", json=body, headers={"x-respondent-token": TOKEN})
     assert saved.status_code == 201, saved.text
+
+
+async def _somebody(it: Given) -> dict[str, str]:
+    return {"username": (await it.scene.person(Role.MEMBER)).username}
 
 
 async def _delete_it(it: Given) -> None:
@@ -199,6 +211,10 @@ EXAMPLES: dict[tuple[str, str], Example] = {
     ("GET", "/{project}/files/{file_id}/content"): Example(),
     ("POST", "/admin/{project}/upload"): Example(files=PICTURE),
     ("DELETE", "/admin/{project}/files/{file_id}"): Example(),
+    ("GET", "/admin/{project}/resources/{resource_id}/versions"): Example(),
+    ("GET", "/admin/{project}/resources/{resource_id}/versions/{number}"): Example(),
+    ("POST", "/admin/{project}/resources/{resource_id}/versions/{number}/restore"): Example(),
+    ("PUT", "/admin/{project}/resources/{resource_id}/owner"): Example(json=_somebody),
     # exports
     ("GET", "/{project}/export"): Example(query={"format": "csv"}),
     ("GET", "/admin/{project}/exports"): Example(),

@@ -13,6 +13,7 @@ from adapters.postgres.tables import (
     files,
     label_sets,
     projects,
+    resource_versions,
     resources,
     responses,
     sessions,
@@ -53,6 +54,15 @@ _expired = (
 _trace = insert(erasures).from_select(["project_id"], select(_expired.c.project_id)).cte("trace")
 RESPONSES = Statement(select(func.count().label("n")).select_from(_expired).add_cte(_trace), patient=True)
 RESOURCES = _counting(delete(resources).where(or_(resources.c.deleted_at < _before, resources.c.project_id.in_(_old_projects))))
+# No foreign key does it: see the table.
+VERSIONS = Statement(
+    delete(resource_versions).where(
+        ~select(resources.c.id)
+        .where(resources.c.project_id == resource_versions.c.project_id, resources.c.id == resource_versions.c.resource_id)
+        .exists()
+    ),
+    patient=True,
+)
 _ended = or_(exports.c.status == "done", exports.c.status == "failed")
 EXPORTS = _counting(delete(exports).where(or_(_ended & (exports.c.created_at < _before), exports.c.project_id.in_(_old_projects))))
 REST_OF_PROJECTS = [_of_old_projects(table) for table in (label_sets, files, erasures, survey_results, survey_versions, surveys)]
@@ -71,6 +81,7 @@ class PostgresArchive(Archive):
             "resources": (await self._run.one(RESOURCES, before=before))["n"],
             "exports": (await self._run.one(EXPORTS, before=before))["n"],
         }
+        await self._run.row(VERSIONS)
         for statement in REST_OF_PROJECTS:
             await self._run.row(statement, before=before)
         counts["projects"] = (await self._run.one(PROJECTS, before=before))["n"]

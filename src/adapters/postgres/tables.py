@@ -158,6 +158,9 @@ resources = Table(
     Column("attributes", JSONB, nullable=False),
     Column("created_by", ForeignKey("users.id"), nullable=False),
     Column("created_at", TIME, nullable=False),
+    # Accounts are never removed, and whoever names these holds the account or is it: no foreign key asks for each of a million rows.
+    Column("owner_id", BigInteger, nullable=False),
+    Column("updated_by", BigInteger),
     Column("updated_at", TIME),
     Column("deleted_at", TIME),
     Column("version", Integer, nullable=False),
@@ -183,6 +186,28 @@ Index(
     postgresql_using="gin",
     postgresql_ops={"search_text": "gin_trgm_ops"},
     postgresql_where=_live,
+)
+
+# What resources were: the statement that changes one puts here what it finds. What a resource is stands in its own row alone, so that
+# making a million costs no version. No foreign key, which each edit would pay for: only retention removes resources, and these first.
+resource_versions = Table(
+    "resource_versions",
+    metadata,
+    Column("project_id", BigInteger, nullable=False),
+    Column("resource_id", BigInteger, nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("description", Text),
+    Column("status", Text, nullable=False),
+    Column("attributes", JSONB, nullable=False),
+    Column("deleted_at", TIME),
+    Column("owner_id", BigInteger, nullable=False),
+    Column("made_by", BigInteger),
+    Column("made_at", TIME, nullable=False),
+    Column("replaced_at", TIME, nullable=False),
+    PrimaryKeyConstraint("project_id", "resource_id", "version"),
+    # They come in the order of time: a summary of each block finds the old ones, and costs an edit nothing.
+    Index("ix_resource_versions_replaced_at", "replaced_at", postgresql_using="brin"),
 )
 
 surveys = Table(

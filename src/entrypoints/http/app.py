@@ -32,7 +32,7 @@ from entrypoints.http.metrics import admin_metrics, open_metrics
 from entrypoints.http.network import Networks
 from entrypoints.http.project import public_projects, signed_in_projects
 from entrypoints.http.rate_limit import Limits
-from entrypoints.http.resource import public_resources, signed_in_resources
+from entrypoints.http.resource import public_resources, resource_versions, signed_in_resources
 from entrypoints.http.resource_import import resource_import_routes
 from entrypoints.http.response import public_responses, signed_in_responses
 from entrypoints.http.results import public_results
@@ -164,6 +164,7 @@ def routes_of(
         user_import_routes(use, limits, guard),
         signed_in_projects(use, limits, guard),
         signed_in_resources(use, limits, guard),
+        resource_versions(use, limits, guard),
         resource_import_routes(use, limits, guard, at_most=max_import_bytes),
         signed_in_survey(use, limits, guard),
         signed_in_responses(use, limits, guard),

@@ -17,6 +17,8 @@ MEMBERS = {
     Action.SESSION_END,
     Action.RESOURCE_CREATE,
     Action.RESOURCE_UPDATE,
+    Action.RESOURCE_GIVE,
+    Action.RESOURCE_VERSIONS,
     Action.RESOURCE_HISTORY,
 }
 ANNOTATORS = {

@@ -3,6 +3,7 @@
 from adapters.postgres.resource.filters import PROJECT_EXISTS, count_statement, filtered, given, shape
 from adapters.postgres.resource.reader import GET, PostgresResourceReader, rfc3339_text
 from adapters.postgres.resource.repository import LIVE_ONE, SWAP, PostgresResourceEdits, PostgresResources
+from adapters.postgres.resource.versions import PostgresResourceVersions
 
 __all__ = [
     "GET",
@@ -11,6 +12,7 @@ __all__ = [
     "SWAP",
     "PostgresResourceEdits",
     "PostgresResourceReader",
+    "PostgresResourceVersions",
     "PostgresResources",
     "count_statement",
     "filtered",

@@ -5,12 +5,13 @@ from dataclasses import replace
 from typing import Any
 
 from asyncpg import Record
-from sqlalchemy import BigInteger, Text, any_, bindparam, exists, insert, select, update
+from sqlalchemy import BigInteger, Text, any_, bindparam, exists, insert, select, true, update
 from sqlalchemy.dialects.postgresql import ARRAY
 
 from adapters.postgres.audit import adding, entry_row
 from adapters.postgres.database import Executor, Statement, parameters
 from adapters.postgres.resource.filters import LIVE, PROJECT_ID
+from adapters.postgres.resource.versions import keeping
 from adapters.postgres.tables import TIME, audit_entries, resources, users
 from application.ports import ResourceEdits, Resources
 from domain.audit import Entry
@@ -18,7 +19,8 @@ from domain.errors import NotFound
 from domain.resource import Resource, Status
 from domain.text import canonical
 
-_stored = ("name", "name_key", "search_text", "description", "status", "attributes", "updated_at", "deleted_at", "version")
+_contents = ("name", "name_key", "search_text", "description", "status", "attributes")
+_stored = (*_contents, "owner_id", "updated_at", "updated_by", "deleted_at", "version")
 
 ADD = Statement(
     insert(resources)
@@ -52,6 +54,7 @@ SAVE = Statement(
     update(resources)
     .where(resources.c.project_id == PROJECT_ID.scalar_subquery(), resources.c.id == bindparam("id"))
     .values(parameters(resources, _stored))
+    .add_cte(*keeping(true()))
 )
 _saved = (
     update(resources)
@@ -66,21 +69,24 @@ _saved = (
     .cte("saved")
 )
 LIVE_ONE = Statement(_in_project.where(_this, LIVE))
-SWAP = Statement(adding(exists(select(_saved.c.id))).returning(audit_entries.c.id))
+_is_saved = exists(select(_saved.c.id))
+_keeping = keeping(_is_saved, resources.c.version == bindparam("version_before"))
+SWAP = Statement(adding(_is_saved).returning(audit_entries.c.id).add_cte(*_keeping))
 
 
 def _row(resource: Resource) -> dict[str, Any]:
-    names = ("id", "project", "created_by_id", "created_at", *_stored)
-    return {name: getattr(resource, name) for name in names} | {"status": resource.status.value}
+    names = ("id", "project", "created_by_id", "created_at", *_contents, "owner_id", "updated_at", "deleted_at", "version")
+    return {name: getattr(resource, name) for name in names} | {"status": resource.status.value, "updated_by": resource.updated_by_id}
 
 
 def _entity(row: Record, project: str) -> Resource:
-    same = ("id", "name", "description", "attributes", "created_at", "updated_at", "deleted_at", "version")
+    same = ("id", "name", "description", "attributes", "created_at", "owner_id", "updated_at", "deleted_at", "version")
     return Resource(
         project=project,
         status=Status(row["status"]),
         created_by=row["username"],
         created_by_id=row["created_by"],
+        updated_by_id=row["updated_by"],
         **{name: row[name] for name in same},
     )
 

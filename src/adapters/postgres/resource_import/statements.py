@@ -11,6 +11,7 @@ from sqlalchemy import BigInteger, Boolean, Integer, Text, bindparam, text
 from adapters.postgres.database import Statement
 from adapters.postgres.tables import TIME
 from domain.abridgement import WHOLE_BYTES
+from domain.resource import VERSIONS_MAX
 
 STAGED = "staged_resources"
 COLUMNS = ("row", "given", "is_broken", "name", "name_key", "name_folded", "description", "description_folded", "status", "attributes")
@@ -126,6 +127,20 @@ def _told(*differences: tuple[str, str]) -> str:
     return f"({parts})"
 
 
+_OLD = """r.project_id, r.id, r.version, r.name, r.description, r.status, r.attributes, r.deleted_at, r.owner_id,
+                CASE r.version WHEN 1 THEN r.created_by ELSE r.updated_by END AS made_by, coalesce(r.updated_at, r.created_at) AS made_at"""
+# What the rows of `old` were is kept, and of each that is `made` no more versions than it may have.
+_KEPT = f"""kept AS (
+            INSERT INTO resource_versions (project_id, resource_id, version, name, description, status, attributes, deleted_at, owner_id,
+                made_by, made_at, replaced_at)
+            SELECT project_id, id, version, name, description, status, attributes, deleted_at, owner_id, made_by, made_at,
+                CAST(:at AS timestamptz) FROM old
+        ), thinned AS (
+            DELETE FROM resource_versions AS v USING made
+            WHERE v.project_id = :project_id AND v.resource_id = made.id AND v.version <= made.version - {VERSIONS_MAX}
+        )"""  # noqa: S608 - constants of ours
+
+
 def _insert(which: str) -> Statement:
     """Insert these of the staged rows `s`, in their order.
 
@@ -133,11 +148,11 @@ def _insert(which: str) -> Statement:
     """
     sql = f"""WITH made AS (
             INSERT INTO resources
-                (project_id, name, name_key, search_text, description, status, attributes, created_by, created_at, version)
+                (project_id, name, name_key, search_text, description, status, attributes, created_by, owner_id, created_at, version)
             SELECT :project_id, s.name, s.name_key,
                 coalesce(s.name_folded, s.name_key) || chr(31)
                     || coalesce(s.description_folded, lower(s.description COLLATE "C"), ''),
-                s.description, s.status, s.attributes, CAST(:actor_id AS bigint), CAST(:at AS timestamptz), 1
+                s.description, s.status, s.attributes, CAST(:actor_id AS bigint), CAST(:actor_id AS bigint), CAST(:at AS timestamptz), 1
             FROM {STAGED} AS s {which}
             RETURNING id
         ), told AS (
@@ -155,7 +170,7 @@ INSERT = _insert("WHERE NOT EXISTS (SELECT FROM import_effects AS e WHERE e.row 
 UPDATE = Statement(
     text(
         f"""WITH old AS (
-            SELECT e.id, e.row, r.version, r.name, r.description, r.status, r.attributes FROM import_effects AS e
+            SELECT e.row, {_OLD} FROM import_effects AS e
             JOIN resources AS r ON r.id = e.id AND r.version = e.version AND r.deleted_at IS NULL
             WHERE e.action = 'update' AND r.project_id = :project_id
             ORDER BY e.id FOR NO KEY UPDATE OF r
@@ -168,12 +183,12 @@ UPDATE = Statement(
                 search_text = coalesce(s.name_folded, s.name_key) || chr(31) || CASE WHEN s.given & 1 > 0
                     THEN coalesce(s.description_folded, lower(s.description COLLATE "C"), '')
                     ELSE split_part(r.search_text, chr(31), 2) END,
-                updated_at = CAST(:at AS timestamptz), version = r.version + 1
+                updated_at = CAST(:at AS timestamptz), updated_by = CAST(:actor_id AS bigint), version = r.version + 1
             FROM old JOIN {STAGED} AS s ON s.row = old.row
-            WHERE r.id = old.id
-            RETURNING r.id, old.name AS old_name, old.description AS old_description, old.status AS old_status,
+            WHERE r.project_id = old.project_id AND r.id = old.id
+            RETURNING r.id, r.version, old.name AS old_name, old.description AS old_description, old.status AS old_status,
                 old.attributes AS old_attributes, r.name, r.description, r.status, r.attributes
-        ), told AS (
+        ), {_KEPT}, told AS (
             {_AUDIT}
             SELECT {_ENTRY.format(action="'resource.update'")},
                 {
@@ -191,18 +206,19 @@ UPDATE = Statement(
 )
 DELETE = Statement(
     text(
-        f"""WITH made AS (
+        f"""WITH old AS (
+            SELECT {_OLD} FROM import_effects AS e
+            JOIN resources AS r ON r.id = e.id AND r.version = e.version AND r.deleted_at IS NULL
+            WHERE e.action = 'delete' AND r.project_id = :project_id
+            ORDER BY r.id FOR NO KEY UPDATE OF r
+        ), made AS (
             UPDATE resources AS r SET
-                deleted_at = CAST(:at AS timestamptz), updated_at = CAST(:at AS timestamptz), version = r.version + 1
-            FROM (
-                SELECT r.id FROM import_effects AS e
-                JOIN resources AS r ON r.id = e.id AND r.version = e.version AND r.deleted_at IS NULL
-                WHERE e.action = 'delete' AND r.project_id = :project_id
-                ORDER BY r.id FOR NO KEY UPDATE OF r
-            ) AS old
-            WHERE r.id = old.id
-            RETURNING r.id
-        ), told AS (
+                deleted_at = CAST(:at AS timestamptz), updated_at = CAST(:at AS timestamptz), updated_by = CAST(:actor_id AS bigint),
+                version = r.version + 1
+            FROM old
+            WHERE r.project_id = old.project_id AND r.id = old.id
+            RETURNING r.id, r.version
+        ), {_KEPT}, told AS (
             {_AUDIT}
             SELECT {_ENTRY.format(action="'resource.delete'")}, '[]'::jsonb, CAST(:request_id AS text) FROM made
         )
