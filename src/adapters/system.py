@@ -22,3 +22,6 @@ class SystemRandom(Random):
 
     def token(self) -> str:
         return secrets.token_urlsafe(32)
+
+    def bits(self, number: int) -> int:
+        return secrets.randbits(number)

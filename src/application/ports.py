@@ -27,9 +27,9 @@ from domain.project import Project
 from domain.resource import Filter, Resource, ResourceVersion, Sort
 from domain.resource_import import Effect, Judged, Piece, RowFault, TableKind
 from domain.response import Outcome, Response
-from domain.results import Tally
+from domain.results import ContingencyTables, NotedSpending, Spending, Spent, Tally
 from domain.session import Session
-from domain.survey import Change, Definition, FieldChange, Identity, Question, ResponseFilter, ResponseRow, Survey
+from domain.survey import Change, Definition, FieldChange, Identity, Question, ResponseFilter, ResponseRow, Results, Survey
 from domain.user import User
 
 # --- time, chance, secrets -------------------------------------------------------------------------------------------------
@@ -50,6 +50,9 @@ class Random(Protocol):
 
     def token(self) -> str:
         """256 random bits as 43 characters of base64url."""
+
+    def bits(self, number: int) -> int:
+        """A whole number of so many random bits."""
 
 
 class PasswordHasher(Protocol):
@@ -783,23 +786,38 @@ class Exports(Protocol):
 class Standing:
     """How the results of a survey stand.
 
-    `document` is what was published last, as the JSON of the contract, and `minimum_cell` what it was published under; `mark` stands
-    for the moment that it tells of. `changed` counts the respondents added, changed or erased since, or all of them when nothing was
-    published yet, up to the minimum cell of the newest version; it is 0 where results are not public.
+    `mark` stands for the moment that the last publication tells of; it is None where that was not under suppression. `changed` counts
+    the respondents added, changed or erased since, or all of them where there is no mark, up to the minimum cell of the newest version;
+    it is 0 where results are not public.
     """
 
     survey: Survey
     changed: int
     mark: str | None
-    minimum_cell: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PublishedDocument:
+    """What was published last of a survey, as JSON, when, and under which minimum cell; all None where nothing was.
+
+    `responses` counts those ever made where nothing was published yet and noise waits for them.
+    """
+
+    survey: Survey
     document: bytes | None
+    published_at: datetime | None
+    minimum_cell: int | None
+    responses: int | None
 
 
 class PublishedResults(Protocol):
-    """Results as they were published last, and what is needed to publish them anew."""
+    """Results as they were published last, and what is needed to publish them anew under suppression."""
 
-    async def standing(self, project: str, by: str) -> Standing:
-        """How they stand, with the document by this field (`OVERALL`: by none), if there is one. Raises `NotFound`."""
+    async def document(self, project: str, by: str) -> PublishedDocument:
+        """The document by this field (`OVERALL`: by none). Raises `NotFound`."""
+
+    async def standing(self, project: str) -> Standing:
+        """How they stand. Raises `NotFound`."""
 
     async def count(self, survey: Survey, tally: Tally) -> str:
         """Add every response of a survey to the tally, batch by batch and without holding up anything else.
@@ -808,7 +826,52 @@ class PublishedResults(Protocol):
         """
 
     async def publish(self, survey: Survey, documents: Mapping[str, bytes], *, mark: str, instead_of: str | None, at: datetime) -> bool:
-        """Put documents by field in the place of those that bear a mark (None: of none). Whether they still stood there."""
+        """Put documents by field in the place of those that bear a mark (None: that bear none). Whether they still stood there."""
+
+
+class ResponseCounts(Protocol):
+    """Exact counts of a survey's responses."""
+
+    async def tables(self, survey: Survey, *, by: Sequence[str]) -> ContingencyTables:
+        """Every table of single questions, and those of these fields with every other question that has cells.
+
+        Of live responses that are no tests; behind the consent gate only the consent question counts for others. All is as of one moment,
+        and gives way to everything else.
+        """
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PublicSurvey:
+    """A survey whose results are public, and what its releases under noise have spent."""
+
+    project: str
+    project_id: int
+    project_made_at: datetime
+    is_open: bool
+    results: Results
+    spent: Spent
+
+
+class ResultsLedger(Protocol):
+    """Who publishes results, and what that has cost."""
+
+    def turn(self) -> AbstractAsyncContextManager[bool]:
+        """Whether it is this one's turn to publish, while that lasts: of all workers it is one's at a time."""
+
+    async def public_surveys(self) -> list[PublicSurvey]:
+        """All that publish results, by the ids of their projects; not those of deleted projects."""
+
+    async def made(self, project_id: int, *, at_least: int) -> int | None:
+        """The responses ever made, erased ones too and tests not, once there are so many; until then, and perhaps a while longer, None."""
+
+    async def release(self, survey: Survey, spending: Spending, documents: Mapping[str, bytes], *, at: datetime) -> bool:
+        """Put the spending into the ledger and the documents in the place of what was published last, both or neither.
+
+        Whether that was done: not when a spending of this number or a newer version of the survey came first.
+        """
+
+    async def add_noted(self, noted: Iterable[NotedSpending]) -> int:
+        """Put spendings of the journal into the ledger that it lacks, each only for the very project that it was noted for. How many."""
 
 
 T = TypeVar("T")
@@ -851,7 +914,10 @@ class Incoming(Protocol):
 
 
 class FileStore(Protocol):
-    """Contents under names of our own, `<kind>/<uuid>`, whole or not there, never changed. Kinds: `files`, `exports`, `erasures`."""
+    """Contents under names of our own, `<kind>/<uuid>`, whole or not there, never changed.
+
+    Kinds: `files`, `exports`, `erasures`, `spendings`.
+    """
 
     @property
     def failures(self) -> int:

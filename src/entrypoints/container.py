@@ -28,7 +28,8 @@ from adapters.postgres.replica import Replica, ReplicaFirst
 from adapters.postgres.resource import PostgresResourceEdits, PostgresResourceReader, PostgresResources, PostgresResourceVersions
 from adapters.postgres.resource_table import PostgresResourceTables
 from adapters.postgres.response import PostgresResponseReader, PostgresResponses
-from adapters.postgres.results import PostgresResults
+from adapters.postgres.results import PostgresResults, PostgresTallyCounts
+from adapters.postgres.results_ledger import PostgresResultsLedger
 from adapters.postgres.schema import SchemaError, expect_current, migrate, pending
 from adapters.postgres.session import PostgresSessions, PostgresSignInFailures
 from adapters.postgres.snapshots import Snapshots
@@ -203,6 +204,8 @@ class Container(containers.DeclarativeContainer):
     reliability = providers.Singleton(ReliabilityInProcess)
     kept = providers.Singleton(KeptInProcess)
     published_results = providers.Singleton(PostgresResults, pool)
+    response_counts = providers.Singleton(PostgresTallyCounts, published_results)
+    results_ledger = providers.Singleton(PostgresResultsLedger, pool)
     audit_reader = providers.Singleton(PostgresAuditReader, pool)
     audit_chain = providers.Singleton(PostgresAuditChain, pool)
     unit_of_work = providers.Singleton(partial, PostgresUnitOfWork, pool, request_id=REQUEST_ID.get)
@@ -328,7 +331,21 @@ class Container(containers.DeclarativeContainer):
     get_agreement = providers.Singleton(agreement.GetAgreement, label_sets=label_sets, measure=measure_agreement)
 
     advance_results = providers.Singleton(results.AdvanceResults, results=published_results, clock=clock)
-    get_results = providers.Singleton(results.GetResults, results=published_results, advance=advance_results, shared=shared)
+    note_spending = providers.Singleton(results.NoteSpending, store=file_store, random=random)
+    read_spendings = providers.Singleton(results.ReadSpendings, store=file_store)
+    release_results = providers.Singleton(
+        results.ReleaseResults,
+        surveys=surveys,
+        ledger=results_ledger,
+        counts=response_counts,
+        note=note_spending,
+        random=random,
+        clock=clock,
+    )
+    publish_due_results = providers.Singleton(
+        results.PublishDueResults, ledger=results_ledger, release=release_results, advance=advance_results
+    )
+    get_results = providers.Singleton(results.GetResults, results=published_results, shared=shared)
 
     database_copies = providers.Singleton(PostgresCopies, config.database_url)
     note_restore = providers.Singleton(backup.NoteRestore, unit_of_work=unit_of_work, clock=clock)

@@ -22,7 +22,7 @@ DOCUMENTS = {OVERALL: '{"n": 5, "weiß": [1.50, "a\\"b"]}'.encode(), "age": b"[]
 
 
 def public(minimum: int = MINIMUM) -> Definition:
-    return definition(AGE, results={"public": True, "minimum_cell": minimum})
+    return definition(AGE, results={"public": True, "minimum_cell": minimum, "protection": "suppression"})
 
 
 def token(who: int) -> bytes:
@@ -52,20 +52,21 @@ class PublishedResultsContract:
         survey = await stage.survey(public())
         await answer(stage, survey, 1)
         await answer(stage, survey, 2)
-        standing = await results.standing("story", OVERALL)
-        assert (standing.survey, standing.changed) == (survey, 2)
-        assert (standing.mark, standing.minimum_cell, standing.document) == (None, None, None)
+        standing = await results.standing("story")
+        assert (standing.survey, standing.changed, standing.mark) == (survey, 2, None)
+        found = await results.document("story", OVERALL)
+        assert (found.survey, found.document, found.minimum_cell, found.published_at) == (survey, None, None, None)
 
     async def test_changes_are_counted_up_to_the_minimum(self, stage: Stage, results: PublishedResults) -> None:
         survey = await stage.survey(public())
         for who in range(5):
             await answer(stage, survey, who)
-        assert (await results.standing("story", OVERALL)).changed == MINIMUM
+        assert (await results.standing("story")).changed == MINIMUM
         await publish(results, survey)
-        assert (await results.standing("story", OVERALL)).changed == 0
+        assert (await results.standing("story")).changed == 0
         for who in range(5):
             await answer(stage, survey, who, 43)
-        assert (await results.standing("story", OVERALL)).changed == MINIMUM
+        assert (await results.standing("story")).changed == MINIMUM
 
     async def test_added_changed_and_erased_respondents_count_once_each(self, stage: Stage, results: PublishedResults) -> None:
         survey = await stage.survey(public(10))
@@ -76,17 +77,18 @@ class PublishedResultsContract:
         await answer(stage, survey, 0, 44)
         await answer(stage, survey, 1, 42)  # the same again
         await answer(stage, survey, 9)
-        assert (await results.standing("story", OVERALL)).changed == 2
+        assert (await results.standing("story")).changed == 2
         assert await stage.responses.erase("story", token(2))
-        assert (await results.standing("story", OVERALL)).changed == 3
+        assert (await results.standing("story")).changed == 3
 
     async def test_documents_are_answered_as_they_were_published(self, stage: Stage, results: PublishedResults) -> None:
         survey = await stage.survey(public())
         mark = await publish(results, survey)
         for by, document in DOCUMENTS.items():
-            standing = await results.standing("story", by)
-            assert (standing.document, standing.mark, standing.minimum_cell) == (document, mark, MINIMUM)
-        assert (await results.standing("story", "other")).document is None
+            found = await results.document("story", by)
+            assert (found.document, found.published_at, found.minimum_cell, found.responses) == (document, NOW, MINIMUM, None)
+        assert (await results.standing("story")).mark == mark
+        assert (await results.document("story", "other")).document is None
 
     async def test_a_publication_replaces_only_what_it_was_made_from(self, stage: Stage, results: PublishedResults) -> None:
         survey = await stage.survey(public())
@@ -95,7 +97,7 @@ class PublishedResultsContract:
         newer = await publish(results, survey, instead_of=mark)
         for stale in (None, mark, "another"):
             assert not await results.publish(survey, {OVERALL: b"{}"}, mark="1:1:", instead_of=stale, at=NOW)
-        assert (await results.standing("story", OVERALL)).mark == newer
+        assert (await results.standing("story")).mark == newer
 
     async def test_everybody_is_counted(self, stage: Stage, results: PublishedResults) -> None:
         survey, tally = await stage.survey(public()), Tally(public())
@@ -108,33 +110,49 @@ class PublishedResultsContract:
         survey, other = await stage.survey(public()), await stage.survey(public(), slug="other")
         await publish(results, survey)
         await answer(stage, other, 1)
-        assert (await results.standing("story", OVERALL)).changed == 0
-        assert (await results.standing("other", OVERALL)).document is None
+        assert (await results.standing("story")).changed == 0
+        assert (await results.document("other", OVERALL)).document is None
 
     async def test_the_newest_version_stands(self, stage: Stage, results: PublishedResults) -> None:
         survey = await stage.survey(public())
         await publish(results, survey)
         newer = replace(survey, version=2, definition=public(4))
         await stage.store(newer)
-        standing = await results.standing("story", OVERALL)
-        assert (standing.survey, standing.minimum_cell) == (newer, MINIMUM)
+        assert (await results.standing("story")).survey == newer
+        found = await results.document("story", OVERALL)
+        assert (found.survey, found.minimum_cell) == (newer, MINIMUM)
 
     async def test_where_results_are_not_public_nothing_is_counted(self, stage: Stage, results: PublishedResults) -> None:
         survey = await stage.survey(definition(AGE))
         await answer(stage, survey, 1)
-        assert (await results.standing("story", OVERALL)).changed == 0
+        assert (await results.standing("story")).changed == 0
 
     async def test_without_a_survey_there_are_no_results(self, stage: Stage, results: PublishedResults) -> None:
         await stage.project("story")
         for slug in ("story", "nowhere"):
             with pytest.raises(NotFound):
-                await results.standing(slug, OVERALL)
+                await results.standing(slug)
+            with pytest.raises(NotFound):
+                await results.document(slug, OVERALL)
 
     async def test_a_project_that_was_put_away_has_none(self, stage: Stage, results: PublishedResults) -> None:
         await stage.survey(public())
         await stage.put_away("story")
         with pytest.raises(NotFound):
-            await results.standing("story", OVERALL)
+            await results.standing("story")
+        with pytest.raises(NotFound):
+            await results.document("story", OVERALL)
+
+    async def test_before_the_first_release_under_noise_the_responses_ever_made_are_told(
+        self, stage: Stage, results: PublishedResults
+    ) -> None:
+        survey = await stage.survey(definition(AGE, results={"public": True}))
+        for who in range(3):
+            await answer(stage, survey, who)
+        assert await stage.responses.erase("story", token(0))
+        assert (await results.document("story", OVERALL)).responses == 3
+        await publish(results, survey)
+        assert (await results.document("story", OVERALL)).responses is None
 
 
 class TestFakePublishedResults(InMemory, PublishedResultsContract):

@@ -28,6 +28,14 @@ A_SECOND = timedelta(seconds=1)
 PASSWORD = "four random words do well"
 
 
+def any_bit_set(numbers: list[int]) -> int:
+    """The bits that are set in any of these."""
+    found = 0
+    for each in numbers:
+        found |= each
+    return found
+
+
 class ClockContract:
     def test_now_is_in_utc_and_never_goes_back(self, clock: Clock) -> None:
         first, second = clock.now(), clock.now()
@@ -47,6 +55,13 @@ class RandomContract:
         tokens = {random.token() for _ in range(100)}
         assert len(tokens) == 100
         assert all(is_token(token) for token in tokens)
+
+    @pytest.mark.parametrize("number", [1, 7, 64, 300])
+    def test_bits_are_as_many_as_were_asked_for_and_each_is_seen_both_ways(self, random: Random, number: int) -> None:
+        drawn = [random.bits(number) for _ in range(100)]
+        assert all(0 <= each < 2**number for each in drawn)
+        assert any_bit_set(drawn) == 2**number - 1
+        assert any_bit_set([each ^ (2**number - 1) for each in drawn]) == 2**number - 1
 
 
 class PasswordHasherContract:

@@ -10,7 +10,9 @@ from tests.e2e.client import pointers, problem, unique, until
 SIDE = {"field": "side", "type": "choice", "choices": [{"value": "left", "code": 1}, {"value": "right", "code": 2}]}
 TRUST = {"field": "trust", "type": "scale", "min": 1, "max": 3}
 MINIMUM = 3
-SURVEY: dict[str, Any] = {"title": "Sides", "results": {"public": True, "minimum_cell": MINIMUM}, "questions": [SIDE, TRUST]}
+SUPPRESSION: dict[str, Any] = {"public": True, "minimum_cell": MINIMUM, "protection": "suppression", "by": ["side"]}
+NOISE: dict[str, Any] = {"public": True, "by": ["side"], "budget": 4, "start": 20}
+SURVEY: dict[str, Any] = {"title": "Sides", "results": SUPPRESSION, "questions": [SIDE, TRUST]}
 ADVANCED_SECONDS = 5.0
 
 
@@ -44,8 +46,11 @@ def test_below_the_minimum_there_is_nothing(anonymous: httpx.Client, asked: str)
     assert results(anonymous, asked) == {
         "project": asked,
         "survey_version": 1,
+        "published_at": None,
+        "protection": "suppression",
         "n": None,
         "minimum_cell": MINIMUM,
+        "accuracy": {"count": None, "group": None},
         "questions": [],
     }
 
@@ -78,7 +83,7 @@ def test_results_are_cached_under_a_strong_tag(anonymous: httpx.Client, asked: s
 
 
 @pytest.mark.parametrize("query", ["by=trust", "by=nothing", "by=", "by=%F0%9F%98%80"])
-def test_only_a_choice_question_makes_groups(anonymous: httpx.Client, asked: str, query: str) -> None:
+def test_only_declared_fields_make_groups(anonymous: httpx.Client, asked: str, query: str) -> None:
     assert pointers(anonymous.get(f"/{asked}/survey/results?{query}")) == {"/by"}
 
 
@@ -89,7 +94,7 @@ def test_unknown_and_repeated_parameters_are_refused(anonymous: httpx.Client, as
 
 def test_what_is_not_public_is_gone_at_once(anonymous: httpx.Client, admin: httpx.Client, asked: str) -> None:
     assert results(anonymous, asked)["n"] is None
-    publish(admin, asked, results={"public": False, "minimum_cell": MINIMUM})
+    publish(admin, asked, results=SUPPRESSION | {"public": False})
     for query in ("", "?by=side", "?by=nothing", "?of=side"):
         hidden = anonymous.get(f"/{asked}/survey/results{query}", headers={"x-request-id": "one"})
         absent = anonymous.get("/nowhere/survey/results", headers={"x-request-id": "one"})
@@ -108,6 +113,69 @@ def test_without_a_survey_or_a_project_there_are_no_results(anonymous: httpx.Cli
 
 
 def test_any_results_settings_leave_an_answer(anonymous: httpx.Client, admin: httpx.Client, project: str) -> None:
-    publish(admin, project, results={"public": True, "minimum_cell": 1_000_000})
+    publish(admin, project, results=SUPPRESSION | {"minimum_cell": 1_000_000})
     answer(anonymous, project, side="left")
     assert results(anonymous, project)["n"] is None
+
+
+# --- noise -------------------------------------------------------------------------------------------------------------------
+
+
+def test_under_noise_there_is_nothing_but_the_number_of_responses_before_the_start(
+    anonymous: httpx.Client, admin: httpx.Client, project: str
+) -> None:
+    publish(admin, project, results=NOISE)
+    answer(anonymous, project, 19, side="left")
+    until(lambda: results(anonymous, project)["responses"] == 19, "the responses are told", seconds=ADVANCED_SECONDS)
+    assert results(anonymous, project) == {
+        "project": project,
+        "survey_version": 1,
+        "published_at": None,
+        "protection": "noise",
+        "responses": 19,
+        "n": None,
+        "minimum_cell": 5,
+        "accuracy": {"count": None, "group": None},
+        "questions": [],
+    }
+    assert results(anonymous, project, by="side")["by"] == {"field": "side", "groups": []}
+
+
+def test_releases_come_by_the_number_of_responses_alone(anonymous: httpx.Client, admin: httpx.Client, project: str) -> None:
+    publish(admin, project, results=NOISE)
+    answer(anonymous, project, 20, side="left", trust=2)
+    until(lambda: results(anonymous, project)["n"] is not None, "the first release is there", seconds=ADVANCED_SECONDS)
+    first, by = results(anonymous, project), results(anonymous, project, by="side")
+    assert (first["responses"], by["responses"], first["protection"]) == (20, 20, "noise")
+    assert first["published_at"].endswith("Z")
+    assert first["accuracy"]["count"] > 0
+    assert first["accuracy"]["group"] > 0
+    assert [sum(cell["count"] for cell in question["counts"]) for question in first["questions"]] == [q["n"] for q in first["questions"]]
+    assert [question["field"] for question in by["questions"] if "groups" in question] == ["trust"]
+    answer(anonymous, project, 4, side="right", trust=3)
+    publish(admin, project, results=NOISE | {"budget": 3.5})
+    publish(admin, project, results=NOISE | {"public": False})
+    publish(admin, project, results=NOISE)
+    stands = results(anonymous, project)
+    assert (stands["responses"], stands["n"], stands["published_at"]) == (20, first["n"], first["published_at"])
+    answer(anonymous, project, 1, side="right", trust=3)
+    until(lambda: results(anonymous, project)["responses"] == 25, "the second release is there", seconds=ADVANCED_SECONDS)
+    second = results(anonymous, project)
+    assert admin.post(f"/admin/{project}/survey/close").status_code == 200
+    until(lambda: results(anonymous, project)["published_at"] != second["published_at"], "the closing is told", seconds=ADVANCED_SECONDS)
+    closing = results(anonymous, project)
+    assert closing["responses"] == 25
+    assert closing["accuracy"]["count"] < second["accuracy"]["count"]
+
+
+def test_labels_are_those_of_the_newest_version(anonymous: httpx.Client, admin: httpx.Client, project: str) -> None:
+    publish(admin, project, results=NOISE)
+    answer(anonymous, project, 20, side="left", trust=2)
+    until(lambda: results(anonymous, project)["n"] is not None, "the first release is there", seconds=ADVANCED_SECONDS)
+    side = SIDE | {"label": "Your side", "choices": [{"value": "left", "code": 1, "label": "The left one"}, {"value": "right", "code": 2}]}
+    publish(admin, project, results=NOISE, questions=[side, TRUST | {"public": False}])
+    by = results(anonymous, project, by="side")
+    assert [question["field"] for question in by["questions"]] == ["side"]
+    assert by["questions"][0]["label"] == "Your side"
+    assert [group.get("label") for group in by["by"]["groups"]] == ["The left one", None]
+    assert [cell.get("label") for cell in by["questions"][0]["counts"]] == ["The left one", None]

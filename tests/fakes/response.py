@@ -72,7 +72,7 @@ class FakeResponses(Responses):
             if found is not None:
                 expect_version(tables.responses[found].revision, expected)
                 await self._witness(tables.responses[found].erasure)
-                del tables.responses[found]
+                tables.deleted_responses[tables.responses.pop(found).project_id] += 1
         return found is not None
 
 

@@ -1,13 +1,23 @@
 """Published results in memory: a mark is a copy of all responses, and what differs from it has changed."""
 
-from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
 from datetime import datetime
 
-from application.ports import PublishedResults, Shared, Standing, T
+from application.ports import (
+    PublicSurvey,
+    PublishedDocument,
+    PublishedResults,
+    ResponseCounts,
+    ResultsLedger,
+    Shared,
+    Standing,
+    T,
+)
 from domain.errors import NotFound
-from domain.results import Tally
-from domain.survey import Survey
+from domain.results import ContingencyTables, NotedSpending, Spending, Spent, Tally
+from domain.survey import Protection, Survey
 from tests.fakes.store import Access
 
 Revisions = dict[bytes, int]
@@ -15,34 +25,39 @@ Revisions = dict[bytes, int]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Publication:
-    mark: str
+    mark: str | None
     minimum_cell: int
     documents: Mapping[str, bytes]
+    at: datetime
 
 
 class FakePublishedResults(PublishedResults):
+    """`published` holds what was published last, by project."""
+
     def __init__(self, access: Access) -> None:
         self._access = access
-        self._published: dict[int, Publication] = {}
+        self.published: dict[int, Publication] = {}
         self._moments: dict[str, Revisions] = {}
 
-    async def standing(self, project: str, by: str) -> Standing:
-        tables = self._access.read
-        found = tables.live_project(project)
-        survey = tables.surveys.get(found.id) if found else None
-        if survey is None:
-            raise NotFound
-        published = self._published.get(survey.project_id)
-        now, then = self._revisions(survey), self._moments[published.mark] if published else {}
+    async def document(self, project: str, by: str) -> PublishedDocument:
+        survey = self._survey(project)
+        published, settings = self.published.get(survey.project_id), survey.definition.results
+        waits = published is None and settings.public and settings.protection is Protection.NOISE
+        return PublishedDocument(
+            survey=survey,
+            document=published.documents.get(by) if published else None,
+            published_at=published.at if published else None,
+            minimum_cell=published.minimum_cell if published else None,
+            responses=made(self._access, survey.project_id) if waits else None,
+        )
+
+    async def standing(self, project: str) -> Standing:
+        survey = self._survey(project)
+        mark = self.published[survey.project_id].mark if survey.project_id in self.published else None
+        now, then = self._revisions(survey), {} if mark is None else self._moments[mark]
         changed = sum(now.get(who) != then.get(who) for who in now.keys() | then.keys())
         results = survey.definition.results
-        return Standing(
-            survey=survey,
-            changed=min(changed, results.minimum_cell) if results.public else 0,
-            mark=published.mark if published else None,
-            minimum_cell=published.minimum_cell if published else None,
-            document=published.documents.get(by) if published else None,
-        )
+        return Standing(survey=survey, changed=min(changed, results.minimum_cell) if results.public else 0, mark=mark)
 
     async def count(self, survey: Survey, tally: Tally) -> str:
         tally.add([each.answers for each in self._access.read.responses.values() if each.project_id == survey.project_id])
@@ -51,16 +66,95 @@ class FakePublishedResults(PublishedResults):
         return mark
 
     async def publish(self, survey: Survey, documents: Mapping[str, bytes], *, mark: str, instead_of: str | None, at: datetime) -> bool:
-        published = self._published.get(survey.project_id)
+        published = self.published.get(survey.project_id)
         if (published and published.mark) != instead_of:
             return False
         minimum = survey.definition.results.minimum_cell
-        self._published[survey.project_id] = Publication(mark=mark, minimum_cell=minimum, documents=documents)
+        self.published[survey.project_id] = Publication(mark=mark, minimum_cell=minimum, documents=documents, at=at)
         return True
+
+    def _survey(self, project: str) -> Survey:
+        tables = self._access.read
+        found = tables.live_project(project)
+        survey = tables.surveys.get(found.id) if found else None
+        if survey is None:
+            raise NotFound
+        return survey
 
     def _revisions(self, survey: Survey) -> Revisions:
         rows = self._access.read.responses
         return {each.pseudonym: each.revision for each in rows.values() if each.project_id == survey.project_id}
+
+
+class FakeResponseCounts(ResponseCounts):
+    def __init__(self, access: Access) -> None:
+        self._access = access
+
+    async def tables(self, survey: Survey, *, by: Sequence[str]) -> ContingencyTables:
+        tally = Tally(survey.definition)
+        tally.add([each.answers for each in self._access.read.responses.values() if each.project_id == survey.project_id])
+        counted = tally.tables()
+        return replace(counted, crossed={pair: table for pair, table in counted.crossed.items() if pair[0] in by})
+
+
+class FakeResultsLedger(ResultsLedger):
+    def __init__(self, access: Access, results: FakePublishedResults) -> None:
+        self._access = access
+        self._results = results
+        self._is_taken = False
+
+    @asynccontextmanager
+    async def turn(self) -> AsyncIterator[bool]:
+        is_ours, self._is_taken = not self._is_taken, True
+        try:
+            yield is_ours
+        finally:
+            self._is_taken = self._is_taken and not is_ours
+
+    async def public_surveys(self) -> list[PublicSurvey]:
+        tables = self._access.read
+        return [
+            PublicSurvey(
+                project=project.slug,
+                project_id=id,
+                project_made_at=project.created_at,
+                is_open=survey.is_open,
+                results=survey.definition.results,
+                spent=self._spent(id),
+            )
+            for id, project in sorted(tables.projects.items())
+            if project.is_active and (survey := tables.surveys.get(id)) is not None and survey.definition.results.public
+        ]
+
+    async def made(self, project_id: int, *, at_least: int) -> int | None:
+        number = made(self._access, project_id)
+        return number if number >= at_least else None
+
+    async def release(self, survey: Survey, spending: Spending, documents: Mapping[str, bytes], *, at: datetime) -> bool:
+        async with self._access.write() as tables:
+            key = survey.project_id, spending.number
+            if key in tables.spendings or tables.surveys[survey.project_id].version != survey.version:
+                return False
+            tables.spendings[key] = spending
+        minimum = survey.definition.results.minimum_cell
+        self._results.published[survey.project_id] = Publication(mark=None, minimum_cell=minimum, documents=documents, at=at)
+        return True
+
+    async def add_noted(self, noted: Iterable[NotedSpending]) -> int:
+        added = 0
+        async with self._access.write() as tables:
+            for each in noted:
+                project, key = tables.projects.get(each.project_id), (each.project_id, each.spending.number)
+                if project is not None and project.created_at == each.project_made_at and key not in tables.spendings:
+                    tables.spendings[key] = each.spending
+                    added += 1
+        return added
+
+    def _spent(self, project_id: int) -> Spent:
+        spent = Spent()
+        for _, spending in sorted((key, each) for key, each in self._access.read.spendings.items() if key[0] == project_id):
+            spent = spent.after(spending)
+        return spent
 
 
 class FakeShared(Shared):
@@ -71,3 +165,9 @@ class FakeShared(Shared):
 
     def forget(self, project: str) -> None:
         pass
+
+
+def made(access: Access, project_id: int) -> int:
+    """The responses of a project that were ever made."""
+    tables = access.read
+    return tables.deleted_responses[project_id] + sum(each.project_id == project_id for each in tables.responses.values())

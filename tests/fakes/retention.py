@@ -37,6 +37,7 @@ class FakeArchive(Archive):
             tables.label_sets = _without(tables.label_sets, sets)
             tables.annotations = _without(tables.annotations, noted)
             versions = {key for key in tables.survey_versions if key[0] in projects}
+            tables.deleted_responses.update(tables.responses[id].project_id for id in responses)
             tables.responses = _without(tables.responses, responses)
             tables.resources = _without(tables.resources, resources)
             tables.resource_versions = {key: each for key, each in tables.resource_versions.items() if key[0] not in resources}
@@ -44,6 +45,7 @@ class FakeArchive(Archive):
             tables.survey_versions = _without(tables.survey_versions, versions)
             tables.exports = _without(tables.exports, exports)
             tables.surveys = _without(tables.surveys, projects)
+            tables.spendings = _without(tables.spendings, {key for key in tables.spendings if key[0] in projects})
             tables.files = {id: (owner, each) for id, (owner, each) in tables.files.items() if owner not in projects}
             tables.projects = _without(tables.projects, projects)
             tables.replays = {key: each for key, each in tables.replays.items() if each.expires_at > before}

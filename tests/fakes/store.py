@@ -1,6 +1,7 @@
 """What the fakes share: tables in memory, and the lock that a unit of work holds while it changes a copy of them."""
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from copy import copy
@@ -18,6 +19,7 @@ from domain.label_set import LabelSet
 from domain.project import Project
 from domain.resource import VERSIONS_MAX, Resource, ResourceVersion
 from domain.response import Response
+from domain.results import Spending
 from domain.session import Session
 from domain.survey import FieldChange, Survey
 from domain.user import User
@@ -83,6 +85,8 @@ class Tables:
     surveys: dict[int, Survey] = field(default_factory=dict)
     survey_versions: dict[tuple[int, int], PublishedVersion] = field(default_factory=dict)
     responses: dict[int, Response] = field(default_factory=dict)
+    deleted_responses: Counter[int] = field(default_factory=Counter)
+    spendings: dict[tuple[int, int], Spending] = field(default_factory=dict)
     files: dict[UUID, tuple[int, File]] = field(default_factory=dict)
     files_verified: dict[UUID, datetime] = field(default_factory=dict)
     label_sets: dict[int, LabelSet] = field(default_factory=dict)

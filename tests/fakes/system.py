@@ -5,6 +5,7 @@ import hmac
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 from itertools import count
+from random import Random as SeededRandom
 from uuid import UUID, uuid4
 
 from application.ports import Clock, CommonPasswords, PasswordHasher, Random, Respondents, Sealer, Tokens
@@ -27,16 +28,20 @@ class FakeClock(Clock):
 
 
 class FakeRandom(Random):
-    """Counts, in the form of what it stands for."""
+    """Counts, in the form of what it stands for; bits come from a generator that always begins alike."""
 
     def __init__(self) -> None:
         self._numbers = count(1)
+        self._bits = SeededRandom(1).getrandbits
 
     def uuid(self) -> UUID:
         return UUID(int=(next(self._numbers) << 80) | (0x7 << 76) | (0b10 << 62))
 
     def token(self) -> str:
         return f"{next(self._numbers):0>43}"
+
+    def bits(self, number: int) -> int:
+        return self._bits(number)
 
 
 class FakeHasher(PasswordHasher):

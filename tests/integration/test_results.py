@@ -12,21 +12,35 @@ import pytest
 from adapters.postgres.database import Pool, Transaction
 from adapters.postgres.response import PostgresResponses
 from adapters.postgres.response.statements import SAVE
-from adapters.postgres.results import PostgresResults
+from adapters.postgres.results import PostgresResults, PostgresTallyCounts
+from adapters.postgres.results_ledger import PostgresResultsLedger
+from adapters.postgres.survey import PostgresSurveys
 from adapters.postgres.unit_of_work import PostgresUnitOfWork
-from adapters.system import SystemClock
+from adapters.system import SystemClock, SystemRandom
 from application.ports import Shared, T
-from application.results import AdvanceResults, GetResults
+from application.results import AdvanceResults, GetResults, NoteSpending, PublishDueResults, ReleaseResults
 from domain.access import Role
 from domain.errors import Invalid, NotFound
 from domain.project import new_project
 from domain.results import OVERALL
 from domain.survey import Definition, Identity, Survey, first_survey
 from tests.examples import CONSENT, GATE, NOW, PLATFORMS, SCALE, definition, user
+from tests.fakes.storage import FakeFileStore
 
 MINIMUM = 3
-PUBLIC = {"public": True, "minimum_cell": MINIMUM}
+PUBLIC = {"public": True, "minimum_cell": MINIMUM, "protection": "suppression", "by": ["side"]}
 SIDE: dict[str, Any] = {"field": "side", "type": "choice", "choices": [{"value": "left", "code": 1}, {"value": "right", "code": 2}]}
+
+
+NOTHING: dict[str, Any] = {
+    "project": "story",
+    "survey_version": 1,
+    "protection": "suppression",
+    "n": None,
+    "minimum_cell": MINIMUM,
+    "accuracy": {"count": None, "group": None},
+    "questions": [],
+}
 
 
 class NothingShared(Shared):
@@ -46,12 +60,26 @@ class Story:
     pool: Pool
     survey: Survey
     numbers: "count[int]" = field(default_factory=lambda: count(1))
+    store: FakeFileStore = field(default_factory=FakeFileStore)
 
     def reader(self) -> GetResults:
-        results = PostgresResults(self.pool)
-        return GetResults(results=results, advance=AdvanceResults(results=results, clock=SystemClock()), shared=NothingShared())
+        return GetResults(results=PostgresResults(self.pool), shared=NothingShared())
+
+    def publisher(self) -> PublishDueResults:
+        results, ledger, store, random = PostgresResults(self.pool), PostgresResultsLedger(self.pool), self.store, SystemRandom()
+        release = ReleaseResults(
+            surveys=PostgresSurveys(self.pool),
+            ledger=ledger,
+            counts=PostgresTallyCounts(results),
+            note=NoteSpending(store=store, random=random),
+            random=random,
+            clock=SystemClock(),
+        )
+        return PublishDueResults(ledger=ledger, release=release, advance=AdvanceResults(results=results, clock=SystemClock()))
 
     async def bytes(self, by: str | None = None) -> bytes:
+        """What readers see once the worker has had its turn."""
+        await self.publisher()()
         return await self.reader()(project="story", by=by)
 
     async def results(self, by: str | None = None) -> dict[str, Any]:
@@ -107,9 +135,8 @@ async def story(pool: Pool) -> Story:
 
 async def test_below_the_minimum_there_is_nothing(story: Story) -> None:
     await story.answers(MINIMUM - 1, side="left")
-    empty = {"project": "story", "survey_version": 1, "n": None, "minimum_cell": MINIMUM}
-    assert await story.results() == empty | {"questions": []}
-    assert await story.results("side") == empty | {"by": {"field": "side", "groups": []}, "questions": []}
+    assert await story.results() == NOTHING | {"published_at": None}
+    assert await story.results("side") == NOTHING | {"published_at": None, "by": {"field": "side", "groups": []}}
 
 
 async def test_who_answered_nothing_is_nobody(story: Story) -> None:
@@ -165,7 +192,8 @@ async def test_results_vanish_when_too_few_are_left(story: Story) -> None:
         await story.erase(who)
     assert (await story.results())["n"] == MINIMUM + 1
     await story.erase(people[MINIMUM - 1])
-    assert await story.results() == {"project": "story", "survey_version": 1, "n": None, "minimum_cell": MINIMUM, "questions": []}
+    vanished = await story.results()
+    assert vanished == NOTHING | {"published_at": vanished["published_at"]}
 
 
 async def test_a_save_under_way_while_results_are_published_counts_for_the_next(story: Story) -> None:
@@ -186,7 +214,7 @@ async def test_a_save_under_way_while_results_are_published_counts_for_the_next(
 
 
 async def test_a_withdrawal_of_consent_is_a_change(pool: Pool) -> None:
-    story = await story_of(pool, CONSENT, SIDE, consent=GATE)
+    story = await story_of(pool, CONSENT, SIDE, consent=GATE, results=PUBLIC | {"by": ["consent"]})
     people = await story.answers(8, consent="accepted", side="left")
     await story.results()
     for who in people[:MINIMUM]:
@@ -210,10 +238,14 @@ async def test_who_answered_before_there_was_a_gate_counts_only_after_consent(po
 
 async def test_a_new_version_shows_with_the_next_step(story: Story) -> None:
     await story.answers(6, side="left", trust=7)
-    old = await story.bytes()
-    fewer = SCALE | {"max": 6}
+    old = await story.results()
+    fewer = SCALE | {"max": 6, "label": "How far do you trust them?"}
     await story.publish(definition(SIDE, fewer, results=PUBLIC))
-    assert await story.bytes() == old
+    stands = await story.results()
+    assert (stands["survey_version"], stands["published_at"], stands["n"]) == (1, old["published_at"], 6)
+    assert stands["questions"][0] == old["questions"][0]
+    assert stands["questions"][1] == old["questions"][1] | {"label": "How far do you trust them?"}
+    assert [question["field"] for question in stands["questions"]] == ["side", "trust"]  # what is asked no longer is told no longer
     await story.answers(MINIMUM, side="right", trust=1)
     base = await story.results()
     assert (base["survey_version"], base["n"]) == (2, 9)
@@ -223,7 +255,7 @@ async def test_a_new_version_shows_with_the_next_step(story: Story) -> None:
 async def test_a_new_choice_question_makes_groups_with_the_next_step(story: Story) -> None:
     await story.answers(6, side="left")
     await story.results()
-    await story.publish(definition(SIDE, SIDE | {"field": "other"}, results=PUBLIC))
+    await story.publish(definition(SIDE, SIDE | {"field": "other"}, results=PUBLIC | {"by": ["side", "other"]}))
     assert (await story.results("other"))["by"] == {"field": "other", "groups": []}
     await story.answers(MINIMUM, side="left", other="right")
     assert len((await story.results("other"))["by"]["groups"]) == 2
@@ -263,7 +295,7 @@ async def test_a_project_without_a_survey_has_no_results(pool: Pool) -> None:
         await work.projects.add(new_project(slug="story", title="A story", at=NOW))
         await work.commit()
     with pytest.raises(NotFound):
-        await PostgresResults(pool).standing("story", OVERALL)
+        await PostgresResults(pool).standing("story")
 
 
 @pytest.mark.parametrize("by", ["trust", "platforms", "nowhere", ""])
@@ -276,7 +308,7 @@ async def test_only_a_choice_question_makes_groups(story: Story, by: str) -> Non
 async def test_of_those_who_publish_at_once_one_is_heard(story: Story) -> None:
     await story.answers(5, side="left")
     results = PostgresResults(story.pool)
-    before = await results.standing("story", OVERALL)
+    before = await results.standing("story")
     document = {OVERALL: b'{"n":5}'}
     at_once = [results.publish(story.survey, document, mark=f"1:1:{n}", instead_of=before.mark, at=NOW) for n in range(8)]
     assert sorted(await asyncio.gather(*at_once)) == [False] * 7 + [True]
@@ -284,5 +316,6 @@ async def test_of_those_who_publish_at_once_one_is_heard(story: Story) -> None:
 
 async def test_readers_who_come_at_once_see_the_same(story: Story) -> None:
     await story.answers(5, side="left")
-    seen = await asyncio.gather(*(story.bytes() for _ in range(10)))
+    await story.publisher()()
+    seen = await asyncio.gather(*(story.reader()(project="story") for _ in range(10)))
     assert len(set(seen)) == 1

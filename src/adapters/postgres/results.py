@@ -6,20 +6,21 @@ made from does not see it, so that none is missed or counted twice, whatever was
 
 import asyncio
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import BigInteger, Boolean, Numeric, Text, bindparam, case, cast, func, literal, select
+from sqlalchemy import BigInteger, Boolean, Numeric, Text, and_, bindparam, case, cast, func, literal, select
 from sqlalchemy.dialects.postgresql import insert as upsert
 
 from adapters.postgres.database import Pool, Statement, Transaction, parameters
+from adapters.postgres.responses_made import ever_made
 from adapters.postgres.survey import NEWEST, survey_of
 from adapters.postgres.tables import SNAPSHOT, XID8, answer_changes, erasures, responses, survey_results
-from application.ports import PublishedResults, Standing
+from application.ports import PublishedDocument, PublishedResults, ResponseCounts, Standing
 from domain.errors import NotFound
-from domain.results import Tally
-from domain.survey import Survey
+from domain.results import ContingencyTables, Tally
+from domain.survey import Protection, Survey
 
 _BATCH = 2_000
 _COUNTED_MAX = 1_000_000_000
@@ -56,18 +57,31 @@ def _since(table: Any, counted: Any) -> Any:
 
 
 _all = select(literal(1)).where(responses.c.project_id == _survey.c.project_id).limit(_asked).correlate(_survey).subquery()
+_of_survey = _survey.outerjoin(survey_results, survey_results.c.project_id == _survey.c.project_id)
+_waits = and_(
+    survey_results.c.project_id.is_(None),
+    _is_public,
+    func.coalesce(_survey.c.definition["results"]["protection"].astext, Protection.NOISE.value) == Protection.NOISE.value,
+)
+DOCUMENT = Statement(
+    select(
+        _survey,
+        survey_results.c.minimum_cell,
+        survey_results.c.published_at.label("released_at"),
+        cast(survey_results.c.documents.op("->")(bindparam("by", type_=Text)), Text).label("document"),
+        case((_waits, ever_made(_survey.c.project_id))).label("responses"),
+    ).select_from(_of_survey)
+)
 STANDING = Statement(
     select(
         _survey,
         _published.label("snapshot"),
-        survey_results.c.minimum_cell,
-        cast(survey_results.c.documents.op("->")(bindparam("by", type_=Text)), Text).label("document"),
         case(
             (~_is_public, 0),
             (_published.is_(None), select(func.count()).select_from(_all).scalar_subquery()),
             else_=_since(answer_changes, answer_changes.c.response_id) + _since(erasures, erasures.c.id),
         ).label("changed"),
-    ).select_from(_survey.outerjoin(survey_results, survey_results.c.project_id == _survey.c.project_id))
+    ).select_from(_of_survey)
 )
 
 # --- publishing anew ---------------------------------------------------------------------------------------------------------
@@ -79,7 +93,7 @@ PUBLISH = Statement(
     _new.on_conflict_do_update(
         index_elements=[survey_results.c.project_id],
         set_={c.name: _new.excluded[c.name] for c in survey_results.c if c.name != "project_id"},
-        where=_published == bindparam("instead_of", type_=Text),
+        where=_published.is_not_distinct_from(bindparam("instead_of", type_=Text)),
     ).returning(survey_results.c.project_id)
 )
 
@@ -88,17 +102,23 @@ class PostgresResults(PublishedResults):
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
 
-    async def standing(self, project: str, by: str) -> Standing:
-        row = await self._pool.row(STANDING, project=project, by=by)
+    async def document(self, project: str, by: str) -> PublishedDocument:
+        row = await self._pool.row(DOCUMENT, project=project, by=by)
         if row is None or row["version"] is None:
             raise NotFound
-        return Standing(
+        return PublishedDocument(
             survey=survey_of(row, project),
-            changed=row["changed"],
-            mark=row["snapshot"],
-            minimum_cell=row["minimum_cell"],
             document=None if row["document"] is None else row["document"].encode(),
+            published_at=row["released_at"],
+            minimum_cell=row["minimum_cell"],
+            responses=row["responses"],
         )
+
+    async def standing(self, project: str) -> Standing:
+        row = await self._pool.row(STANDING, project=project)
+        if row is None or row["version"] is None:
+            raise NotFound
+        return Standing(survey=survey_of(row, project), changed=row["changed"], mark=row["snapshot"])
 
     async def count(self, survey: Survey, tally: Tally) -> str:
         async with Transaction(self._pool, snapshot=True) as moment:
@@ -114,11 +134,28 @@ class PostgresResults(PublishedResults):
             survey_version=survey.version,
             minimum_cell=survey.definition.results.minimum_cell,
             snapshot=mark,
-            documents="{" + ",".join(f"{json.dumps(by)}:{document.decode()}" for by, document in documents.items()) + "}",
+            documents=joined(documents),
             published_at=at,
             instead_of=instead_of,
         )
         return row is not None
+
+
+def joined(documents: Mapping[str, bytes]) -> str:
+    """Documents by field as one, each byte for byte as it was."""
+    return "{" + ",".join(f"{json.dumps(by)}:{document.decode()}" for by, document in documents.items()) + "}"
+
+
+class PostgresTallyCounts(ResponseCounts):
+    """Counts every response in turn."""
+
+    def __init__(self, results: PostgresResults) -> None:
+        self._results = results
+
+    async def tables(self, survey: Survey, *, by: Sequence[str]) -> ContingencyTables:
+        tally = Tally(survey.definition)
+        await self._results.count(survey, tally)
+        return tally.tables()
 
 
 def _add(tally: Tally, answers: list[str]) -> None:

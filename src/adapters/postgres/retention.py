@@ -8,6 +8,7 @@ from adapters.postgres.database import Executor, Statement
 from adapters.postgres.idempotency import SWEEP_ALL
 from adapters.postgres.tables import (
     TIME,
+    deleted_responses,
     erasures,
     exports,
     files,
@@ -16,6 +17,7 @@ from adapters.postgres.tables import (
     resource_versions,
     resources,
     responses,
+    results_spendings,
     sessions,
     setup_tokens,
     survey_results,
@@ -65,7 +67,10 @@ VERSIONS = Statement(
 )
 _ended = or_(exports.c.status == "done", exports.c.status == "failed")
 EXPORTS = _counting(delete(exports).where(or_(_ended & (exports.c.created_at < _before), exports.c.project_id.in_(_old_projects))))
-REST_OF_PROJECTS = [_of_old_projects(table) for table in (label_sets, files, erasures, survey_results, survey_versions, surveys)]
+REST_OF_PROJECTS = [
+    _of_old_projects(table)
+    for table in (label_sets, files, erasures, deleted_responses, results_spendings, survey_results, survey_versions, surveys)
+]
 PROJECTS = _counting(delete(projects).where(projects.c.deleted_at < _before))
 TOKENS = Statement(delete(setup_tokens).where(setup_tokens.c.expires_at < _before))
 SESSIONS = _counting(delete(sessions).where(or_(sessions.c.ended_at < _before, sessions.c.expires_at < _before)))

@@ -18,6 +18,7 @@ from sqlalchemy import (
     Integer,
     LargeBinary,
     MetaData,
+    Numeric,
     PrimaryKeyConstraint,
     Table,
     Text,
@@ -288,10 +289,48 @@ survey_results = Table(
     Column("project_id", ForeignKey("projects.id"), primary_key=True, autoincrement=False),
     Column("survey_version", Integer, nullable=False),
     Column("minimum_cell", BigInteger, nullable=False),
-    Column("snapshot", Text, nullable=False),
+    Column("snapshot", Text),  # what was counted, where a step under suppression counts from
     Column("documents", JSON, nullable=False),
     Column("published_at", TIME, nullable=False),
 )
+
+# What releases of results under noise have cost, for good: nothing that was told is ever untold.
+results_spendings = Table(
+    "results_spendings",
+    metadata,
+    Column("project_id", ForeignKey("projects.id"), nullable=False),
+    Column("number", Integer, nullable=False),
+    Column("responses", BigInteger, nullable=False),
+    Column("series", Numeric, nullable=False),
+    Column("closing", Numeric, nullable=False),
+    Column("spent_at", TIME, nullable=False),
+    PrimaryKeyConstraint("project_id", "number"),
+    CheckConstraint("series >= 0 AND closing >= 0", name="not_negative"),
+)
+
+# How many responses were ever deleted, whoever did it: with those that are there, how many were ever made.
+deleted_responses = Table(
+    "deleted_responses",
+    metadata,
+    Column("project_id", ForeignKey("projects.id"), primary_key=True, autoincrement=False),
+    Column("number", BigInteger, nullable=False),
+)
+_COUNT_DELETED = """
+CREATE FUNCTION count_deleted_responses() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    INSERT INTO deleted_responses (project_id, number)
+    SELECT project_id, count(*) FROM gone GROUP BY project_id ORDER BY project_id
+    ON CONFLICT (project_id) DO UPDATE SET number = deleted_responses.number + excluded.number;
+    RETURN NULL;
+END
+$$
+"""
+_ON_DELETION = """
+CREATE TRIGGER count_deleted AFTER DELETE ON responses REFERENCING OLD TABLE AS gone
+FOR EACH STATEMENT EXECUTE FUNCTION count_deleted_responses()
+"""
+for _statement in (_COUNT_DELETED, _ON_DELETION):
+    event.listen(metadata, "after_create", DDL(_statement))  # type: ignore[no-untyped-call]
 
 files = Table(
     "files",

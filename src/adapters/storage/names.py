@@ -3,7 +3,7 @@
 import re
 from uuid import uuid4
 
-KINDS = ("files", "exports", "erasures")
+KINDS = ("files", "exports", "erasures", "spendings")
 INCOMING = "incoming"
 
 _NAME = re.compile(rf"(?:{'|'.join(KINDS)})/[0-9a-f]{{8}}(?:-[0-9a-f]{{4}}){{3}}-[0-9a-f]{{12}}")

@@ -9,6 +9,7 @@ is left is ever spent, nothing that happens to a survey makes the sum larger tha
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from datetime import datetime
 from fractions import Fraction
 from math import ceil
 
@@ -34,6 +35,16 @@ class Spending:
     def total(self) -> Fraction:
         """The whole cost, in ρ."""
         return self.series + self.closing
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NotedSpending:
+    """A spending as the journal outside of the database has it: with what tells the project from another that came to have its id."""
+
+    project_id: int
+    project_made_at: datetime
+    spent_at: datetime
+    spending: Spending
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,7 +11,7 @@ from math import ceil, sqrt
 
 from domain.results.gaussian import Bits, discrete_gaussian
 from domain.results.measure import Measure, measure
-from domain.results.tables import Tables
+from domain.results.tables import ContingencyTables
 from domain.survey import Definition
 
 NORMAL_95 = 1.959963984540054
@@ -82,7 +82,7 @@ def plan(definition: Definition) -> Plan:
     return Plan(measures=measures, pairs=tuple(pairs.values()), gate=gate)
 
 
-def with_noise(tables: Tables, planned: Plan, share: Fraction, bits: Bits) -> Noisy:
+def with_noise(tables: ContingencyTables, planned: Plan, share: Fraction, bits: Bits) -> Noisy:
     """The counts of a plan, each with noise of its own; all of them together cost this share."""
     variance, crossed = planned.variances(share)
 

@@ -10,6 +10,7 @@ from domain.results.measure import Measure, crossing, measures_of
 from domain.results.suppression import Mask, crossed, crossed_options, shown
 from domain.results.tally import Tally
 from domain.survey import Definition, Survey
+from domain.survey.definition import Protection
 
 QUARTILES_FROM = 4
 _SHARE_OF_THE_LARGEST = 10
@@ -32,9 +33,9 @@ def may_show(survey: Survey, *, minimum_cell: int) -> bool:
     return minimum_cell >= survey.definition.results.minimum_cell
 
 
-def nothing_yet(survey: Survey, by: str = OVERALL) -> dict[str, Any]:
-    """The results of a survey with too few respondents, or with none of whom anything may be told yet."""
-    head = {"project": survey.project, "survey_version": survey.version, "n": None}
+def _nothing(survey: Survey, by: str) -> dict[str, Any]:
+    """The results of a survey with too few respondents."""
+    head = {"survey_version": survey.version, "protection": Protection.SUPPRESSION.value, "n": None}
     groups = {} if by == OVERALL else {"by": {"field": by, "groups": []}}
     return head | {"minimum_cell": survey.definition.results.minimum_cell} | groups | {"questions": []}
 
@@ -43,10 +44,10 @@ def publish(survey: Survey, tally: Tally) -> dict[str, dict[str, Any]]:
     """The results overall and by each field that they are cross-tabulated by, all of the same respondents."""
     minimum = survey.definition.results.minimum_cell
     if tally.n < minimum:
-        return {by: nothing_yet(survey, by) for by in (OVERALL, *tally.by)}
+        return {by: _nothing(survey, by) for by in (OVERALL, *tally.by)}
     questions = [_Question.of(tally, i, minimum) for i in range(len(tally.measures))]
     tables = dict(_tables(tally, questions, minimum))
-    head = {"project": survey.project, "survey_version": survey.version, "n": tally.n, "minimum_cell": minimum}
+    head = {"survey_version": survey.version, "protection": Protection.SUPPRESSION.value, "n": tally.n, "minimum_cell": minimum}
     documents = {OVERALL: head | {"questions": [question.document() for question in questions]}}
     for by in (question for question in questions if question.measure.field in tally.by):
         crossings = [

@@ -9,7 +9,7 @@ from domain.results.measure import Measure
 from domain.results.moments import moments
 from domain.results.noise import Plan, half_width, plan, with_noise
 from domain.results.published import OVERALL
-from domain.results.tables import Tables
+from domain.results.tables import ContingencyTables
 from domain.results.whole_counts import WholeCounts
 from domain.survey import Definition, Survey
 from domain.survey.definition import Protection
@@ -17,7 +17,7 @@ from domain.survey.definition import Protection
 FORECAST_AT = (100, 1_000, 10_000)
 
 
-def release(survey: Survey, tables: Tables, spending: Spending, bits: Bits) -> dict[str, dict[str, Any]]:
+def release(survey: Survey, tables: ContingencyTables, spending: Spending, bits: Bits) -> dict[str, dict[str, Any]]:
     """The results overall and by each field that makes groups, without labels; they cost what `spending` says."""
     planned = plan(survey.definition)
     noisy = with_noise(tables, planned, spending.total, bits)

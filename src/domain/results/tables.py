@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Tables:
+class ContingencyTables:
     """Counts of live responses that are no tests, all of one moment; by field.
 
     `n` counts who stands in any of them: behind a consent gate who consents. `answered` counts who answered a question in a way

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from domain.results.measure import UNANSWERED, crossing, measures_of
-from domain.results.tables import Tables
+from domain.results.tables import ContingencyTables
 from domain.survey import Definition
 
 _REMEMBERED = 10_000
@@ -101,14 +101,14 @@ class Tally:
             return self.pairs[i, j].items()
         return (((row, column), number) for (column, row), number in self.pairs[j, i].items())
 
-    def tables(self) -> Tables:
+    def tables(self) -> ContingencyTables:
         """What was counted, with the tables of every field that makes groups."""
         crossed = {}
         for i, j in self.pairs:
             for groups, asked in ((i, j), (j, i)):
                 if self.measures[groups].field in self.by:
                     crossed[self.measures[groups].field, self.measures[asked].field] = self._crossed_counts(groups, asked)
-        return Tables(
+        return ContingencyTables(
             n=self.n,
             answered={m.field: self.answered(i) for i, m in enumerate(self.measures)},
             counts={m.field: self.counts(i) for i, m in enumerate(self.measures)},

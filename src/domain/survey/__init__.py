@@ -2,7 +2,7 @@
 
 from domain.survey.change import Change
 from domain.survey.codebook import codebook
-from domain.survey.definition import QUESTIONS_MAX, Consent, Definition, Identity, Protection, Results, definition_from
+from domain.survey.definition import QUESTIONS_MAX, Consent, Definition, Identity, Protection, Results, definition_from, results_from
 from domain.survey.question import InvalidAnswer, Question
 from domain.survey.question_types import question_from
 from domain.survey.survey import (
@@ -52,5 +52,6 @@ __all__ = [
     "kinds_of_change",
     "question_from",
     "response_filter",
+    "results_from",
     "warnings_of",
 ]

@@ -12,17 +12,20 @@ from entrypoints.container import Container
 from entrypoints.http.problems import problem_responses
 from entrypoints.http.query import Query as QueryModel
 from entrypoints.http.rate_limit import Limits
-from entrypoints.http.reply import UNCHANGED, Out, digest, entity, without_default
+from entrypoints.http.reply import UNCHANGED, Out, Time, digest, entity, without_default
 from entrypoints.http.route import router_of
 
 CACHE = "public, max-age=2"
 
-Count = Annotated[int | None, Field(description="Null when it is below the minimum cell, or would give such a count away.")]
+Count = Annotated[
+    int | None, Field(description="Null under suppression, where it is below the minimum cell or would give such a count away.")
+]
 
 
 class ValueOut(Out):
     value: str | int | bool
     code: int = Field(default=0, description="Of a choice that has one.", json_schema_extra=without_default)
+    label: str = Field(default="", description="Of a choice that has one, in the newest version.", json_schema_extra=without_default)
 
 
 class ValueCountOut(ValueOut):
@@ -54,30 +57,44 @@ class GroupCountsOut(ValueOut):
 class QuestionResultsOut(Out):
     field: str
     type: Literal["choice", "multi_choice", "scale", "integer", "number", "boolean", "text", "date"]
+    label: str = Field(default="", description="In the newest version.", json_schema_extra=without_default)
     n: Count
     counts: Counts = Field(default=[], json_schema_extra=without_default)
-    mean: float = Field(default=0, description="To two significant digits.", json_schema_extra=without_default)
+    mean: float = Field(default=0, description="To two or three significant digits.", json_schema_extra=without_default)
     quartiles: Annotated[list[float], Field(min_length=3, max_length=3)] = Field(
-        default=[], description="To two significant digits.", json_schema_extra=without_default
+        default=[], description="To two or three significant digits.", json_schema_extra=without_default
     )
     groups: list[GroupCountsOut] = Field(
         default=[], description="The counts within each group that `by` makes.", json_schema_extra=without_default
     )
 
 
+class AccuracyOut(Out):
+    """Half-widths of 95 % intervals of a count; null where there is none."""
+
+    count: int | None
+    group: int | None = Field(description="Of a count within a group.")
+
+
 class ResultsOut(Out):
     """Parts that are not there are left out."""
 
     project: str
-    survey_version: int
+    survey_version: int = Field(description="The version that was counted; labels are those of the newest.")
+    published_at: Time | None = Field(description="Null before anything was published.")
+    protection: Literal["noise", "suppression"]
+    responses: int = Field(
+        default=0, description="Under noise: the number of responses ever made at this release.", json_schema_extra=without_default
+    )
     n: Count
     minimum_cell: int
+    accuracy: AccuracyOut
     by: ByOut = Field(default=ByOut(field="", groups=[]), json_schema_extra=without_default)
     questions: list[QuestionResultsOut]
 
 
 class ResultsQuery(QueryModel):
-    by: str | None = Field(None, description="A choice question, whose answers make groups.")
+    by: str | None = Field(None, description="A field of `results.by`, whose answers make groups.")
 
 
 def public_results(use: Container, limits: Limits) -> APIRouter:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from domain.results import Tally
-from domain.results.tables import Tables
+from domain.results.tables import ContingencyTables
 from domain.survey import Definition, Survey, definition_from
 from tests.examples import survey
 
@@ -37,7 +37,7 @@ def made_up(
     return people
 
 
-def counted(of: Definition, people: Iterable[Mapping[str, Any]]) -> Tables:
+def counted(of: Definition, people: Iterable[Mapping[str, Any]]) -> ContingencyTables:
     """Their exact counts."""
     tally = Tally(of)
     tally.add(people)

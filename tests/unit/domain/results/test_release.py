@@ -16,7 +16,7 @@ from domain.results.budget import Spending, series
 from domain.results.consistent import adding_up, fitted, whole_within
 from domain.results.noise import Plan, half_width, plan, with_noise
 from domain.results.release import forecast, release
-from domain.results.tables import Tables
+from domain.results.tables import ContingencyTables
 from domain.survey import Definition, Survey
 from tests.examples import AGE, CONSENT, DATE, GATE, NOTE, PLATFORMS, SCALE, definition, gated, survey
 from tests.unit.domain.results.people import YES, counted, demo, made_up
@@ -40,7 +40,7 @@ def spending(responses: int, of: Survey) -> Spending:
 # --- how far one respondent moves the counts ---------------------------------------------------------------------------------
 
 
-def vector(tables: Tables, planned: Plan) -> tuple[list[int], list[int]]:
+def vector(tables: ContingencyTables, planned: Plan) -> tuple[list[int], list[int]]:
     """Every count that gets noise, without groups and within."""
     own = [tables.n] if planned.counts_n else []
     for each in planned.measures:
