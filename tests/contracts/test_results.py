@@ -29,7 +29,7 @@ def token(who: int) -> bytes:
     return who.to_bytes(32, "big")
 
 
-async def answer(stage: Stage, survey: Survey, who: int, age: int | None = 42) -> None:
+async def answer(stage: Stage, survey: Survey, who: int, age: int | None = 42, *, is_test: bool = False) -> None:
     await stage.responses.save(
         survey.accept({"age": age}),
         project_id=survey.project_id,
@@ -38,6 +38,7 @@ async def answer(stage: Stage, survey: Survey, who: int, age: int | None = 42) -
         identity=survey.definition.identity,
         seq=None,
         at=NOW,
+        is_test=is_test,
     )
 
 

@@ -24,6 +24,7 @@ from tests.fakes.survey import FakeSurveys
 PUBLIC = {"public": True, "by": ["consent"]}
 FIRST = Spending(number=1, responses=100, series=Fraction("0.18"), closing=Fraction("0.1"))
 SECOND = Spending(number=2, responses=125, series=Fraction("0.144000000001"))
+TEST: dict[str, object] = {"consent": "accepted", "age": 42}
 LOCK_RESPONSES = Statement(text("LOCK TABLE responses IN ACCESS EXCLUSIVE MODE"))
 DOCUMENTS = {OVERALL: b'{"n":1}', "consent": b'{"n":2}'}
 
@@ -89,7 +90,11 @@ class ResultsLedgerContract:
         await answer(books.stage, other, 9)
         assert await books.stage.responses.erase("story", token(1))
         await answer(books.stage, survey, 1)  # who comes back is another response
+        for who in (20, 21):
+            await answer(books.stage, survey, who, is_test=True)
+        assert await books.stage.responses.erase("story", token(20))
         assert await made(books.ledger, survey, at_least=6) == 6
+        assert await books.ledger.made(survey.project_id, at_least=7) is None
         assert await made(books.ledger, other, at_least=1) == 1
 
     async def test_responses_that_retention_removed_were_made_all_the_same(self, books: Books) -> None:
@@ -168,6 +173,7 @@ class ResponseCountsContract:
             {"consent": "accepted", "age": 42, "platforms": ["Twitter", "Other"]},
             {"consent": "accepted"},
             {"consent": "declined"},
+            TEST,
         ]
         for who, answers in enumerate(people):
             await books.stage.responses.save(
@@ -178,6 +184,7 @@ class ResponseCountsContract:
                 identity=survey.definition.identity,
                 seq=None,
                 at=NOW,
+                is_test=answers is TEST,
             )
         tables = await books.counts.tables(survey, by=("consent",))
         assert tables.answered == {"consent": 4, "age": 2, "platforms": 2}

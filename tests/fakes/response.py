@@ -72,7 +72,8 @@ class FakeResponses(Responses):
             if found is not None:
                 expect_version(tables.responses[found].revision, expected)
                 await self._witness(tables.responses[found].erasure)
-                tables.deleted_responses[tables.responses.pop(found).project_id] += 1
+                erased = tables.responses.pop(found)
+                tables.deleted_responses[erased.project_id] += not erased.is_test
         return found is not None
 
 

@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mappin
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import Any
 
 from application.ports import (
     PublicSurvey,
@@ -60,7 +61,7 @@ class FakePublishedResults(PublishedResults):
         return Standing(survey=survey, changed=min(changed, results.minimum_cell) if results.public else 0, mark=mark)
 
     async def count(self, survey: Survey, tally: Tally) -> str:
-        tally.add([each.answers for each in self._access.read.responses.values() if each.project_id == survey.project_id])
+        tally.add(counted(self._access, survey.project_id))
         mark = f"moment {len(self._moments)}"
         self._moments[mark] = self._revisions(survey)
         return mark
@@ -83,7 +84,7 @@ class FakePublishedResults(PublishedResults):
 
     def _revisions(self, survey: Survey) -> Revisions:
         rows = self._access.read.responses
-        return {each.pseudonym: each.revision for each in rows.values() if each.project_id == survey.project_id}
+        return {each.pseudonym: each.revision for each in rows.values() if each.project_id == survey.project_id and not each.is_test}
 
 
 class FakeResponseCounts(ResponseCounts):
@@ -92,9 +93,9 @@ class FakeResponseCounts(ResponseCounts):
 
     async def tables(self, survey: Survey, *, by: Sequence[str]) -> ContingencyTables:
         tally = Tally(survey.definition)
-        tally.add([each.answers for each in self._access.read.responses.values() if each.project_id == survey.project_id])
-        counted = tally.tables()
-        return replace(counted, crossed={pair: table for pair, table in counted.crossed.items() if pair[0] in by})
+        tally.add(counted(self._access, survey.project_id))
+        found = tally.tables()
+        return replace(found, crossed={pair: table for pair, table in found.crossed.items() if pair[0] in by})
 
 
 class FakeResultsLedger(ResultsLedger):
@@ -167,7 +168,12 @@ class FakeShared(Shared):
         pass
 
 
+def counted(access: Access, project_id: int) -> list[dict[str, Any]]:
+    """The answers of every response that is no test."""
+    return [each.answers for each in access.read.responses.values() if each.project_id == project_id and not each.is_test]
+
+
 def made(access: Access, project_id: int) -> int:
-    """The responses of a project that were ever made."""
+    """How many responses of a project were ever made, tests left out."""
     tables = access.read
-    return tables.deleted_responses[project_id] + sum(each.project_id == project_id for each in tables.responses.values())
+    return tables.deleted_responses[project_id] + len(counted(access, project_id))

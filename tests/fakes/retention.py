@@ -37,7 +37,7 @@ class FakeArchive(Archive):
             tables.label_sets = _without(tables.label_sets, sets)
             tables.annotations = _without(tables.annotations, noted)
             versions = {key for key in tables.survey_versions if key[0] in projects}
-            tables.deleted_responses.update(tables.responses[id].project_id for id in responses)
+            tables.deleted_responses.update(each.project_id for id in responses if not (each := tables.responses[id]).is_test)
             tables.responses = _without(tables.responses, responses)
             tables.resources = _without(tables.resources, resources)
             tables.resource_versions = {key: each for key, each in tables.resource_versions.items() if key[0] not in resources}

@@ -201,7 +201,7 @@ async def test_a_save_under_way_while_results_are_published_counts_for_the_next(
     who = (99).to_bytes(32, "big")
     async with Transaction(story.pool) as under_way:
         given = {"project_id": story.survey.project_id, "pseudonym": who, "token_hash": who, "by_token": False, "seq": None, "at": NOW}
-        patch = {"patch": {"side": "right"}, "seqs": {}, "versions": {"side": 1}, "field": "side"}
+        patch = {"patch": {"side": "right"}, "seqs": {}, "versions": {"side": 1}, "field": "side", "is_test": False}
         await under_way.row(SAVE, **given, **patch, survey_version=1, save="00000000-0000-7000-8000-000000000000", turn=1)
         later = await story.answers(MINIMUM - 1, side="right")
         first = await story.bytes()

@@ -56,7 +56,13 @@ def _since(table: Any, counted: Any) -> Any:
     return select(func.count()).select_from(distinct).scalar_subquery()
 
 
-_all = select(literal(1)).where(responses.c.project_id == _survey.c.project_id).limit(_asked).correlate(_survey).subquery()
+_all = (
+    select(literal(1))
+    .where(responses.c.project_id == _survey.c.project_id, ~responses.c.is_test)
+    .limit(_asked)
+    .correlate(_survey)
+    .subquery()
+)
 _of_survey = _survey.outerjoin(survey_results, survey_results.c.project_id == _survey.c.project_id)
 _waits = and_(
     survey_results.c.project_id.is_(None),
@@ -87,7 +93,9 @@ STANDING = Statement(
 # --- publishing anew ---------------------------------------------------------------------------------------------------------
 
 MOMENT = Statement(select(cast(func.pg_current_snapshot(), Text)))
-ANSWERS = Statement(select(cast(responses.c.answers, Text)).where(responses.c.project_id == bindparam("project_id", type_=BigInteger)))
+ANSWERS = Statement(
+    select(cast(responses.c.answers, Text)).where(responses.c.project_id == bindparam("project_id", type_=BigInteger), ~responses.c.is_test)
+)
 _new = upsert(survey_results).values(parameters(survey_results))
 PUBLISH = Statement(
     _new.on_conflict_do_update(

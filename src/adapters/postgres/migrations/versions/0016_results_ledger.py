@@ -7,8 +7,8 @@ import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects import postgresql
 
-revision = "0014"
-down_revision = "0013"
+revision = "0016"
+down_revision = "0015"
 branch_labels = None
 depends_on = None
 
@@ -16,7 +16,7 @@ COUNT_DELETED = """
 CREATE FUNCTION count_deleted_responses() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     INSERT INTO deleted_responses (project_id, number)
-    SELECT project_id, count(*) FROM gone GROUP BY project_id ORDER BY project_id
+    SELECT project_id, count(*) FROM gone WHERE NOT is_test GROUP BY project_id ORDER BY project_id
     ON CONFLICT (project_id) DO UPDATE SET number = deleted_responses.number + excluded.number;
     RETURN NULL;
 END
@@ -50,6 +50,7 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["project_id"], ["projects.id"], name=op.f("fk_deleted_responses_project_id")),
         sa.PrimaryKeyConstraint("project_id", name=op.f("pk_deleted_responses")),
     )
+    op.create_index("ix_responses_tests", "responses", ["project_id", "id"], postgresql_where=sa.text("is_test"))
     op.execute(KNOWN)
     op.execute(COUNT_DELETED)
     op.execute(ON_DELETION)
@@ -62,4 +63,5 @@ def downgrade() -> None:
     op.execute("DROP TRIGGER count_deleted ON responses")
     op.execute("DROP FUNCTION count_deleted_responses()")
     op.drop_table("deleted_responses")
+    op.drop_index("ix_responses_tests", "responses")
     op.drop_table("results_spendings")
