@@ -832,11 +832,12 @@ class PublishedResults(Protocol):
 class ResponseCounts(Protocol):
     """Exact counts of a survey's responses."""
 
-    async def tables(self, survey: Survey, *, by: Sequence[str]) -> ContingencyTables:
-        """Every table of single questions, and those of these fields with every other question that has cells.
+    async def tables(self, survey: Survey, *, by: Sequence[str] = (), spreads: bool = False) -> ContingencyTables:
+        """The counts of every question, and of each other one within the groups that these choice questions make; all of one moment.
 
-        Of live responses that are no tests; behind the consent gate only the consent question counts for others. All is as of one moment,
-        and gives way to everything else.
+        Counted are live responses that are no tests: behind a consent gate, of who does not consent now the consent question alone.
+        An answer that the newest question does not take counts nowhere. `spreads` asks for means and quartiles as well. Gives way to
+        everything else; raises `Unavailable` where that takes too long.
         """
 
 

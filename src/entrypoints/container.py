@@ -28,7 +28,8 @@ from adapters.postgres.replica import Replica, ReplicaFirst
 from adapters.postgres.resource import PostgresResourceEdits, PostgresResourceReader, PostgresResources, PostgresResourceVersions
 from adapters.postgres.resource_table import PostgresResourceTables
 from adapters.postgres.response import PostgresResponseReader, PostgresResponses
-from adapters.postgres.results import PostgresResults, PostgresTallyCounts
+from adapters.postgres.response_counts import Pace, PostgresResponseCounts
+from adapters.postgres.results import PostgresResults
 from adapters.postgres.results_ledger import PostgresResultsLedger
 from adapters.postgres.schema import SchemaError, expect_current, migrate, pending
 from adapters.postgres.session import PostgresSessions, PostgresSignInFailures
@@ -95,6 +96,7 @@ __all__ = [
     "trace_store",
 ]
 
+IN_THE_BACKGROUND = Pace(rows_between_rests=100)  # 0.4 ms of work: nobody who wants the core waits longer
 CONNECTIONS = 16  # tables that are read and written hold thirteen at most; more would only wait for one another's processor
 
 
@@ -204,7 +206,7 @@ class Container(containers.DeclarativeContainer):
     reliability = providers.Singleton(ReliabilityInProcess)
     kept = providers.Singleton(KeptInProcess)
     published_results = providers.Singleton(PostgresResults, pool)
-    response_counts = providers.Singleton(PostgresTallyCounts, published_results)
+    response_counts = providers.Singleton(PostgresResponseCounts, pool, pace=IN_THE_BACKGROUND, seconds=300.0)
     results_ledger = providers.Singleton(PostgresResultsLedger, pool)
     audit_reader = providers.Singleton(PostgresAuditReader, pool)
     audit_chain = providers.Singleton(PostgresAuditChain, pool)

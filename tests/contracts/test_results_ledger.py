@@ -1,4 +1,4 @@
-"""Who publishes results, and what that has cost: the sentences of `ResultsLedger` and `ResponseCounts`."""
+"""Who publishes results, and what that has cost: the sentences of `ResultsLedger`."""
 
 import asyncio
 from dataclasses import dataclass, replace
@@ -9,16 +9,16 @@ import pytest
 from sqlalchemy import text
 
 from adapters.postgres.database import Pool, Statement, Transaction
-from adapters.postgres.results import PostgresResults, PostgresTallyCounts
+from adapters.postgres.results import PostgresResults
 from adapters.postgres.results_ledger import PostgresResultsLedger
-from application.ports import PublishedResults, ResponseCounts, ResultsLedger
+from application.ports import PublishedResults, ResultsLedger
 from domain.errors import Unavailable
 from domain.results import OVERALL, NotedSpending, Spending, Spent
 from domain.survey import Definition, Survey
 from tests.contracts.stage import InMemory, InPostgres, Stage
 from tests.contracts.test_results import answer, token
-from tests.examples import AGE, CONSENT, NOW, PLATFORMS, definition, gated
-from tests.fakes.results import FakePublishedResults, FakeResponseCounts, FakeResultsLedger
+from tests.examples import AGE, CONSENT, NOW, definition
+from tests.fakes.results import FakePublishedResults, FakeResultsLedger
 from tests.fakes.survey import FakeSurveys
 
 PUBLIC = {"public": True, "by": ["consent"]}
@@ -31,12 +31,11 @@ DOCUMENTS = {OVERALL: b'{"n":1}', "consent": b'{"n":2}'}
 
 @dataclass(frozen=True, kw_only=True)
 class Books:
-    """A ledger, the results that it publishes, and counts, all over one stage."""
+    """A ledger and the results that it publishes, over one stage."""
 
     stage: Stage
     ledger: ResultsLedger
     results: PublishedResults
-    counts: ResponseCounts
 
 
 def public(**results: object) -> Definition:
@@ -165,53 +164,13 @@ class TestPostgresResultsLedger(InPostgres, ResultsLedgerContract):
                 await PostgresResultsLedger(pool).made(survey.project_id, at_least=4)
 
 
-class ResponseCountsContract:
-    async def test_answers_are_counted_by_question_and_by_pairs(self, books: Books) -> None:
-        survey = await books.stage.survey(gated(AGE | {"bins": [0, 40, 131]}, PLATFORMS, results=PUBLIC))
-        people: list[dict[str, object]] = [
-            {"consent": "accepted", "age": 42, "platforms": ["Other"]},
-            {"consent": "accepted", "age": 42, "platforms": ["Twitter", "Other"]},
-            {"consent": "accepted"},
-            {"consent": "declined"},
-            TEST,
-        ]
-        for who, answers in enumerate(people):
-            await books.stage.responses.save(
-                survey.accept(answers),
-                project_id=survey.project_id,
-                pseudonym=token(who),
-                token_hash=token(who),
-                identity=survey.definition.identity,
-                seq=None,
-                at=NOW,
-                is_test=answers is TEST,
-            )
-        tables = await books.counts.tables(survey, by=("consent",))
-        assert tables.answered == {"consent": 4, "age": 2, "platforms": 2}
-        assert {field: list(counts) for field, counts in tables.counts.items()} == {"consent": [3, 1], "age": [0, 2], "platforms": [1, 2]}
-        assert [list(row) for row in tables.crossed["consent", "age"]] == [[0, 2], [0, 0]]
-        assert [list(row) for row in tables.crossed["consent", "platforms"]] == [[1, 2], [0, 0]]
-
-
-class TestFakeResponseCounts(InMemory, ResponseCountsContract):
-    @pytest.fixture
-    async def books(self, stage: Stage) -> Books:
-        return in_memory(stage)
-
-
-class TestPostgresResponseCounts(InPostgres, ResponseCountsContract):
-    @pytest.fixture
-    async def books(self, stage: Stage, pool: Pool) -> Books:
-        return in_postgres(stage, pool)
-
-
 def in_memory(stage: Stage) -> Books:
     assert isinstance(stage.surveys, FakeSurveys)
     access = stage.surveys._access
     results = FakePublishedResults(access)
-    return Books(stage=stage, ledger=FakeResultsLedger(access, results), results=results, counts=FakeResponseCounts(access))
+    return Books(stage=stage, ledger=FakeResultsLedger(access, results), results=results)
 
 
 def in_postgres(stage: Stage, pool: Pool) -> Books:
     results = PostgresResults(pool)
-    return Books(stage=stage, ledger=PostgresResultsLedger(pool), results=results, counts=PostgresTallyCounts(results))
+    return Books(stage=stage, ledger=PostgresResultsLedger(pool), results=results)

@@ -1,8 +1,8 @@
 """Published results in memory: a mark is a copy of all responses, and what differs from it has changed."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -10,14 +10,13 @@ from application.ports import (
     PublicSurvey,
     PublishedDocument,
     PublishedResults,
-    ResponseCounts,
     ResultsLedger,
     Shared,
     Standing,
     T,
 )
 from domain.errors import NotFound
-from domain.results import ContingencyTables, NotedSpending, Spending, Spent, Tally
+from domain.results import NotedSpending, Spending, Spent, Tally
 from domain.survey import Protection, Survey
 from tests.fakes.store import Access
 
@@ -85,17 +84,6 @@ class FakePublishedResults(PublishedResults):
     def _revisions(self, survey: Survey) -> Revisions:
         rows = self._access.read.responses
         return {each.pseudonym: each.revision for each in rows.values() if each.project_id == survey.project_id and not each.is_test}
-
-
-class FakeResponseCounts(ResponseCounts):
-    def __init__(self, access: Access) -> None:
-        self._access = access
-
-    async def tables(self, survey: Survey, *, by: Sequence[str]) -> ContingencyTables:
-        tally = Tally(survey.definition)
-        tally.add(counted(self._access, survey.project_id))
-        found = tally.tables()
-        return replace(found, crossed={pair: table for pair, table in found.crossed.items() if pair[0] in by})
 
 
 class FakeResultsLedger(ResultsLedger):

@@ -12,7 +12,8 @@ import pytest
 from adapters.postgres.database import Pool, Transaction
 from adapters.postgres.response import PostgresResponses
 from adapters.postgres.response.statements import SAVE
-from adapters.postgres.results import PostgresResults, PostgresTallyCounts
+from adapters.postgres.response_counts import Pace, PostgresResponseCounts
+from adapters.postgres.results import PostgresResults
 from adapters.postgres.results_ledger import PostgresResultsLedger
 from adapters.postgres.survey import PostgresSurveys
 from adapters.postgres.unit_of_work import PostgresUnitOfWork
@@ -70,7 +71,7 @@ class Story:
         release = ReleaseResults(
             surveys=PostgresSurveys(self.pool),
             ledger=ledger,
-            counts=PostgresTallyCounts(results),
+            counts=PostgresResponseCounts(self.pool, pace=Pace(rows_between_rests=100), seconds=30),
             note=NoteSpending(store=store, random=random),
             random=random,
             clock=SystemClock(),

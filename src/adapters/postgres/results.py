@@ -6,7 +6,7 @@ made from does not see it, so that none is missed or counted twice, whatever was
 
 import asyncio
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
@@ -17,9 +17,9 @@ from adapters.postgres.database import Pool, Statement, Transaction, parameters
 from adapters.postgres.responses_made import ever_made
 from adapters.postgres.survey import NEWEST, survey_of
 from adapters.postgres.tables import SNAPSHOT, XID8, answer_changes, erasures, responses, survey_results
-from application.ports import PublishedDocument, PublishedResults, ResponseCounts, Standing
+from application.ports import PublishedDocument, PublishedResults, Standing
 from domain.errors import NotFound
-from domain.results import ContingencyTables, Tally
+from domain.results import Tally
 from domain.survey import Protection, Survey
 
 _BATCH = 2_000
@@ -152,18 +152,6 @@ class PostgresResults(PublishedResults):
 def joined(documents: Mapping[str, bytes]) -> str:
     """Documents by field as one, each byte for byte as it was."""
     return "{" + ",".join(f"{json.dumps(by)}:{document.decode()}" for by, document in documents.items()) + "}"
-
-
-class PostgresTallyCounts(ResponseCounts):
-    """Counts every response in turn."""
-
-    def __init__(self, results: PostgresResults) -> None:
-        self._results = results
-
-    async def tables(self, survey: Survey, *, by: Sequence[str]) -> ContingencyTables:
-        tally = Tally(survey.definition)
-        await self._results.count(survey, tally)
-        return tally.tables()
 
 
 def _add(tally: Tally, answers: list[str]) -> None:

@@ -11,6 +11,7 @@ from domain.errors import Fault
 from domain.survey import Definition, Question
 from domain.survey.choosing import ChoiceQuestion, MultiChoiceQuestion
 from domain.survey.measuring import IntegerQuestion, NumberQuestion, ScaleQuestion
+from domain.survey.question import InvalidAnswer
 
 UNANSWERED = -1
 STEPS_MAX = 20
@@ -55,13 +56,21 @@ class Measure:
 
     def place(self, answer: object) -> int:
         """Where a stored answer counts: its cell, or a bit for each of its cells; UNANSWERED when the question no longer takes it."""
-        if answer is None or not self.question.accepts(answer):
+        if answer is None or not self._takes(answer):
             return UNANSWERED
         if isinstance(answer, list):
             return sum(1 << self._places[value] for value in answer)
         if self.lows and isinstance(answer, int | float):  # below the first bin is UNANSWERED, as above the last
             return UNANSWERED if self.high is not None and answer > self.high else bisect_right(self.lows, answer) - 1
         return self._places[answer] if self.cells else 0
+
+    def _takes(self, answer: object) -> bool:
+        """Whether a stored answer is one of this question, and not only one that it would make out: the field was of another type once."""
+        try:
+            taken = self.question.accept(answer)
+        except InvalidAnswer:
+            return False
+        return isinstance(answer, list) or bool(taken == answer)  # the order of choices may have been another then
 
     def places_of(self, place: int) -> Iterator[int]:
         """The cells that `place` stands for."""
