@@ -2,6 +2,7 @@
 
 import io
 from collections.abc import Iterator
+from tempfile import TemporaryFile
 from typing import Any
 
 import pyarrow as pa
@@ -26,11 +27,13 @@ def read(tables: ImportTables, kind: TableKind, data: bytes) -> tuple[Rows, list
     """All rows by their number, without what they say nothing about, and all faults."""
     rows: Rows = {}
     faults: list[RowFault] = []
-    for piece in tables.pieces(kind, io.BytesIO(data)):
-        faults += piece.faults
-        for place, number in enumerate(piece.numbers):
-            assert number not in rows
-            rows[number] = {name: values[place] for name, values in piece.columns.items() if values[place] is not ABSENT}
+    with TemporaryFile() as file:
+        file.write(data)
+        for piece in tables.pieces(kind, file):
+            faults += piece.faults
+            for place, number in enumerate(piece.numbers):
+                assert number not in rows
+                rows[number] = {name: values[place] for name, values in piece.columns.items() if values[place] is not ABSENT}
     return rows, faults
 
 

@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from tests.bombs import hidden_dictionary, one_large_page
 from tests.e2e.client import (
     ADMIN_PASSWORD,
     Service,
@@ -260,6 +261,39 @@ def test_a_table_is_bounded_and_a_killed_service_leaves_nothing_of_one() -> None
                 done = until(lambda: _unless_busy(send(admin, project, "name\nafter", mode="replace")), "the turn is free")
                 assert done is not None
                 assert counts(done)[1] == 1
+
+
+@pytest.mark.parametrize("bomb", [one_large_page(80), hidden_dictionary(4000)], ids=["large page", "hidden dictionary"])
+def test_a_small_table_that_unfolds_to_much_neither_fills_nor_holds_up_the_service(bomb: bytes) -> None:
+    with serving(ADMIN_PASSWORD=ADMIN_PASSWORD, RATE_LIMITS="off") as service, ThreadPoolExecutor(1) as threads:
+        person = client(service.url, token_of(log_in(service.url, "admin", ADMIN_PASSWORD)))
+        project = make_project(person)
+        counts(send(person, project, parquet([{"name": "a"}]), PARQUET))  # all that an import needs is there from here on
+        before = _peak_bytes(service, anew=True)
+        answered, sent = 0, threads.submit(send, person, project, bomb, PARQUET)
+        while not sent.done():
+            assert httpx.get(f"{service.url}/health/live", timeout=5).status_code == 200
+            answered += not sent.done()
+        assert answered > 0
+        faults, _ = refused(sent.result())
+        assert [(row, field) for row, field, _ in faults] == [(0, "")]
+        assert _peak_bytes(service) - before < 32 * 2**20
+        assert not _children(service)
+        assert [name for name, *_ in living(person, project)] == ["a"]
+
+
+def _peak_bytes(service: Service, *, anew: bool = False) -> int:
+    """The most memory that the process of the service had so far, or from here on."""
+    if anew:
+        Path(f"/proc/{service.process.pid}/clear_refs").write_text("5")
+    lines = Path(f"/proc/{service.process.pid}/status").read_text().splitlines()
+    return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM:"))
+
+
+def _children(service: Service) -> list[str]:
+    """The readers of Parquet that the service has."""
+    pids = {pid for task in Path(f"/proc/{service.process.pid}/task").iterdir() for pid in (task / "children").read_text().split()}
+    return [pid for pid in pids if b"parquet_worker" in Path(f"/proc/{pid}/cmdline").read_bytes()]
 
 
 def _is_importing(service: Service) -> bool:

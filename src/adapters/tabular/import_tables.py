@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from typing import BinaryIO
 
+from adapters.tabular.parquet_process import parquet_pieces_apart
 from adapters.tabular.read_csv import csv_pieces
 from adapters.tabular.read_ndjson import ndjson_pieces
 from application.ports import ImportTables
@@ -11,7 +12,7 @@ from domain.resource_import import Piece, TableKind
 
 
 class TabularImportTables(ImportTables):
-    """`at_most` bounds what a compressed table may unfold to."""
+    """`at_most` bounds what a compressed table may unfold to. Each Parquet table is read in a process of its own."""
 
     def __init__(self, *, at_most: int) -> None:
         self._at_most = at_most
@@ -24,13 +25,8 @@ class TabularImportTables(ImportTables):
             case TableKind.NDJSON:
                 return ndjson_pieces(file)
             case TableKind.PARQUET:
-                return self._parquet(file)
+                return parquet_pieces_apart(file, at_most=self._at_most)
 
     def labels(self, file: BinaryIO) -> Iterator[Piece]:
         file.seek(0)
         return csv_pieces(file, label_header_faults)
-
-    def _parquet(self, file: BinaryIO) -> Iterator[Piece]:
-        from adapters.tabular.read_parquet import parquet_pieces  # noqa: PLC0415 - Arrow costs 40 MB: only once it is needed
-
-        yield from parquet_pieces(file, at_most=self._at_most)

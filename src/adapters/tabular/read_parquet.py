@@ -1,4 +1,6 @@
-"""Reading Parquet by Arrow: some rows at a time, and no more decoded than is allowed.
+"""Reading Parquet by Arrow: some rows at a time, and no more unfolded than is allowed.
+
+What the file says of itself may be a lie, and is only a first check: `parquet_process` reads it in a process with little memory.
 
 A value may stand in a file once and in a million rows: in a dictionary, or as what each row shares with the one before. So the
 longest value of a column decides how many rows are decoded at once.
@@ -11,11 +13,15 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from adapters.tabular.parquet_pages import BadPage, pages
 from domain.resource_import import InvalidRows, Piece, RowFault, Unreadable, header_faults
 
 ROWS = 5000
 ROW_GROUP_MAX_BYTES = 512 * 1024 * 1024
-UNFOLDED_MAX_BYTES = 128 * 1024 * 1024  # by the rows that are decoded at once
+PAGE_MAX_BYTES = 64 * 1024 * 1024  # writers make pages of about 1 MiB
+PAGES_MAX = 100_000
+UNFOLDED_MAX_BYTES = 64 * 1024 * 1024  # by the rows that are decoded at once
+PIECE_BYTES = 4 * 1024 * 1024  # a single row, too, has no more
 
 _DICTIONARIES = frozenset(["RLE_DICTIONARY", "PLAIN_DICTIONARY"])
 _SHARES_BEGINNINGS = "DELTA_BYTE_ARRAY"
@@ -27,14 +33,18 @@ def parquet_pieces(file: BinaryIO, *, at_most: int) -> Iterator[Piece]:
     try:
         table = _opened(file)
         _refuse(table)
+        _refuse_pages(file, table.metadata, at_most=at_most)
         for batch in table.iter_batches(_rows_at_once(file, table.metadata), use_threads=False):
-            decoded += sum(map(_size, batch.columns))
+            decoded += _size(batch)
             if decoded > at_most:
                 raise _too_large(at_most)
-            columns = {name: _values(batch.column(place)) for place, name in enumerate(batch.schema.names)}
-            yield Piece(numbers=range(row, row + batch.num_rows), columns=columns)
-            row += batch.num_rows
-    except (pa.ArrowException, OSError, UnicodeDecodeError):
+            for part in _parts(batch):
+                columns = {name: _values(part.column(place)) for place, name in enumerate(part.schema.names)}
+                yield Piece(numbers=range(row, row + part.num_rows), columns=columns)
+                row += part.num_rows
+    except MemoryError:
+        raise
+    except (pa.ArrowException, OSError, UnicodeDecodeError, BadPage):
         raise Unreadable("The table is not readable Parquet.") from None
 
 
@@ -50,6 +60,20 @@ def _refuse(table: Any) -> None:
         faults.append(_fault("row-group-too-large", f"A row group has at most {ROW_GROUP_MAX_BYTES} bytes."))
     if faults:
         raise InvalidRows(faults, rows_failed=0)
+
+
+def _refuse_pages(file: BinaryIO, metadata: Any, *, at_most: int) -> None:
+    """Raises `InvalidRows` where the pages declare more than is allowed, before one of them is unfolded."""
+    number, unfolded = 0, 0
+    for group in map(metadata.row_group, range(metadata.num_row_groups)):
+        for chunk in map(group.column, range(group.num_columns)):
+            for page in pages(file, chunk):
+                number, unfolded = number + 1, unfolded + page.unfolded
+                if unfolded > at_most:
+                    raise _too_large(at_most)
+                if number > PAGES_MAX or max(page.stored, page.unfolded) > PAGE_MAX_BYTES:
+                    detail = f"A table has at most {PAGES_MAX} pages, each of at most {PAGE_MAX_BYTES} bytes."
+                    raise InvalidRows([_fault("page-too-large", detail)], rows_failed=0)
 
 
 def _rows_at_once(file: BinaryIO, metadata: Any) -> int:
@@ -76,7 +100,23 @@ def _opened(file: BinaryIO, **how: Any) -> Any:
     return pq.ParquetFile(file, memory_map=False, buffer_size=1024 * 1024, pre_buffer=False, **how)
 
 
-def _size(column: Any) -> int:
+def _parts(batch: Any) -> Iterator[Any]:
+    """The batch in parts of which none has many bytes. Raises `InvalidRows` where a single row has."""
+    if _size(batch) <= PIECE_BYTES:
+        yield batch
+        return
+    if batch.num_rows <= 1:
+        raise InvalidRows([_fault("too-large", f"A row has at most {PIECE_BYTES} bytes.")], rows_failed=0)
+    half = batch.num_rows // 2
+    yield from _parts(batch.slice(0, half))
+    yield from _parts(batch.slice(half))
+
+
+def _size(batch: Any) -> int:
+    return sum(map(_column_size, batch.columns))
+
+
+def _column_size(column: Any) -> int:
     if not pa.types.is_dictionary(column.type):
         return int(column.nbytes)
     lengths = pc.binary_length(column.dictionary).take(column.indices)
