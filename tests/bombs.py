@@ -44,7 +44,7 @@ def page_that_declares(size: int) -> bytes:
 
 def _padded(number: int, length: int) -> bytes:
     """A variable-length number in so many bytes, or as many as it takes."""
-    parts = []
+    parts: list[int] = []
     while number or len(parts) < length:
         parts.append(number & 127)
         number >>= 7

@@ -31,6 +31,7 @@ from adapters.postgres.response import PostgresResponseReader, PostgresResponses
 from adapters.postgres.response_counts import Pace, PostgresResponseCounts
 from adapters.postgres.results import PostgresResults
 from adapters.postgres.results_ledger import PostgresResultsLedger
+from adapters.postgres.revisions import loud
 from adapters.postgres.schema import SchemaError, expect_current, migrate, pending
 from adapters.postgres.session import PostgresSessions, PostgresSignInFailures
 from adapters.postgres.snapshots import Snapshots
@@ -90,6 +91,7 @@ __all__ = [
     "SchemaError",
     "check_redis",
     "expect_current",
+    "loud",
     "migrate",
     "pending",
     "trace_statements",

@@ -6,7 +6,7 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from domain.errors import Full, Unavailable
-from entrypoints.container import Container, SchemaError, check_redis, pending
+from entrypoints.container import Container, SchemaError, check_redis, loud, pending
 from entrypoints.runtime import Deployment
 from entrypoints.settings import Settings
 
@@ -41,7 +41,15 @@ async def examine(deployment: Deployment, settings: Settings) -> list[Finding]:
     findings.append(Finding(what="database", is_good=True, detail="embedded" if settings.database_url is None else "given, and answers"))
     schema = f"lacks {', '.join(missing)}: run complex-stories migrate" if missing else "up to date"
     findings.append(Finding(what="schema", is_good=not missing, detail=schema))
+    findings.append(_server_log(await loud(deployment.database_url)))
     return [*findings, await _storage(deployment.container(settings))]
+
+
+def _server_log(loud_settings: list[str]) -> Finding:
+    if not loud_settings:
+        return Finding(what="database log", is_good=True, detail="holds nothing that people typed")
+    detail = f"may hold what people typed, by {', '.join(loud_settings)}: see docs/operations.md"
+    return Finding(what="database log", is_good=False, detail=detail)
 
 
 async def _redis(url: str) -> Finding:

@@ -31,9 +31,9 @@ class Served:
 
 def grants(database: str, role: str) -> str:
     """The statements of the documentation, for this database and this role."""
-    found = re.search(r"```sql\n(GRANT CONNECT.*?)```", PAGE, re.DOTALL)
-    assert found
-    return found[1].replace("complex_stories_api", role).replace("DATABASE complex_stories ", f"DATABASE {database} ")
+    found = re.findall(r"```sql\n((?:GRANT CONNECT|ALTER ROLE).*?)```", PAGE, re.DOTALL)
+    assert len(found) == 2
+    return "".join(found).replace("complex_stories_api", role).replace("DATABASE complex_stories ", f"DATABASE {database} ")
 
 
 @pytest.fixture(scope="module")

@@ -13,6 +13,7 @@ from adapters.postgres.hosts import addresses, connect_to_primary
 from adapters.postgres.integrity import domain_errors
 from adapters.postgres.programs import CopyError, program, run
 from adapters.postgres.revisions import SchemaError, known_revisions
+from adapters.postgres.server_log import quieten
 from application.ports import Content, DatabaseCopies, DatabaseMoment, Settled
 from domain.erasure import Erasure
 
@@ -85,6 +86,7 @@ class PostgresCopies(DatabaseCopies):
                 *addresses(self._url), server_settings={"application_name": "complex-stories", "timezone": "UTC"}
             )
             try:
+                await quieten(connection)
                 yield connection
             finally:
                 await connection.close()

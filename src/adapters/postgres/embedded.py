@@ -15,6 +15,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+from adapters.postgres.server_log import QUIET
+
 _USER = "complex_stories"
 _UNPRIVILEGED = "nobody"
 _SOCKET_PATH_MAX = 107 - len("/.s.PGSQL.5432.lock")
@@ -26,7 +28,7 @@ _SETTINGS: Mapping[str, str] = {
     "log_filename": "postgresql-%a.log",
     "log_truncate_on_rotation": "on",
     "log_rotation_age": "1d",
-    "log_error_verbosity": "terse",  # the details of an error would show whole rows
+    **{name: value for name, value in QUIET.items() if "." not in name},  # for whoever connects; those of extensions come with them
 }
 
 

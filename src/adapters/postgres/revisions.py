@@ -1,12 +1,16 @@
 """Which revisions of the schema there are, and which one a database has: without the weight of what migrates."""
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import asyncpg
 
 from adapters.postgres.hosts import addresses, connect_to_primary
 from adapters.postgres.integrity import domain_errors
+from adapters.postgres.server_log import loud_settings
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 MINIMUM_SERVER = 15
@@ -55,17 +59,30 @@ def expect_known(present: list[str]) -> None:
         raise SchemaError("The database has a newer schema than this program knows: install the newer program.")
 
 
+async def loud(url: str) -> list[str]:
+    """The `loud_settings` of a connection of the service to its database."""
+    async with _connected(url) as connection:
+        return await loud_settings(connection)
+
+
 async def _seen(url: str) -> tuple[int, list[str]]:
     """The version of the server, and the revisions of the database."""
-    dsns = addresses(url)
-    with domain_errors():
-        connection = await (connect_to_primary(*dsns) if len(dsns) > 1 else asyncpg.connect(dsns[0], timeout=CONNECT_SECONDS))
+    async with _connected(url) as connection:
         try:
             found = await connection.fetch("SELECT version_num FROM alembic_version")
         except asyncpg.UndefinedTableError:
             found = []
         except asyncpg.SyntaxOrAccessError as error:
             raise SchemaError(f"The database does not tell its schema: {error}") from error
+        return connection.get_server_version().major, [row["version_num"] for row in found]
+
+
+@asynccontextmanager
+async def _connected(url: str) -> AsyncIterator[Any]:
+    dsns = addresses(url)
+    with domain_errors():
+        connection = await (connect_to_primary(*dsns) if len(dsns) > 1 else asyncpg.connect(dsns[0], timeout=CONNECT_SECONDS))
+        try:
+            yield connection
         finally:
             await connection.close()
-        return connection.get_server_version().major, [row["version_num"] for row in found]

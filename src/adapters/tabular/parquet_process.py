@@ -48,7 +48,9 @@ def _pieces(process: "Popen[bytes]", memory: int) -> Iterator[Piece]:
             case {"unreadable": detail}:
                 raise Unreadable(detail)
             case {"faults": faults}:
-                raise InvalidRows([RowFault(row=at, field=field, code=code, detail=told) for at, field, code, told in faults], rows_failed=0)
+                raise InvalidRows(
+                    [RowFault(row=at, field=field, code=code, detail=told) for at, field, code, told in faults], rows_failed=0
+                )
             case {"end": True}:
                 return
     status = process.wait()

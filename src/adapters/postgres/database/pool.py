@@ -14,6 +14,7 @@ from adapters.postgres.hosts import addresses, connect_to_primary
 from adapters.postgres.integrity import Again, meaning
 from adapters.postgres.line import Call, Line
 from adapters.postgres.lines import ACQUIRE_SECONDS, Lines
+from adapters.postgres.server_log import quieten
 from domain.errors import Unavailable
 
 STATEMENT_SECONDS = 2.5  # then the server gives up
@@ -78,6 +79,7 @@ class Pool(Executor):
         line: Line = await connecting
         try:
             await line.set_type_codec("jsonb", schema="pg_catalog", encoder=as_json, decoder=json.loads, format="text")
+            await quieten(line)
         except BaseException:
             line.terminate()
             raise
