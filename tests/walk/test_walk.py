@@ -72,14 +72,14 @@ async def ask(scene: Scene, method: str, path: str, example: Example, caller: Ca
         headers["authorization"] = f"Bearer {(await scene.key(asker, caller.scope))[1]}"
     elif caller.role is not None:
         headers["authorization"] = f"Bearer {(await scene.sign_in(asker)).access_token}"
-    content = {"json": await _made(example.json, it), "content": await _made(example.text, it), "files": example.files}
+    content = {"json": await made(example.json, it), "content": await made(example.text, it), "files": example.files}
     content["params"] = dict(example.query)
     return await scene.web.request(
         method, path.format(**it.path), headers=headers, **{name: value for name, value in content.items() if value}
     )
 
 
-async def _made(part: Any, it: Given) -> Any:
+async def made(part: Any, it: Given) -> Any:
     made = part(it) if callable(part) else part
     return await made if isawaitable(made) else made
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 from asyncpg import Record
-from sqlalchemy import BigInteger, Text, any_, bindparam, exists, insert, select, true, update
+from sqlalchemy import BigInteger, Text, any_, bindparam, exists, insert, select, update
 from sqlalchemy.dialects.postgresql import ARRAY
 
 from adapters.postgres.audit import adding, entry_row
@@ -50,28 +50,17 @@ IDS = Statement(
     )
 )
 LOCK_BY_NAME = Statement(_locking.where(LIVE, resources.c.name_key == bindparam("name_key")))
-SAVE = Statement(
+_saving = (
     update(resources)
     .where(resources.c.project_id == PROJECT_ID.scalar_subquery(), resources.c.id == bindparam("id"))
     .values(parameters(resources, _stored))
-    .add_cte(*keeping(true()))
+    .returning(resources.c.project_id, resources.c.id, resources.c.version)
 )
-_saved = (
-    update(resources)
-    .where(
-        resources.c.project_id == PROJECT_ID.scalar_subquery(),
-        resources.c.id == bindparam("id"),
-        resources.c.version == bindparam("version_before"),
-        LIVE,
-    )
-    .values(parameters(resources, _stored))
-    .returning(resources.c.id)
-    .cte("saved")
-)
+_saved = _saving.cte("saved")
+_swapped = _saving.where(resources.c.version == bindparam("version_before"), LIVE).cte("saved")
+SAVE = Statement(select(_saved.c.id).add_cte(*keeping(_saved)))
+SWAP = Statement(adding(exists(select(_swapped.c.id))).returning(audit_entries.c.id).add_cte(*keeping(_swapped)))
 LIVE_ONE = Statement(_in_project.where(_this, LIVE))
-_is_saved = exists(select(_saved.c.id))
-_keeping = keeping(_is_saved, resources.c.version == bindparam("version_before"))
-SWAP = Statement(adding(_is_saved).returning(audit_entries.c.id).add_cte(*_keeping))
 
 
 def _row(resource: Resource) -> dict[str, Any]:

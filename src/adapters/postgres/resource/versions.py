@@ -36,27 +36,29 @@ _made = [
     func.coalesce(_is.updated_at, _is.created_at).label("made_at"),
 ]
 
-_project_id = PROJECT_ID.scalar_subquery()
 
+def keeping(saved: CTE) -> tuple[CTE, CTE]:
+    """Parts of the statement whose part `saved` has changed a resource at `updated_at`: keep what it was, and of many the newest.
 
-def keeping(is_changed: ColumnElement[bool], *found: ColumnElement[bool]) -> tuple[CTE, CTE]:
-    """Parts of the statement that changes the resource `id` to `version` at `updated_at`: keep what is `found` of it, if it `is_changed`.
-
-    All parts of a statement see the same moment: this one the row as it was, though another part changes it.
+    `saved` has the key of the resource and its new `version`. All parts of a statement see the same moment: this one still finds the
+    row as it was. The old are looked for only once there can be some: each edit would pay for it.
     """
-    contents = [_is[name] for name in _same]
-    was = select(_is.project_id, _is.id, *contents, *_made, bindparam("updated_at", type_=TIME)).where(
-        _is.project_id == _project_id, _is.id == bindparam("id", type_=BigInteger), *found, is_changed
+    was = select(_is.project_id, _is.id, *(_is[name] for name in _same), *_made, bindparam("updated_at", type_=TIME)).join_from(
+        saved, resources, (_is.project_id == saved.c.project_id) & (_is.id == saved.c.id)
     )
-    too_old = _kept.version <= bindparam("version", type_=Integer) - literal_column(str(VERSIONS_MAX))
+    most: ColumnElement[int] = literal_column(str(VERSIONS_MAX))
     thinned = delete(resource_versions).where(
-        _kept.project_id == _project_id, _kept.resource_id == bindparam("id", type_=BigInteger), too_old, is_changed
+        bindparam("version", type_=Integer) > most,
+        _kept.project_id == saved.c.project_id,
+        _kept.resource_id == saved.c.id,
+        _kept.version <= saved.c.version - most,
     )
     columns = ["project_id", "resource_id", *_same, "made_by", "made_at", "replaced_at"]
     return insert(resource_versions).from_select(columns, was).cte("kept"), thinned.cte("thinned")
 
 
-_resource_id, _before = bindparam("resource_id", type_=BigInteger), bindparam("before", type_=BigInteger)
+_project_id, _resource_id = PROJECT_ID.scalar_subquery(), bindparam("resource_id", type_=BigInteger)
+_before = bindparam("before", type_=BigInteger)
 _all = union_all(
     select(*(_is[name] for name in _same), *_made).where(_is.project_id == _project_id, _is.id == _resource_id),
     select(*(_kept[name] for name in _same), _kept.made_by, _kept.made_at).where(
