@@ -187,8 +187,6 @@ class Bare:
             "field": field,
             "value": value,
             "survey_version": self._survey.version,
-            "revision": row["revision"],
-            "saved_at": rfc3339(row["saved_at"]),
         }
         if field in self._codes:
             saved["code"] = self._codes[field](value)
@@ -215,7 +213,7 @@ class Bare:
                 project_id=self._survey.project_id,
                 pseudonym=b"",
                 token_hash=b"",
-                identity=self._survey.definition.identity,
+                is_shown=False,
                 seq=None,
                 at=datetime.now(UTC),
             )

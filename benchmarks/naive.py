@@ -178,7 +178,16 @@ async def upsert(slug: str, body: AnswerIn, work: Work, response: Response) -> d
     if answers is None:
         token = sha256(token_urlsafe(32).encode()).digest()
         answers = Answers(
-            project_id=project.id, pseudonym=pseudonym, token_hash=token, answers={}, seqs={}, versions={}, revision=0, is_test=False
+            project_id=project.id,
+            pseudonym=pseudonym,
+            token_hash=token,
+            answers={},
+            seqs={},
+            versions={},
+            revision=0,
+            is_test=False,
+            is_owned=False,
+            changes=0,
         )
         answers.survey_version, answers.last_save, answers.created_at = 1, uuid4(), now
         work.add(answers)

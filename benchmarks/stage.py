@@ -53,10 +53,10 @@ SELECT min(id), max(id) FROM made
 _SEED_RESPONSES = """
 WITH made AS (
     INSERT INTO responses (project_id, pseudonym, token_hash, answers, seqs, versions, revision, survey_version, last_save, created_at,
-        is_test)
+        is_test, is_owned, changes)
     SELECT projects.id, sha256(('p' || n)::bytea), sha256(('t' || n)::bytea),
         jsonb_build_object('consent', 'accepted', 'govPreferences', n % 7 + 1, 'age', 18 + n % 70), '{}',
-        '{"consent": 1, "govPreferences": 1, "age": 1}', 1, 1, gen_random_uuid(), now(), false
+        '{"consent": 1, "govPreferences": 1, "age": 1}', 1, 1, gen_random_uuid(), now(), false, false, 3
     FROM projects, generate_series(1, $2::integer) AS n WHERE slug = $1
     RETURNING id, project_id, answers
 )

@@ -63,7 +63,9 @@ def choices(*items: Any) -> dict[str, Any]:
 
 
 def definition(*questions: dict[str, Any], **rest: Any) -> Definition:
-    return definition_from({"title": "Dark data", "questions": list(questions or (SCALE, AGE, NOTE))} | rest)
+    """A definition of a survey that goes by fingerprint, unless `rest` says otherwise."""
+    declared = {"title": "Dark data", "identity": "fingerprint", "questions": list(questions or (SCALE, AGE, NOTE))}
+    return definition_from(declared | rest)
 
 
 def gated(*questions: dict[str, Any], **rest: Any) -> Definition:

@@ -29,7 +29,7 @@ from domain.resource_import import Effect, Judged, Piece, RowFault, TableKind
 from domain.response import Outcome, Response
 from domain.results import ContingencyTables, NotedSpending, Spending, Spent, Tally
 from domain.session import Session
-from domain.survey import Change, Definition, FieldChange, Identity, Question, ResponseFilter, ResponseRow, Results, Survey
+from domain.survey import Change, Definition, FieldChange, Question, ResponseFilter, ResponseRow, Results, Survey
 from domain.user import User
 
 # --- time, chance, secrets -------------------------------------------------------------------------------------------------
@@ -100,6 +100,9 @@ class Respondents(Protocol):
 
     def pseudonym(self, *, project_id: int, fingerprint: str) -> bytes:
         """32 bytes: the same for the same fingerprint in a project, unrelated in another, of no use without the key."""
+
+    def pseudonym_of_token(self, *, project_id: int, token_hash: bytes) -> bytes:
+        """The pseudonym of who is named by a token alone: no fingerprint has it."""
 
     def token(self) -> str:
         """A new respondent token: 256 random bits as 43 characters of base64url."""
@@ -432,13 +435,17 @@ class Version:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Saved:
-    """What a save came to: the stored answers of its fields, which of them were stale, the response's revision and last change."""
+    """What a save came to: the stored answers of its fields, which of them were stale, the response's revision and last change.
+
+    `seqs` are all numbers that are stored; only of a save that was stale as a whole.
+    """
 
     outcome: Outcome
     answers: dict[str, Any]
     stale: frozenset[str]
     revision: int
     saved_at: datetime
+    seqs: dict[str, int] | None = None
 
 
 class SurveyMoved(Exception):
@@ -462,7 +469,8 @@ class Responses(Protocol):
         project_id: int,
         pseudonym: bytes,
         token_hash: bytes,
-        identity: Identity,
+        is_shown: bool,
+        by_token: bool = False,
         seq: int | None,
         at: datetime,
         is_test: bool = False,
@@ -471,8 +479,10 @@ class Responses(Protocol):
 
         `is_test` marks the response that this save makes; of one that is there it changes nothing.
 
-        Under `Identity.TOKEN` the token must be the respondent's own: raises `TokenRequired`. Also raises `ConsentRequired`,
-        `TokenTaken`, and `SurveyMoved`; then nothing was stored.
+        The respondent is named by the pseudonym or, `by_token`, by the token. `is_shown` says that the reader showed the token: then
+        it must be the respondent's own. Otherwise it is one that we made, for a response that this save may make. A response keeps
+        at most `CHANGES_MAX` changes, and more only while that many fields have one.
+        Raises `SurveyMoved`, `TokenRequired`, and `ConsentRequired`; then nothing was stored.
         """
 
     async def by_token(self, project: str, token_hash: bytes) -> Response | None:
@@ -483,6 +493,9 @@ class Responses(Protocol):
 
         Whether there was one. Raises `NotFound` without such a project, and `Stale` for one of another revision than is `expected`.
         """
+
+    async def erase_withheld(self, *, before: datetime, at: datetime) -> int:
+        """Erase, of some responses, what is withheld since before then; of how many. None when nothing is left to erase."""
 
 
 class LabelSets(Protocol):

@@ -9,9 +9,9 @@ from application.export.sheets import response_sheet
 from application.ports import Clock, Respondents, ResponseReader, Responses, SurveyMoved, Surveys, Tables, UnitOfWorkFactory
 from domain.access import Action, require
 from domain.audit import Difference, Target, entry
-from domain.errors import Conflict, Refused, Unauthenticated, Unavailable
+from domain.errors import Conflict, Fault, Invalid, Refused, Unauthenticated, Unavailable
 from domain.export import Format
-from domain.response import Outcome, Response, TokenRequired, is_token
+from domain.response import WITHHELD_FOR, Outcome, Response, TokenRequired, is_token
 from domain.survey import Identity, ResponseTable, Survey, codebook, response_filter
 from domain.user import User
 
@@ -19,19 +19,28 @@ _ATTEMPTS = 20  # each is one publication that came between reading the survey a
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SavedAnswers:
-    """What a save came to: the stored answers of its fields, and the codes of the choices among them.
+class OwnerView:
+    """How a response stands after a save. `seqs` are all its numbers; only of a save that was stale as a whole."""
 
-    `token` is there only when this save made the response.
+    stale: list[str]
+    revision: int
+    saved_at: datetime
+    seqs: dict[str, int] | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SavedAnswers:
+    """What a save came to: the answers of its fields, and the codes of the choices among them.
+
+    To who showed the token these are the stored ones, and `own` is there. To anybody else they are what was sent, whatever is
+    stored, and a stale save is like any other. `token` is there only when this save made the response.
     """
 
     outcome: Outcome
     answers: dict[str, Any]
     codes: dict[str, int | None]
-    stale: list[str]
     survey_version: int
-    revision: int
-    saved_at: datetime
+    own: OwnerView | None
     token: str | None
 
 
@@ -41,6 +50,10 @@ class SaveAnswers:
 
     Consent and answers may come together. With `seq`, one for all, fields that have a newer save stay as they are and are listed in
     `stale`. Where one answer is refused, none is saved.
+
+    The reader is known by the fingerprint or, where the survey goes by `token` and none is given, by the token alone. Where the
+    survey goes by `fingerprint`, a save without the token only goes on: it is answered with what was sent, withdraws nothing for
+    good, and is refused once the token was shown.
     """
 
     surveys: Surveys
@@ -52,7 +65,7 @@ class SaveAnswers:
         self,
         *,
         project: str,
-        fingerprint: str,
+        fingerprint: str | None,
         answers: Mapping[str, object],
         seq: int | None = None,
         token: str | None = None,
@@ -63,7 +76,7 @@ class SaveAnswers:
         if remembered is not None:
             try:
                 return await self._save(given, remembered)
-            except (SurveyMoved, Refused, Conflict, Unauthenticated):
+            except (SurveyMoved, Refused, Conflict, Unauthenticated, Invalid):
                 pass  # perhaps only because what is remembered is out of date: ask the survey as it is now
         for _ in range(_ATTEMPTS):
             survey = await self.surveys.get(project)
@@ -74,52 +87,68 @@ class SaveAnswers:
         raise Unavailable
 
     async def _save(self, given: "_Given", survey: Survey) -> SavedAnswers:
+        given.expect_reader(survey)
         change = survey.accept(given.answers)
-        identity = survey.definition.identity
-        if identity is Identity.TOKEN and given.token is None:
-            raise TokenRequired
-        if given.token is not None and not is_token(given.token):
-            raise TokenRequired
+        is_shown = given.token is not None
         token = given.token or self.respondents.token()
+        token_hash = self.respondents.hash(token)
         saved = await self.responses.save(
             change,
             project_id=survey.project_id,
-            pseudonym=self.respondents.pseudonym(project_id=survey.project_id, fingerprint=given.fingerprint),
-            token_hash=self.respondents.hash(token),
-            identity=identity,
+            pseudonym=self._pseudonym(survey.project_id, given.fingerprint, token_hash),
+            token_hash=token_hash,
+            is_shown=is_shown,
+            by_token=given.fingerprint is None,
             seq=given.seq,
             at=self.clock.now(),
             is_test=given.is_test,
         )
+        own = OwnerView(stale=sorted(saved.stale), revision=saved.revision, saved_at=saved.saved_at, seqs=saved.seqs)
+        answers = saved.answers if is_shown else change.answers
         return SavedAnswers(
-            outcome=saved.outcome,
-            answers=saved.answers,
-            codes=survey.codes_of(saved.answers),
-            stale=sorted(saved.stale),
+            outcome=Outcome.UPDATED if saved.outcome is Outcome.STALE and not is_shown else saved.outcome,
+            answers=answers,
+            codes=survey.codes_of(answers),
             survey_version=change.survey_version,
-            revision=saved.revision,
-            saved_at=saved.saved_at,
+            own=own if is_shown else None,
             token=token if saved.outcome is Outcome.CREATED else None,
         )
+
+    def _pseudonym(self, project_id: int, fingerprint: str | None, token_hash: bytes) -> bytes:
+        if fingerprint is None:
+            return self.respondents.pseudonym_of_token(project_id=project_id, token_hash=token_hash)
+        return self.respondents.pseudonym(project_id=project_id, fingerprint=fingerprint)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Given:
-    fingerprint: str
+    fingerprint: str | None
     answers: Mapping[str, object]
     seq: int | None
     token: str | None
     is_test: bool
+
+    def expect_reader(self, survey: Survey) -> None:
+        """Raises what no save in this survey may lack, whatever is stored: `Invalid`, `TokenRequired`."""
+        by_token = survey.definition.identity is Identity.TOKEN
+        if self.fingerprint is None and not by_token:
+            raise Invalid(Fault(pointer="/fingerprint", code="missing", detail="This survey knows its readers by a fingerprint."))
+        if self.token is not None:
+            if not is_token(self.token):
+                raise TokenRequired
+        elif by_token or survey.withdraws(self.answers):
+            raise TokenRequired
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UpsertAnswer:
     """Save one answer of one reader; `null` withdraws it.
 
-    The first save makes the response and answers the respondent token, which is shown once: with it readers see and erase what
-    they gave. With `seq`, a save that is not above the last one for its field changes nothing and answers `Stale`, so that a
-    retry is harmless and an old save cannot undo a newer one. Where the survey asks for consent, other answers wait for it, and
-    withdrawing it erases them.
+    The client brings a respondent token of its own with the first save, so that a lost answer loses nothing; with it readers see and
+    erase what they gave. A survey that goes by `fingerprint` makes one for who brings none, and shows it once. With `seq`, a save
+    that is not above the last one for its field changes nothing and answers `Stale`, so that a retry is harmless and an old save
+    cannot undo a newer one. Where the survey asks for consent, other answers wait for it. Withdrawing it erases them; without the
+    token they are withheld until consent is given again, and erased after 30 days.
     """
 
     save: SaveAnswers
@@ -128,7 +157,7 @@ class UpsertAnswer:
         self,
         *,
         project: str,
-        fingerprint: str,
+        fingerprint: str | None,
         field: str,
         value: object,
         seq: int | None = None,
@@ -166,6 +195,18 @@ class EraseResponse:
             raise TokenRequired
         if not await self.responses.erase(project, self.respondents.hash(token), expected=expected):
             raise TokenRequired
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EraseWithheld:
+    """Erase, of some responses, the answers that have been withheld for 30 days. Whether there may be more."""
+
+    responses: Responses
+    clock: Clock
+
+    async def __call__(self) -> bool:
+        now = self.clock.now()
+        return await self.responses.erase_withheld(before=now - WITHHELD_FOR, at=now) > 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

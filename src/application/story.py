@@ -23,12 +23,16 @@ from domain.user import User
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Story:
-    """What is declared. `resources` hold their fields, `label_sets` are by name; None where nothing is said about the survey."""
+    """What is declared. `resources` hold their fields, `label_sets` are by name; None where nothing is said about the survey.
+
+    With `keep_identity` the survey's readers are known as in its newest version.
+    """
 
     slug: str
     title: str
     description: str | None
     definition: Definition | None
+    keep_identity: bool = False
     resources: tuple[dict[str, Any], ...] = ()
     label_sets: Mapping[str, Declaration] = field(default_factory=dict)
 
@@ -111,6 +115,7 @@ class ApplyStory:
             project=story.slug,
             definition=story.definition,
             accept_breaking=accept_breaking,
+            keep_identity=story.keep_identity,
             by=by,
             at=self.clock.now(),
         )

@@ -1,6 +1,6 @@
 """Surveys: publish one, show it and its versions, open and close it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from application.ports import Clock, Shared, Surveys, UnitOfWork, UnitOfWorkFactory, Version
@@ -29,7 +29,8 @@ class PublishSurvey:
 
     `changes` tells what the version does to each question and how many stored answers it touches. Removing or narrowing a question
     that has such answers is refused unless its field is listed in `accept_breaking`; stored answers stay, pinned to the version they
-    were given under. A question that has answers never changes its type.
+    were given under. A question that has answers never changes its type. With `keep_identity`, readers are known as in the newest
+    version, if there is one.
     """
 
     unit_of_work: UnitOfWorkFactory
@@ -42,6 +43,7 @@ class PublishSurvey:
         project: str,
         definition: Definition,
         accept_breaking: frozenset[str] = frozenset(),
+        keep_identity: bool = False,
         expected: frozenset[int] | None = None,
         by: User,
     ) -> Publication:
@@ -51,6 +53,7 @@ class PublishSurvey:
                 project=project,
                 definition=definition,
                 accept_breaking=accept_breaking,
+                keep_identity=keep_identity,
                 expected=expected,
                 by=by,
                 at=self.clock.now(),
@@ -66,6 +69,7 @@ async def publish_in(
     project: str,
     definition: Definition,
     accept_breaking: frozenset[str],
+    keep_identity: bool = False,
     expected: frozenset[int] | None = None,
     by: User,
     at: datetime,
@@ -78,6 +82,8 @@ async def publish_in(
     if found is None:
         survey, changes = first_survey(definition, project_id=project_id, project=project, by=by, expected=expected, at=at)
     else:
+        if keep_identity:
+            definition = replace(definition, identity=found.definition.identity)
         changes = await _counted_changes(surveys, found, definition)
         survey = found.publish(definition, changes, accept_breaking=accept_breaking, by=by, expected=expected, at=at)
     if survey != found:

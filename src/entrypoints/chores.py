@@ -12,18 +12,20 @@ LOOK_SECONDS = 1.0
 RESULTS_SECONDS = 1.0
 SWEEP_SECONDS = 900.0
 VERIFY_SECONDS = 2.0
+WITHHELD_SECONDS = 300.0
 
 
 def chores_of(use: Container) -> list[Chore]:
     """All chores.
 
-    The audit trail is chained, results that are due are published, old versions are let go of, exports that wait are made, contents are
-    swept and looked at, a replica is watched.
+    The audit trail is chained, results that are due are published, old versions are let go of, withheld answers are erased in time,
+    exports that wait are made, contents are swept and looked at, a replica is watched.
     """
     return [
         Chore(name="chain the audit trail", run=use.chain_audit(), every=CHAIN_SECONDS),
         Chore(name="publish results", run=use.publish_due_results(), every=RESULTS_SECONDS),
         Chore(name="let old versions go", run=use.forget_resource_versions(), every=FORGET_SECONDS),
+        Chore(name="erase withheld answers", run=use.erase_withheld(), every=WITHHELD_SECONDS),
         _exports(use),
         *_files(use),
         *_replica(use),

@@ -303,6 +303,7 @@ class Container(containers.DeclarativeContainer):
     save_answers = providers.Singleton(response.SaveAnswers, surveys=surveys, responses=responses, respondents=respondents, clock=clock)
     upsert_answer = providers.Singleton(response.UpsertAnswer, save=save_answers)
     erase_response = providers.Singleton(response.EraseResponse, responses=responses, respondents=respondents)
+    erase_withheld = providers.Singleton(response.EraseWithheld, responses=responses, clock=clock)
     list_responses = providers.Singleton(response.ListResponses, responses=response_reader, tables=tables)
     export_responses = providers.Singleton(
         response.ExportResponses, responses=response_reader, tables=tables, unit_of_work=unit_of_work, clock=clock

@@ -44,6 +44,7 @@ def story_from(text: bytes) -> Story:
         title=file.title,
         description=file.description,
         definition=None if file.survey is None else _definition(file.survey),
+        keep_identity=file.survey is not None and file.survey.identity is None,
         resources=tuple(_fields(resource) for resource in file.resources),
         label_sets={each.name: _declaration(each, at=f"/label_sets/{index}") for index, each in enumerate(file.label_sets)},
     )

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from adapters.postgres.database import Pool
 from application.ports import Saved, SurveyMoved
 from domain.errors import DomainError, NotFound, Stale, Unavailable
-from domain.response import ConsentRequired, Outcome, Response, TokenRequired, TokenTaken, bound, new_response
+from domain.response import ConsentRequired, Outcome, Response, TokenRequired, bound, new_response
 from domain.survey import Definition, Survey
 from tests.contracts.stage import InMemory, InPostgres, Stage, stage_in_postgres
 from tests.examples import AGE, CONSENT, NOTE, NOW, PLATFORMS, definition, gated
@@ -34,13 +34,16 @@ async def save_all(
     token: bytes = TOKEN,
     at: datetime = NOW,
     is_test: bool = False,
+    is_shown: bool = True,
+    by_token: bool = False,
 ) -> Saved:
     return await stage.responses.save(
         survey.accept(answers),
         project_id=survey.project_id,
         pseudonym=who,
         token_hash=token,
-        identity=survey.definition.identity,
+        is_shown=is_shown,
+        by_token=by_token,
         seq=seq,
         at=at,
         is_test=is_test,
@@ -51,8 +54,16 @@ async def save(stage: Stage, survey: Survey, field: str, value: object, **rest: 
     return await save_all(stage, survey, {field: value}, **rest)
 
 
-def came_to(outcome: Outcome, revision: int, at: datetime = NOW, *, stale: Iterable[str] = (), **answers: Any) -> Saved:
-    return Saved(outcome=outcome, answers=answers, stale=frozenset(stale), revision=revision, saved_at=at)
+def came_to(
+    outcome: Outcome,
+    revision: int,
+    at: datetime = NOW,
+    *,
+    stale: Iterable[str] = (),
+    seqs: dict[str, int] | None = None,
+    **answers: Any,
+) -> Saved:
+    return Saved(outcome=outcome, answers=answers, stale=frozenset(stale), revision=revision, saved_at=at, seqs=seqs)
 
 
 async def stored(stage: Stage, token: bytes = TOKEN) -> Response:
@@ -76,6 +87,7 @@ class ResponsesContract:
             revision=1,
             survey_version=1,
             created_at=NOW,
+            is_owned=True,
         )
 
     @pytest.mark.parametrize("is_test", [True, False])
@@ -102,7 +114,7 @@ class ResponsesContract:
     async def test_a_later_save_changes_its_field_alone(self, stage: Stage) -> None:
         survey = await stage.survey()
         await save(stage, survey, "age", 42)
-        saved = await save(stage, survey, "note", "So it goes.", at=LATER, token=b"another token, not needed here.."[:32])
+        saved = await save(stage, survey, "note", "So it goes.", at=LATER)
         assert saved == came_to(Outcome.UPDATED, 2, LATER, note="So it goes.")
         found = await stored(stage)
         assert (found.answers, found.updated_at) == ({"age": 42, "note": "So it goes."}, LATER)
@@ -138,7 +150,7 @@ class ResponsesContract:
         await save(stage, survey, "age", 42, seq=5)
         before = await stored(stage)
         stale = await save(stage, survey, "age", 7, seq=seq, at=LATER)
-        assert stale == came_to(Outcome.STALE, 1, stale=["age"], age=42)
+        assert stale == came_to(Outcome.STALE, 1, stale=["age"], seqs={"age": 5}, age=42)
         assert await stored(stage) == before
 
     async def test_numbers_count_by_field(self, stage: Stage) -> None:
@@ -157,7 +169,7 @@ class ResponsesContract:
         survey = await stage.survey()
         await save(stage, survey, "age", 42, seq=1)
         await save(stage, survey, "age", None, seq=2)
-        assert await save(stage, survey, "age", 42, seq=1) == came_to(Outcome.STALE, 2, stale=["age"], age=None)
+        assert await save(stage, survey, "age", 42, seq=1) == came_to(Outcome.STALE, 2, stale=["age"], seqs={"age": 2}, age=None)
 
     @pytest.mark.parametrize("first", [None, "declined"])
     async def test_without_consent_nothing_else_is_taken(self, stage: Stage, first: str | None) -> None:
@@ -183,15 +195,16 @@ class ResponsesContract:
         assert (await stored(stage)).answers == {"consent": "accepted", "age": 42}
 
     @pytest.mark.parametrize("withdrawn", ["declined", None])
-    async def test_consent_withdrawn_erases_the_answers_and_keeps_the_numbers(self, stage: Stage, withdrawn: str | None) -> None:
+    async def test_consent_withdrawn_erases_the_answers_and_keeps_one_number(self, stage: Stage, withdrawn: str | None) -> None:
         survey = await stage.survey(gated())
         await save(stage, survey, "consent", "accepted", seq=1)
         await save(stage, survey, "age", 42, seq=9)
         await save(stage, survey, "consent", withdrawn, seq=2)
         found = await stored(stage)
         assert found.answers == ({"consent": "declined"} if withdrawn else {})
-        assert found.seqs == {"consent": 2, "age": 9}
-        await save(stage, survey, "consent", "accepted", seq=3)
+        assert (found.seqs, found.withheld) == ({"*": 9}, None)
+        assert (await save(stage, survey, "consent", "accepted", seq=9)).outcome is Outcome.STALE
+        await save(stage, survey, "consent", "accepted", seq=10)
         assert (await save(stage, survey, "age", 41, seq=9)).outcome is Outcome.STALE
 
     async def test_an_old_number_is_stale_even_behind_the_gate(self, stage: Stage) -> None:
@@ -213,7 +226,7 @@ class ResponsesContract:
     async def test_a_token_of_another_respondent_of_the_project_is_taken(self, stage: Stage) -> None:
         survey = await stage.survey()
         await save(stage, survey, "age", 42)
-        with pytest.raises(TokenTaken):
+        with pytest.raises(TokenRequired):
             await save(stage, survey, "age", 7, who=b"q" * 32)
         assert (await stored(stage)).pseudonym == MINE
 
@@ -332,8 +345,99 @@ class ResponsesContract:
         await save_all(stage, survey, {"age": 42, "note": "x"}, seq=5)
         before = await stored(stage)
         saved = await save_all(stage, survey, {"age": 7, "note": None}, seq=5, at=LATER)
-        assert saved == came_to(Outcome.STALE, 1, stale=["age", "note"], age=42, note="x")
+        assert saved == came_to(Outcome.STALE, 1, stale=["age", "note"], seqs={"age": 5, "note": 5}, age=42, note="x")
         assert await stored(stage) == before
+
+    # --- with the token and without ------------------------------------------------------------------------------------------
+
+    async def test_a_token_that_is_shown_names_its_own_respondent_and_no_other(self, stage: Stage) -> None:
+        survey = await stage.survey(gated())
+        await save_all(stage, survey, {"consent": "accepted"}, is_shown=False)
+        for answers in ({"consent": "accepted"}, {"age": 1}, {"age": 1, "note": "x"}, {"consent": "declined"}):
+            for token, who in ((b"x" * 32, MINE), (TOKEN, b"q" * 32)):
+                with pytest.raises(TokenRequired):
+                    await save_all(stage, survey, answers, token=token, who=who)
+        assert (await stored(stage)).answers == {"consent": "accepted"}
+
+    async def test_the_token_alone_names_the_respondent_that_a_fingerprint_made(self, stage: Stage) -> None:
+        survey = await stage.survey(gated(identity="token"))
+        await save(stage, survey, "consent", "accepted")
+        alone: dict[str, Any] = {"who": b"derived".ljust(32), "by_token": True}
+        assert (await save(stage, survey, "age", 42, **alone)).outcome is Outcome.UPDATED
+        assert (await save_all(stage, survey, {"note": "x", "trust": 7}, **alone)).outcome is Outcome.UPDATED
+        assert (await save(stage, survey, "age", 43)).outcome is Outcome.UPDATED
+        found = await stored(stage)
+        assert (found.pseudonym, found.answers) == (MINE, {"consent": "accepted", "age": 43, "note": "x", "trust": 7})
+
+    async def test_the_token_alone_makes_a_response_too(self, stage: Stage) -> None:
+        survey = await stage.survey(definition(identity="token"))
+        assert (await save(stage, survey, "age", 42, by_token=True)).outcome is Outcome.CREATED
+        assert (await save_all(stage, survey, {"age": 43, "note": "x"}, by_token=True)).outcome is Outcome.UPDATED
+        assert (await stored(stage)).is_owned
+
+    @pytest.mark.parametrize("answers", [{"age": 43}, {"age": 43, "note": "x"}], ids=["one", "several"])
+    async def test_numbers_begin_anew_when_the_token_is_first_shown_and_nothing_is_saved_without_it_then(
+        self, stage: Stage, answers: dict[str, object]
+    ) -> None:
+        survey = await stage.survey()
+        await save(stage, survey, "age", 42, is_shown=False)
+        await save(stage, survey, "age", 7, seq=2**63 - 1, is_shown=False)
+        await save(stage, survey, "note", "y", seq=9, is_shown=False)
+        assert (await save_all(stage, survey, answers, seq=0)).outcome is Outcome.UPDATED
+        found = await stored(stage)
+        assert (found.answers["age"], found.seqs, found.is_owned) == (43, dict.fromkeys(answers, 0), True)
+        for later in ({"age": 1}, {"age": 1, "note": "z"}):
+            with pytest.raises(TokenRequired):
+                await save_all(stage, survey, later, is_shown=False)
+        assert (await save_all(stage, survey, answers, seq=0)).outcome is Outcome.STALE
+
+    @pytest.mark.parametrize("withdrawn", ["declined", None])
+    async def test_consent_moved_away_without_the_token_withholds_and_consent_brings_back(
+        self, stage: Stage, withdrawn: str | None
+    ) -> None:
+        survey = await stage.survey(gated())
+        await save_all(stage, survey, {"consent": "accepted", "age": 42}, is_shown=False)
+        await save(stage, survey, "consent", withdrawn, at=LATER, is_shown=False)
+        found = await stored(stage)
+        assert found.answers == ({"consent": "declined"} if withdrawn else {})
+        assert (found.withheld, found.withheld_at) == ({"age": {"value": 42, "version": 1}}, LATER)
+        assert stage.witnessed == []
+        with pytest.raises(ConsentRequired):
+            await save(stage, survey, "age", 1, is_shown=False)
+        await save(stage, survey, "consent", "accepted", is_shown=False)
+        again = await stored(stage)
+        assert (again.answers, again.versions) == ({"consent": "accepted", "age": 42}, {"consent": 1, "age": 1})
+        assert (again.withheld, again.withheld_at) == (None, None)
+
+    async def test_the_token_erases_what_is_withheld_at_once(self, stage: Stage) -> None:
+        survey = await stage.survey(gated())
+        await save_all(stage, survey, {"consent": "accepted", "age": 42}, seq=5, is_shown=False)
+        await save(stage, survey, "consent", "declined", is_shown=False)
+        before = await stored(stage)
+        await save(stage, survey, "consent", "declined")
+        found = await stored(stage)
+        assert (found.withheld, found.answers, found.revision) == (None, {"consent": "declined"}, before.revision + 1)
+        assert stage.witnessed == [before.erasure]
+
+    async def test_what_is_withheld_for_long_is_erased_and_nothing_else_is(self, stage: Stage) -> None:
+        survey = await stage.survey(gated())
+        await save_all(stage, survey, {"consent": "accepted", "age": 42}, seq=5, is_shown=False)
+        await save(stage, survey, "consent", "declined", at=NOW, is_shown=False)
+        assert await stage.responses.erase_withheld(before=NOW, at=LATER) == 0
+        before = await stored(stage)
+        stage.witness_refuses.append(Unavailable())
+        with pytest.raises(Unavailable):
+            await stage.responses.erase_withheld(before=LATER, at=LATER)
+        assert await stored(stage) == before
+        stage.witness_refuses.clear()
+        assert await stage.responses.erase_withheld(before=LATER, at=LATER) == 1
+        assert await stage.responses.erase_withheld(before=LATER, at=LATER) == 0
+        found = await stored(stage)
+        assert (found.answers, found.withheld, found.seqs) == ({"consent": "declined"}, None, {"*": 5})
+        assert (found.revision, found.updated_at) == (before.revision + 1, LATER)
+        assert stage.witnessed == [before.erasure]
+        await save(stage, survey, "consent", "accepted", is_shown=False)
+        assert (await stored(stage)).answers == {"consent": "accepted"}
 
     async def test_consent_may_come_together_with_answers(self, stage: Stage) -> None:
         survey = await stage.survey(gated())
@@ -392,7 +496,7 @@ class ResponsesContract:
     async def test_several_answers_under_the_token_of_another_respondent_are_refused_whole(self, stage: Stage) -> None:
         survey = await stage.survey()
         await save(stage, survey, "age", 42)
-        with pytest.raises(TokenTaken):
+        with pytest.raises(TokenRequired):
             await save_all(stage, survey, {"age": 7, "note": "x"}, who=b"q" * 32)
         assert (await stored(stage)).answers == {"age": 42}
 
@@ -404,7 +508,8 @@ class ResponsesContract:
             who = bytes([n]) * 32
             pairs = [{fields[m]: m, fields[m + 1]: m + 1} for m in range(0, 32, 2)]
             tokens = [who if own else bytes([n, m]) * 16 for m in range(16)]
-            saved = await asyncio.gather(*(save_all(stage, survey, each, who=who, token=t) for each, t in zip(pairs, tokens, strict=True)))
+            given = zip(pairs, tokens, strict=True)
+            saved = await asyncio.gather(*(save_all(stage, survey, each, who=who, token=t, is_shown=bool(own)) for each, t in given))
             assert sorted(each.revision for each in saved) == list(range(1, 17))
             (first,) = [token for each, token in zip(saved, tokens, strict=True) if each.outcome is Outcome.CREATED]
             found = await stored(stage, first)
@@ -561,8 +666,10 @@ class Step:
     answers: dict[str, Any]
     seq: int | None
     newer: bool
+    token: str
 
 
+TOKENS = st.sampled_from(["own", "own", "none", "none", "another's"])
 ANSWERS: dict[str, st.SearchStrategy[Any]] = {
     "consent": st.sampled_from(["accepted", "accepted", "declined", 1, 0, None]),
     "age": st.sampled_from([None, 0, 1, "1", 130]),
@@ -572,34 +679,43 @@ ANSWERS: dict[str, st.SearchStrategy[Any]] = {
 }
 ONE = st.sampled_from(sorted(ANSWERS)).flatmap(lambda field: st.fixed_dictionaries({field: ANSWERS[field]}))
 SOME = st.fixed_dictionaries({}, optional=ANSWERS).filter(bool)
-STEPS = st.builds(Step, answers=ONE | SOME | st.just({}), seq=st.none() | st.integers(0, 4), newer=st.booleans())
+STEPS = st.builds(Step, answers=ONE | SOME | st.just({}), seq=st.none() | st.integers(0, 4), newer=st.booleans(), token=TOKENS)
 QUESTIONS = (CONSENT, AGE, NOTE, PLATFORMS, SHARE)
+
+
+def hash_of(step: Step, who: bytes) -> bytes:
+    """Of the token that is shown or, where none is, of the one that is made for who comes first."""
+    return b"another's token".ljust(32) + who[:8] if step.token == "another's" else who
 
 
 def by_the_domain(
     response: Response | None, step: Step, survey: Survey, who: bytes, at: datetime
 ) -> tuple[Response | None, Saved | str | bool]:
     if not step.answers:
-        return None, response is not None
+        is_owner = response is not None and response.token_hash == bound(hash_of(step, who), survey.project_id)
+        return (None, True) if is_owner else (response, False)
     change = survey.accept(step.answers)
     try:
         if response is None:
-            owner: dict[str, Any] = {"pseudonym": who, "token_hash": bound(who, survey.project_id)}
-            made = new_response(change, project_id=survey.project_id, **owner, seq=step.seq, at=at)
+            owner: dict[str, Any] = {"pseudonym": who, "token_hash": bound(hash_of(step, who), survey.project_id)}
+            made = new_response(change, project_id=survey.project_id, **owner, seq=step.seq, at=at, is_owned=step.token != "none")
         else:
-            made = response.save(change, seq=step.seq, at=at)
+            token = None if step.token == "none" else bound(hash_of(step, who), survey.project_id)
+            made = response.save(change, token=token, seq=step.seq, at=at)
     except DomainError as error:
         return response, error.code
     after = made.response
     answers = {field: after.answers.get(field) for field in step.answers}
-    return after, came_to(made.outcome, after.revision, after.saved_at, stale=made.stale, **answers)
+    seqs = after.seqs if made.outcome is Outcome.STALE else None
+    return after, came_to(made.outcome, after.revision, after.saved_at, stale=made.stale, seqs=seqs, **answers)
 
 
 async def by_the_store(stage: Stage, step: Step, survey: Survey, who: bytes, at: datetime) -> Saved | str | bool:
     if not step.answers:
-        return await stage.responses.erase(survey.project, who)
+        return await stage.responses.erase(survey.project, hash_of(step, who))
+    shown: dict[str, Any] = {"token": hash_of(step, who), "is_shown": step.token != "none"}
     try:
-        return await save_all(stage, survey, step.answers, seq=step.seq, who=who, token=who, at=at)
+        return await save_all(stage, survey, step.answers, seq=step.seq, who=who, at=at, **shown)
     except DomainError as error:
         return error.code
 
@@ -619,4 +735,5 @@ async def test_postgres_and_the_domain_agree_on_any_run_of_saves(pool: Pool, dec
         at += timedelta(seconds=1)
         response, expected = by_the_domain(response, step, survey, who, at)
         assert await by_the_store(stage, step, survey, who, at) == expected
-        assert await stage.responses.by_token(slug, who) == response
+        found = [await stage.responses.by_token(slug, hash_of(replace(step, token=token), who)) for token in ("own", "another's")]
+        assert [each for each in found if each] == ([response] if response else [])

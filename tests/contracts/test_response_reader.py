@@ -13,7 +13,7 @@ from adapters.postgres.database import Pool
 from adapters.postgres.response.reader import BATCH
 from adapters.postgres.snapshots import SNAPSHOTS_AT_ONCE
 from domain.errors import NotFound, Unavailable
-from domain.survey import ResponseFilter, ResponseRow, Survey
+from domain.survey import Identity, ResponseFilter, ResponseRow, Survey
 from tests.contracts.stage import InMemory, InPostgres, Stage, stage_in_postgres
 from tests.examples import AGE, BOOLEAN, CONSENT, NOTE, NOW, NUMBER, PLATFORMS, definition
 from tests.postgres import lent
@@ -33,7 +33,7 @@ async def save(stage: Stage, survey: Survey, number: int, answers: Mapping[str, 
         project_id=survey.project_id,
         pseudonym=number.to_bytes(32),
         token_hash=number.to_bytes(32),
-        identity=survey.definition.identity,
+        is_shown=survey.definition.identity is Identity.TOKEN,
         seq=None,
         at=at,
     )
@@ -296,9 +296,9 @@ class TestPostgresResponseReader(InPostgres, ResponseReaderContract):
 
 MANY_ROWS = """
 INSERT INTO responses (project_id, pseudonym, token_hash, answers, seqs, versions, revision, survey_version, last_save,
-    created_at, is_test)
+    created_at, is_test, is_owned, changes)
 SELECT $1, sha256(n::text::bytea), sha256(n::text::bytea), jsonb_build_object('n', n), '{}', '{"n": 1}', 1, 1,
-    gen_random_uuid(), now(), false
+    gen_random_uuid(), now(), false, false, 0
 FROM generate_series(1, $2) AS n
 """
 

@@ -11,7 +11,7 @@ from adapters.shared import SharedInProcess
 from application.ports import PublishedResults, Shared
 from domain.errors import NotFound
 from domain.results import OVERALL, Tally
-from domain.survey import Definition, Survey
+from domain.survey import Definition, Identity, Survey
 from tests.contracts.stage import InMemory, InPostgres, Stage
 from tests.examples import AGE, NOW, definition
 from tests.fakes.results import FakePublishedResults, FakeShared
@@ -35,7 +35,7 @@ async def answer(stage: Stage, survey: Survey, who: int, age: int | None = 42, *
         project_id=survey.project_id,
         pseudonym=token(who),
         token_hash=token(who),
-        identity=survey.definition.identity,
+        is_shown=survey.definition.identity is Identity.TOKEN,
         seq=None,
         at=NOW,
         is_test=is_test,

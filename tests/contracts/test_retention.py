@@ -10,7 +10,7 @@ from domain.access import Role
 from domain.annotation import annotate
 from domain.errors import NotFound
 from domain.session import ABSOLUTE_LIFETIME, new_session
-from domain.survey import Survey
+from domain.survey import Identity, Survey
 from tests.contracts.stage import InMemory, InPostgres, Stage
 from tests.examples import NOW, resource
 
@@ -25,7 +25,7 @@ async def answer(stage: Stage, survey: Survey, number: int, *, at: datetime, **a
         project_id=survey.project_id,
         pseudonym=bytes([number]) * 32,
         token_hash=bytes([number]) * 32,
-        identity=survey.definition.identity,
+        is_shown=survey.definition.identity is Identity.TOKEN,
         seq=None,
         at=at,
     )

@@ -9,7 +9,7 @@ import pytest
 from application.ports import Version
 from domain.access import Role
 from domain.errors import NotFound
-from domain.survey import FieldChange, Kind, Survey
+from domain.survey import FieldChange, Identity, Kind, Survey
 from tests.contracts.stage import InMemory, InPostgres, Stage
 from tests.examples import AGE, CONSENT, GATE, NOTE, NOW, PLATFORMS, SCALE, definition
 
@@ -37,7 +37,7 @@ async def answer(stage: Stage, survey: Survey, *given: dict[str, object]) -> Non
             project_id=survey.project_id,
             pseudonym=bytes([number]) * 32,
             token_hash=bytes([number]) * 32,
-            identity=survey.definition.identity,
+            is_shown=survey.definition.identity is Identity.TOKEN,
             seq=None,
             at=NOW,
         )

@@ -47,6 +47,11 @@ SEVERAL = st.lists(NAMES, min_size=2, max_size=3, unique=True).flatmap(lambda na
 SEQS = st.sampled_from([None, 0, 1, 1, 2, 2, 3, 3])
 
 
+def token_of(who: str) -> str:
+    """The token that a reader brings with every save."""
+    return who.ljust(43, "-")
+
+
 # --- the model ---------------------------------------------------------------------------------------------------------------
 
 
@@ -90,7 +95,7 @@ class Model:
     def fresh(self, who: str, answers: dict[str, Any], seq: int | None) -> dict[str, Any]:
         """Those of the answers that no newer save has overtaken."""
         seqs = self.readers[who].seqs if who in self.readers else {}
-        return {name: value for name, value in answers.items() if seq is None or seq > seqs.get(name, -1)}
+        return {name: value for name, value in answers.items() if seq is None or seq > max(seqs.get(name, -1), seqs.get("*", -1))}
 
     def save(self, who: str, answers: dict[str, Any], seq: int | None, *, token: str, at: datetime, version: int) -> None:
         """Take answers that are not refused."""
@@ -99,6 +104,7 @@ class Model:
         if kept is None:
             kept = self.readers[who] = Kept(token=token, answers={}, versions={}, seqs={}, revision=0, saved_at=at)
         before = dict(kept.answers)
+        is_first = kept.revision == 0
         for name, value in fresh.items():
             if seq is not None:
                 kept.seqs[name] = seq
@@ -111,6 +117,8 @@ class Model:
         if self.gated and kept.answers.get("consent") != "accepted":
             kept.answers = {name: value for name, value in kept.answers.items() if name == "consent"}
             kept.versions = {name: under for name, under in kept.versions.items() if name == "consent"}
+            if "consent" in fresh and not is_first and kept.seqs.keys() - {"consent", "*"}:
+                kept.seqs = {"*": max(kept.seqs.values())}
         if kept.answers != before or kept.revision == 0:
             kept.revision += 1
             kept.saved_at = at
@@ -193,7 +201,7 @@ class SurveyMachine(RuleBasedStateMachine):
 
     def _save(self, who: str, answers: dict[str, Any], seq: int | None = None) -> Awaitable[SavedAnswers]:
         process = self._processes[next(self._turns) % 2]
-        return process(project=self._slug, fingerprint=who, answers=answers, seq=seq)
+        return process(project=self._slug, fingerprint=who, answers=answers, seq=seq, token=token_of(who))
 
     def _publish(self, *, accept: frozenset[str] = frozenset(), of: Model | None = None) -> Awaitable[Any]:
         assert self._admin is not None
@@ -249,9 +257,10 @@ class SurveyMachine(RuleBasedStateMachine):
         assert came.outcome.name == ("CREATED" if before is None else "UPDATED" if fresh else "STALE")
         self._model.save(who, answers, seq, token=came.token or "", at=self._clock.now(), version=came.survey_version)
         kept = self._model.readers[who]
-        assert (came.revision, came.saved_at) == (kept.revision, kept.saved_at)
+        assert came.own is not None
+        assert (came.own.revision, came.own.saved_at) == (kept.revision, kept.saved_at)
         assert came.answers == {name: kept.answers.get(name) for name in answers}
-        assert came.stale == sorted(answers.keys() - fresh.keys())
+        assert came.own.stale == sorted(answers.keys() - fresh.keys())
         if seq is not None:
             for name in fresh:
                 assert seq > self._acknowledged.get((who, name), -1), "an older number won"
@@ -272,7 +281,7 @@ class SurveyMachine(RuleBasedStateMachine):
             if refusal is None:
                 self._model.save(who, each, None, token="".join(tokens), at=self._clock.now(), version=self._model.version)
         if saved:
-            assert max(each.revision for each in saved) == self._model.readers[who].revision
+            assert max(each.own.revision for each in saved if each.own) == self._model.readers[who].revision
 
     # --- publications --------------------------------------------------------------------------------------------------------
 

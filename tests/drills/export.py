@@ -68,9 +68,9 @@ TYPES = {
 }
 INSERT = """
 INSERT INTO responses (project_id, pseudonym, token_hash, answers, seqs, versions, revision, survey_version, last_save,
-                       created_at, updated_at, is_test)
+                       created_at, updated_at, is_test, is_owned, changes)
 SELECT $1, sha256(who), sha256(sha256(who)), answers::jsonb, '{}', versions::jsonb, revision, 2, gen_random_uuid(),
-       created_at, updated_at, false
+       created_at, updated_at, false, false, 0
 FROM unnest($2::bytea[], $3::text[], $4::text[], $5::int[], $6::timestamptz[], $7::timestamptz[])
      AS given (who, answers, versions, revision, created_at, updated_at)
 """

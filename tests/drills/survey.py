@@ -61,7 +61,7 @@ class Registers:
 
 def _publish(service: Service) -> None:
     headers = {"authorization": f"Bearer {token_of(log_in(service.url, 'admin', ADMIN_PASSWORD))}"}
-    survey = {"title": "Drill", "questions": [{"field": name, "type": "integer"} for name in FIELDS]}
+    survey = {"title": "Drill", "identity": "fingerprint", "questions": [{"field": name, "type": "integer"} for name in FIELDS]}
     with httpx.Client(base_url=service.url, headers=headers) as admin:
         admin.post("/admin/projects", json={"slug": PROJECT, "title": "Drill"}).raise_for_status()
         admin.put(f"/admin/{PROJECT}/survey", json=survey).raise_for_status()

@@ -26,7 +26,7 @@ from tests.e2e.client import (
 from tests.pictures import png
 
 ENTRY = {"id", "at", "actor", "action", "project", "target", "changes", "request_id"}
-SURVEY = {"title": "Dark data", "questions": [{"field": "trust", "type": "scale", "min": 1, "max": 7}]}
+SURVEY = {"title": "Dark data", "identity": "fingerprint", "questions": [{"field": "trust", "type": "scale", "min": 1, "max": 7}]}
 LABEL_SET = {"title": "Sound", "type": "boolean", "level": "nominal"}
 CHAINED_WITHIN = 5.0
 

@@ -10,10 +10,11 @@ from tests.e2e.client import at_once, client, pointers, problem, unique
 from tests.e2e.test_survey import DEFINITION
 
 READER = "reader-of-stories"
+OWN = "o" * 43
 TOKEN = re.compile(r"[A-Za-z0-9_-]{43}")
 
 
-def save(reader: httpx.Client, project: str, field: str, value: object, *, token: str | None = None, **more: Any) -> httpx.Response:
+def save(reader: httpx.Client, project: str, field: str, value: object, *, token: str | None = OWN, **more: Any) -> httpx.Response:
     headers = {} if token is None else {"x-respondent-token": token}
     body = {"fingerprint": READER, "field": field, "value": value} | more
     return reader.post(f"/{project}/survey/upsert", json=body, headers=headers)
@@ -24,7 +25,7 @@ def own(reader: httpx.Client, project: str, token: str) -> dict[str, Any]:
     assert answer.status_code == 200, answer.text
     assert answer.headers["cache-control"] == "no-store"
     response: dict[str, Any] = answer.json()
-    assert set(response) == {"answers", "revision", "survey_version", "created_at", "updated_at"}
+    assert set(response) == {"answers", "seqs", "revision", "survey_version", "created_at", "updated_at"}
     return response
 
 
@@ -157,7 +158,8 @@ def test_a_number_of_any_size_is_only_an_invalid_answer(anonymous: httpx.Client,
         ({"fingerprint": READER, "field": "trust", "value": 1, "seq": 1.0}, {"/seq"}),
         ({"fingerprint": READER, "field": "trust", "value": 1, "seq": 2**63}, {"/seq"}),
         ({"fingerprint": READER, "field": "trust", "value": 1, "revision": 7}, {""}),
-        ({"fingerprint": READER, "field": "trust", "value": 1, "respondent_token": "x" * 43}, {""}),
+        ({"fingerprint": READER, "field": "trust", "value": 1, "respondent_token": 1}, {"/respondent_token"}),
+        ({"fingerprint": READER, "field": "trust", "value": 1, "test": 1}, {"/test"}),
     ],
 )
 def test_a_misshapen_save_is_pointed_at(anonymous: httpx.Client, gateless: str, body: dict[str, object], at: set[str]) -> None:
@@ -166,7 +168,7 @@ def test_a_misshapen_save_is_pointed_at(anonymous: httpx.Client, gateless: str, 
 
 def test_a_fingerprint_is_counted_in_code_points_and_answered_as_sent(anonymous: httpx.Client, gateless: str) -> None:
     for fingerprint in ("🦆" * 10, "🦆" * 255, " spaces kept ", "E\u0301".ljust(12, "x")):
-        saved = save(anonymous, gateless, "trust", 1, fingerprint=fingerprint)
+        saved = save(anonymous, gateless, "trust", 1, fingerprint=fingerprint, token=None)
         assert saved.status_code == 201
         assert saved.json()["fingerprint"] == fingerprint
 
@@ -196,6 +198,7 @@ def test_a_late_save_changes_nothing(anonymous: httpx.Client, gateless: str) -> 
         "survey_version": 1,
         "revision": 3,
         "saved_at": None,
+        "seqs": {"trust": 5, "age": 0},
     }
     assert save(anonymous, gateless, "trust", None, seq=2**63 - 1).json()["value"] is None
     assert save(anonymous, gateless, "trust", 4, seq=2**63 - 1).json()["message"] == "Stale"
@@ -273,14 +276,14 @@ def test_a_client_may_bring_its_own_token(anonymous: httpx.Client, gateless: str
     assert save(anonymous, gateless, "trust", 1, token=mine).status_code == 201
     assert own(anonymous, gateless, mine)["answers"] == {"trust": 1}
     assert save(anonymous, gateless, "trust", 2, token=mine).json()["message"] == "Updated"
-    problem(save(anonymous, gateless, "trust", 2, token=mine, fingerprint="another-reader"), 409, "respondent-token-taken")
+    problem(save(anonymous, gateless, "trust", 2, token=mine, fingerprint="another-reader"), 401, "respondent-token-required")
 
 
 def test_where_identity_is_a_token_every_save_needs_it(anonymous: httpx.Client, admin: httpx.Client, project: str) -> None:
     admin.put(f"/admin/{project}/survey", json=DEFINITION | {"consent": None, "identity": "token"})
-    problem(save(anonymous, project, "trust", 1), 401, "respondent-token-required")
+    problem(save(anonymous, project, "trust", 1, token=None), 401, "respondent-token-required")
     assert save(anonymous, project, "trust", 1, token="t" * 43).status_code == 201
-    problem(save(anonymous, project, "trust", 2), 401)
+    problem(save(anonymous, project, "trust", 2, token=None), 401)
     problem(save(anonymous, project, "trust", 2, token="u" * 43), 401)
     problem(save(anonymous, project, "trust", 2, token="short"), 401)
     assert save(anonymous, project, "trust", 2, token="t" * 43).json()["revision"] == 2
@@ -299,7 +302,9 @@ def test_of_64_first_saves_at_once_one_makes_the_response_and_none_is_lost(
     anonymous: httpx.Client, admin: httpx.Client, project: str
 ) -> None:
     questions = [{"field": f"f{number}", "type": "integer"} for number in range(64)]
-    assert admin.put(f"/admin/{project}/survey", json={"title": "Wide", "questions": questions}).status_code == 201
+    assert (
+        admin.put(f"/admin/{project}/survey", json={"title": "Wide", "identity": "fingerprint", "questions": questions}).status_code == 201
+    )
     url = str(anonymous.base_url)
 
     def first(number: int) -> httpx.Response:
@@ -318,7 +323,11 @@ def test_of_64_first_saves_at_once_one_makes_the_response_and_none_is_lost(
 
 def test_saves_and_a_new_version_at_once_do_no_harm(anonymous: httpx.Client, admin: httpx.Client, project: str) -> None:
     def definition(size: int) -> dict[str, Any]:
-        return {"title": "Grows", "questions": [{"field": f"f{number}", "type": "integer"} for number in range(size)]}
+        return {
+            "title": "Grows",
+            "identity": "fingerprint",
+            "questions": [{"field": f"f{number}", "type": "integer"} for number in range(size)],
+        }
 
     admin.put(f"/admin/{project}/survey", json=definition(4))
     token = save(anonymous, project, "f0", 0).json()["respondent_token"]
@@ -334,3 +343,64 @@ def test_saves_and_a_new_version_at_once_do_no_harm(anonymous: httpx.Client, adm
     assert set(statuses) <= {200, 201, 409}
     assert set(own(anonymous, project, token)["answers"]) == {"f0", "f1", "f2"}
     assert [status for number, status in enumerate(statuses) if number % 4 != 3] == [200] * 24
+
+
+def test_without_the_token_a_save_is_answered_with_what_was_sent(anonymous: httpx.Client, survey: str) -> None:
+    first = save(anonymous, survey, "consent", 1, token=None, seq=5)
+    told = first.json()
+    token = told.pop("respondent_token")
+    assert told == {
+        "message": "Created",
+        "fingerprint": READER,
+        "field": "consent",
+        "value": "accepted",
+        "code": 1,
+        "survey_version": 1,
+    }
+    save(anonymous, survey, "age", 42, token=None, seq=5)
+    body = {"fingerprint": READER, "answers": {"age": 7}, "seq": 0}
+    late = anonymous.post(f"/{survey}/survey/answers", json=body)
+    assert (late.status_code, late.json()) == (
+        200,
+        {"message": "Updated", "fingerprint": READER, "answers": {"age": 7}, "survey_version": 1},
+    )
+    assert own(anonymous, survey, token)["answers"] == {"consent": "accepted", "age": 42}
+    problem(save(anonymous, survey, "age", None, token=None), 401, "respondent-token-required")
+
+
+def test_every_refusal_for_want_of_the_token_is_the_same(anonymous: httpx.Client, survey: str) -> None:
+    save(anonymous, survey, "consent", "accepted")
+    save(anonymous, survey, "consent", "accepted", fingerprint="another-reader", token="a" * 43)
+    refused = [
+        save(anonymous, survey, "consent", "accepted", token=None),
+        save(anonymous, survey, "age", 1, token="x" * 43),
+        save(anonymous, survey, "age", 1, token="a" * 43),
+        save(anonymous, survey, "age", 1, fingerprint="never-was-here", token=OWN),
+        save(anonymous, survey, "age", None, fingerprint="never-was-here", token=None),
+        save(anonymous, survey, "age", 1, token="short"),
+        anonymous.get(f"/{survey}/survey/response", headers={"x-respondent-token": "x" * 43}),
+        anonymous.delete(f"/{survey}/survey/response"),
+    ]
+    told = [problem(each, 401, "respondent-token-required") | {"request_id": ""} for each in refused]
+    assert all(each == told[0] for each in told)
+
+
+def test_the_token_may_come_in_the_body_and_two_that_differ_are_refused(anonymous: httpx.Client, gateless: str) -> None:
+    assert save(anonymous, gateless, "age", 1, token=None, respondent_token=OWN).json()["respondent_token"] == OWN
+    assert save(anonymous, gateless, "age", 2, respondent_token=OWN).json()["revision"] == 2
+    assert pointers(save(anonymous, gateless, "age", 3, respondent_token="x" * 43)) == {"/respondent_token"}
+    assert own(anonymous, gateless, OWN)["answers"] == {"age": 2}
+
+
+def test_a_token_survey_takes_readers_without_a_fingerprint(anonymous: httpx.Client, admin: httpx.Client, project: str) -> None:
+    definition = {name: value for name, value in DEFINITION.items() if name not in ("identity", "consent")}
+    published = admin.put(f"/admin/{project}/survey", json=definition).json()
+    assert (published["identity"], published["warnings"]) == ("token", [])
+    headers = {"x-respondent-token": OWN}
+    for status in (201, 200):
+        saved = anonymous.post(f"/{project}/survey/upsert", json={"field": "age", "value": 1}, headers=headers)
+        assert (saved.status_code, saved.json()["fingerprint"]) == (status, None)
+    assert own(anonymous, project, OWN)["answers"] == {"age": 1}
+    by_fingerprint = admin.put(f"/admin/{project}/survey", json=definition | {"identity": "fingerprint"}).json()
+    assert [each["code"] for each in by_fingerprint["warnings"]] == ["fingerprint-identity"]
+    assert admin.put(f"/admin/{project}/survey", json=definition | {"title": "Anew"}).json()["identity"] == "fingerprint"

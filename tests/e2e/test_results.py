@@ -12,7 +12,7 @@ TRUST = {"field": "trust", "type": "scale", "min": 1, "max": 3}
 MINIMUM = 3
 SUPPRESSION: dict[str, Any] = {"public": True, "minimum_cell": MINIMUM, "protection": "suppression", "by": ["side"]}
 NOISE: dict[str, Any] = {"public": True, "by": ["side"], "budget": 4, "start": 20}
-SURVEY: dict[str, Any] = {"title": "Sides", "results": SUPPRESSION, "questions": [SIDE, TRUST]}
+SURVEY: dict[str, Any] = {"title": "Sides", "identity": "fingerprint", "results": SUPPRESSION, "questions": [SIDE, TRUST]}
 ADVANCED_SECONDS = 5.0
 
 

@@ -11,6 +11,7 @@ from tests.e2e.client import at_once, client, pointers, problem
 DEFINITION: dict[str, Any] = {
     "title": "Dark data",
     "consent": {"field": "consent", "accept": "accepted"},
+    "identity": "fingerprint",
     "questions": [
         {"field": "consent", "type": "choice", "choices": [{"value": "accepted", "code": 1}, {"value": "declined", "code": 0}]},
         {"field": "trust", "type": "scale", "min": 1, "max": 7},

@@ -25,7 +25,8 @@ GATE = {"field": "consent", "accept": "accepted"}
 
 def publish(admin: httpx.Client, project: str, *questions: dict[str, Any], **rest: Any) -> httpx.Response:
     return admin.put(
-        f"/admin/{project}/survey", json={"title": "Trust", "questions": list(questions or (CONSENT, AGE, TRUST, NOTE))} | rest
+        f"/admin/{project}/survey",
+        json={"title": "Trust", "identity": "fingerprint", "questions": list(questions or (CONSENT, AGE, TRUST, NOTE))} | rest,
     )
 
 

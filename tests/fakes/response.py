@@ -6,8 +6,8 @@ from typing import Any
 from application.ports import Responses, Saved, SurveyMoved, Witness
 from domain.erasure import Erasure
 from domain.errors import NotFound, expect_version
-from domain.response import Response, TokenRequired, TokenTaken, bound, erased_by, new_response
-from domain.survey import Change, Identity
+from domain.response import Outcome, Response, TokenRequired, bound, new_response
+from domain.survey import Change
 from tests.fakes.store import Access, Tables
 
 
@@ -29,7 +29,8 @@ class FakeResponses(Responses):
         project_id: int,
         pseudonym: bytes,
         token_hash: bytes,
-        identity: Identity,
+        is_shown: bool,
+        by_token: bool = False,
         seq: int | None,
         at: datetime,
         is_test: bool = False,
@@ -37,21 +38,18 @@ class FakeResponses(Responses):
         token_hash = bound(token_hash, project_id)
         async with self._access.write() as tables:
             _expect_current(tables, change, project_id)
-            mine = [id for id, each in tables.responses.items() if (each.project_id, each.pseudonym) == (project_id, pseudonym)]
-            if not mine:
-                owner: dict[str, Any] = {"project_id": project_id, "pseudonym": pseudonym, "token_hash": token_hash}
-                made = new_response(change, **owner, seq=seq, at=at, is_test=is_test)
-                if _of_token(tables, project_id, token_hash) is not None:
-                    raise TokenTaken
-                response_id, save = self._access.new_id(), made
-            else:
-                (response_id,) = mine
-                found = tables.responses[response_id]
-                if identity is Identity.TOKEN and found.token_hash != token_hash:
+            of_token = _of_token(tables, project_id, token_hash)
+            response_id = of_token if by_token else _of_pseudonym(tables, project_id, pseudonym)
+            if response_id is None:
+                if of_token is not None:
                     raise TokenRequired
-                save = found.save(change, seq=seq, at=at)
-                if withdrawn := erased_by(change, found, save.response):
-                    await self._witness(withdrawn)
+                owner: dict[str, Any] = {"project_id": project_id, "pseudonym": pseudonym, "token_hash": token_hash}
+                save = new_response(change, **owner, seq=seq, at=at, is_test=is_test, is_owned=is_shown)
+                response_id = self._access.new_id()
+            else:
+                save = tables.responses[response_id].save(change, token=token_hash if is_shown else None, seq=seq, at=at)
+                if save.erased:
+                    await self._witness(save.erased)
             tables.responses[response_id] = save.response
         return Saved(
             outcome=save.outcome,
@@ -59,6 +57,7 @@ class FakeResponses(Responses):
             stale=save.stale,
             revision=save.response.revision,
             saved_at=save.response.saved_at,
+            seqs=save.response.seqs if save.outcome is Outcome.STALE else None,
         )
 
     async def by_token(self, project: str, token_hash: bytes) -> Response | None:
@@ -76,6 +75,14 @@ class FakeResponses(Responses):
                 tables.deleted_responses[erased.project_id] += not erased.is_test
         return found is not None
 
+    async def erase_withheld(self, *, before: datetime, at: datetime) -> int:
+        async with self._access.write() as tables:
+            due = {id: each for id, each in tables.responses.items() if each.withheld_at is not None and each.withheld_at < before}
+            for response_id, response in due.items():
+                await self._witness(response.erasure)
+                tables.responses[response_id] = response.without_withheld(at=at)
+        return len(due)
+
 
 def _project_id(tables: Tables, slug: str) -> int:
     project = tables.live_project(slug)
@@ -88,6 +95,12 @@ def _of_name(tables: Tables, project: str, token_hash: bytes) -> int | None:
     """The id of the response that a token with this hash opens in the live project of this slug. Raises `NotFound`."""
     project_id = _project_id(tables, project)
     return _of_token(tables, project_id, bound(token_hash, project_id))
+
+
+def _of_pseudonym(tables: Tables, project_id: int, pseudonym: bytes) -> int | None:
+    """The id of the response of this respondent."""
+    mine = (id for id, r in tables.responses.items() if (r.project_id, r.pseudonym) == (project_id, pseudonym))
+    return next(mine, None)
 
 
 def _of_token(tables: Tables, project_id: int, token_hash: bytes) -> int | None:

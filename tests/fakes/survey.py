@@ -47,8 +47,9 @@ class FakeSurveys(Surveys):
         return [each.survey.definition for each in self._access.read.versions_of(project_id)]
 
     async def answered(self, project_id: int, field: str) -> list[tuple[Any, int]]:
-        responses = self._access.read.responses.values()
-        given = [each.answers[field] for each in responses if each.project_id == project_id and field in each.answers]
+        mine = [each for each in self._access.read.responses.values() if each.project_id == project_id]
+        given = [each.answers[field] for each in mine if field in each.answers]
+        given += [each.withheld[field]["value"] for each in mine if each.withheld and field in each.withheld and field not in each.answers]
         return [(json.loads(answer), number) for answer, number in Counter(map(json.dumps, given)).items()]
 
     async def versions(self, project: str, *, before: int | None, limit: int) -> list[Version]:

@@ -133,6 +133,9 @@ class FakeRespondents(Respondents):
     def pseudonym(self, *, project_id: int, fingerprint: str) -> bytes:
         return hashlib.sha256(f"{project_id}:{fingerprint}".encode()).digest()
 
+    def pseudonym_of_token(self, *, project_id: int, token_hash: bytes) -> bytes:
+        return self.pseudonym(project_id=project_id, fingerprint=f"\x00token:{token_hash.hex()}")
+
     def token(self) -> str:
         return f"{next(self._numbers):0>43}"
 

@@ -11,7 +11,7 @@ import pytest
 
 from adapters.postgres.database import Pool
 from domain.errors import DomainError
-from domain.response import ConsentRequired
+from domain.response import CHANGES_MAX, ConsentRequired
 from domain.survey import Survey
 from tests.contracts.stage import Stage, stage_in_postgres
 from tests.examples import AGE, NOTE, NOW, SCALE, definition, gated
@@ -48,7 +48,7 @@ async def save(
         project_id=survey.project_id,
         pseudonym=who,
         token_hash=TOKEN if who == MINE else who,
-        identity=survey.definition.identity,
+        is_shown=True,
         seq=seq,
         at=at,
     )
@@ -268,3 +268,32 @@ async def test_what_is_purged_takes_its_history_along(pool: Pool, stage: Stage) 
     await stage.purge(before=NOW)
     assert [(field, value) for _, field, value, *_ in await rows(pool)] == [("age", 7)]
     assert await rows(pool, "SELECT project_id FROM erasures") == [(survey.project_id,)]
+
+
+async def test_a_response_logs_at_most_a_thousand_changes_and_keeps_who_won(pool: Pool, stage: Stage) -> None:
+    survey = await stage.survey(definition(AGE, NOTE, SCALE))
+    await save(stage, survey, {"note": "x"}, seq=7)
+    await save(stage, survey, {"age": 1})
+    async with lent(pool) as connection:
+        await connection.execute(MANY_CHANGES, CHANGES_MAX - 2)
+    for number in range(3):
+        await save(stage, survey, {"trust": number + 1}, seq=number)
+    history = await rows(pool)
+    assert CHANGES_MAX - 200 < len(history) <= CHANGES_MAX
+    newest = {field: (value, seq) for _, field, value, _, seq, _ in history}
+    assert newest == {"note": ("x", 7), "age": (0, None), "trust": (3, 2)}
+    assert history[0][:3] == (1, "note", "x")
+    assert await rows(pool, "SELECT changes FROM responses") == [(len(history),)]
+    await save(stage, survey, {"age": 5, "trust": 5})
+    assert await rows(pool, "SELECT changes FROM responses") == [(len(history) + 2,)]
+    assert await number_of(pool, "answer_changes") == len(history) + 2
+
+
+# As if one answer had been changed again and again.
+MANY_CHANGES = """
+WITH logged AS (
+    INSERT INTO answer_changes (response_id, revision, field, value, survey_version, changed_at, project_id)
+    SELECT id, 2 + n, 'age', to_jsonb(n % 2), 1, now(), project_id FROM responses, generate_series(1, $1::integer) AS n
+)
+UPDATE responses SET changes = changes + $1, revision = revision + $1, answers = answers || jsonb_build_object('age', $1::integer % 2)
+"""

@@ -24,7 +24,7 @@ from domain.access import Role
 from domain.errors import Invalid, NotFound
 from domain.project import new_project
 from domain.results import OVERALL
-from domain.survey import Definition, Identity, Survey, first_survey
+from domain.survey import Definition, Survey, first_survey
 from tests.examples import CONSENT, GATE, NOW, PLATFORMS, SCALE, definition, user
 from tests.fakes.storage import FakeFileStore
 
@@ -95,7 +95,7 @@ class Story:
             project_id=self.survey.project_id,
             pseudonym=who.to_bytes(32, "big"),
             token_hash=who.to_bytes(32, "big"),
-            identity=Identity.FINGERPRINT,
+            is_shown=False,
             seq=None,
             at=NOW,
         )
@@ -201,9 +201,9 @@ async def test_a_save_under_way_while_results_are_published_counts_for_the_next(
     await story.answers(5, side="left")
     who = (99).to_bytes(32, "big")
     async with Transaction(story.pool) as under_way:
-        given = {"project_id": story.survey.project_id, "pseudonym": who, "token_hash": who, "by_token": False, "seq": None, "at": NOW}
-        patch = {"patch": {"side": "right"}, "seqs": {}, "versions": {"side": 1}, "field": "side", "is_test": False}
-        await under_way.row(SAVE, **given, **patch, survey_version=1, save="00000000-0000-7000-8000-000000000000", turn=1)
+        given = {"project_id": story.survey.project_id, "pseudonym": who, "token_hash": who, "is_shown": False, "seq": None, "at": NOW}
+        patch = {"patch": {"side": "right"}, "seqs": {}, "versions": {"side": 1}, "field": "side", "is_test": False, "logged": 1}
+        await under_way.row(SAVE[False], **given, **patch, survey_version=1, save="00000000-0000-7000-8000-000000000000", turn=1)
         later = await story.answers(MINIMUM - 1, side="right")
         first = await story.bytes()
         assert json.loads(first)["n"] == 5 + MINIMUM - 1

@@ -17,7 +17,7 @@ from tests.walk.scene import PASSWORD, Scene
 TOKEN = "a" * 43
 FINGERPRINT = "a-reader-of-stories"
 PICTURE = {"file": ("a.png", png(), "image/png")}
-SURVEY = {"title": "A survey", "results": {"public": True}, "questions": [SCALE, AGE, NOTE]}
+SURVEY = {"title": "A survey", "identity": "fingerprint", "results": {"public": True}, "questions": [SCALE, AGE, NOTE]}
 LABEL_SET = {"title": "Sound", "type": "boolean", "level": "nominal"}
 
 

@@ -9,14 +9,14 @@ from domain.errors import DomainError, Full, Unavailable
 from domain.outcome import OutcomeUnknown
 from domain.project import SlugTaken
 from domain.resource import NameTaken
-from domain.response import TokenTaken
+from domain.response import TokenRequired
 from domain.user import UsernameTaken
 
 CONSTRAINTS: dict[str, type[DomainError]] = {
     "uq_users_username": UsernameTaken,
     "uq_projects_slug_live": SlugTaken,
     "uq_resources_name_live": NameTaken,
-    "uq_responses_project_id_token_hash": TokenTaken,
+    "uq_responses_project_id_token_hash": TokenRequired,
 }
 
 _AWAY = (

@@ -51,10 +51,15 @@ SWITCH = Statement(update(surveys).where(surveys.c.project_id == bindparam("proj
 DEFINITIONS = Statement(
     select(survey_versions.c.definition).where(survey_versions.c.project_id == bindparam("project_id")).order_by(survey_versions.c.version)
 )
-_value = responses.c.answers.op("->")(bindparam("field", type_=Text))
+_field = bindparam("field", type_=Text)
+# What is withheld may come back, and counts as stored: hence it keeps a question from changing its type.
+_value = func.coalesce(responses.c.answers.op("->")(_field), responses.c.withheld.op("->")(_field).op("->")(literal_column("'value'")))
 ANSWERED = Statement(
     select(_value.label("value"), func.count().label("number"))
-    .where(responses.c.project_id == bindparam("project_id"), responses.c.answers.op("?")(bindparam("field", type_=Text)))
+    .where(
+        responses.c.project_id == bindparam("project_id"),
+        or_(responses.c.answers.op("?")(_field), responses.c.withheld.op("?")(_field)),
+    )
     .group_by(literal_column("value"))
 )
 VERSIONS = Statement(

@@ -252,6 +252,11 @@ responses = Table(
     Index("ix_responses_tests", "project_id", "id", postgresql_where=text("is_test")),
     Column("versions", JSONB, nullable=False),
     Column("is_test", Boolean, nullable=False),
+    Column("is_owned", Boolean, nullable=False),
+    Column("changes", Integer, nullable=False),  # how many rows of `answer_changes` are its own
+    Column("withheld", JSONB(none_as_null=True)),
+    Column("withheld_at", TIME),
+    Index("ix_responses_withheld_at", "withheld_at", postgresql_where=text("withheld_at IS NOT NULL")),
     # Room on each page for the next version of its rows: a save touches no index.
     postgresql_with={"fillfactor": "75"},
 )

@@ -16,6 +16,10 @@ class HmacRespondents(Respondents):
     def pseudonym(self, *, project_id: int, fingerprint: str) -> bytes:
         return _hmac(self._project_key(project_id), fingerprint.encode())
 
+    def pseudonym_of_token(self, *, project_id: int, token_hash: bytes) -> bytes:
+        # No fingerprint holds a NUL.
+        return self.pseudonym(project_id=project_id, fingerprint=f"\x00token:{token_hash.hex()}")
+
     def token(self) -> str:
         return secrets.token_urlsafe(32)
 

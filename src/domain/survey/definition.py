@@ -18,7 +18,7 @@ START_DEFAULT, START_MIN, START_MAX = 100, 20, 1_000_000
 
 
 class Identity(StrEnum):
-    """How a respondent is known again: by the fingerprint alone, or by a secret token as well."""
+    """How a respondent is known again: by a token that every save shows, or by a fingerprint that anybody may send."""
 
     FINGERPRINT = "fingerprint"
     TOKEN = "token"  # noqa: S105 - the name of a mode, not a secret
@@ -87,11 +87,14 @@ class Definition:
 
 
 def definition_from(document: dict[str, Any]) -> Definition:
-    """The definition that plain data of the right shape describes. Raises `Invalid` with a pointer to each fault."""
+    """The definition that plain data of the right shape describes. Raises `Invalid` with a pointer to each fault.
+
+    One that names no identity goes by token; published after another, it keeps the identity of that (`PublishSurvey`).
+    """
     consent = document.get("consent")
     definition = Definition(
         title=document["title"],
-        identity=Identity(document.get("identity") or Identity.FINGERPRINT),
+        identity=Identity(document.get("identity") or Identity.TOKEN),
         consent=Consent(**consent) if consent else None,
         results=results_from(document.get("results") or {}),
         questions=tuple(question_from(question) for question in document["questions"]),

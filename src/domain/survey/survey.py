@@ -96,6 +96,11 @@ class Survey:
             consent=self.definition.consent,
         )
 
+    def withdraws(self, answers: Mapping[str, object]) -> bool:
+        """Whether these take back an answer, other than consent."""
+        consent = self.definition.consent and self.definition.consent.field
+        return any(value is None and field != consent for field, value in answers.items())
+
     def _canonical(self, field: str, value: object) -> Any:
         question = self.definition.question(field)
         if question is None:

@@ -12,6 +12,7 @@ from starlette.responses import Response as HttpResponse
 
 from application.response import SavedAnswers
 from domain.access import Action
+from domain.errors import Fault, Invalid
 from domain.export import Format
 from domain.response import FINGERPRINT_MAX, FINGERPRINT_MIN, Outcome, Response
 from domain.survey import QUESTIONS_MAX
@@ -22,7 +23,7 @@ from entrypoints.http.lookups import survey_of
 from entrypoints.http.problems import problem_responses
 from entrypoints.http.query import INT64_MAX, WHOLE, Flag, Moment, PageQuery, Query, id_after, next_page
 from entrypoints.http.rate_limit import Limits
-from entrypoints.http.reply import UNCHANGED, Body, Json, Out, Time, entity, expected_versions
+from entrypoints.http.reply import UNCHANGED, Body, Json, Out, Time, digest, entity, expected_versions
 from entrypoints.http.route import router_of
 from entrypoints.http.signed_in import Guard
 from entrypoints.http.stream import TABLE_FILE, table_file
@@ -39,8 +40,10 @@ _TOKEN_PARAMETER = {
 
 
 Fingerprint = Annotated[
-    str, Field(min_length=FINGERPRINT_MIN, max_length=FINGERPRINT_MAX, description="Chosen by the client; never stored.")
+    Annotated[str, Field(min_length=FINGERPRINT_MIN, max_length=FINGERPRINT_MAX)] | None,
+    Field(description="Chosen by the client; never stored. May be left out where the survey goes by `token`."),
 ]
+Token = Annotated[str | None, Field(description="As `X-Respondent-Token`, for who cannot send a header.")]
 Seq = Annotated[int | None, Field(ge=0, le=INT64_MAX, description="Rises with each save of a field by this respondent.")]
 
 
@@ -50,45 +53,55 @@ Test = Annotated[
 
 
 class AnswerBody(Body):
-    fingerprint: Fingerprint
+    fingerprint: Fingerprint = None
     field: str
     value: JsonValue = Field(description="The answer; null withdraws it.")
     seq: Seq = None
     test: Test = False
+    respondent_token: Token = None
 
 
 class AnswersBody(Body):
-    fingerprint: Fingerprint
+    fingerprint: Fingerprint = None
     answers: Annotated[dict[str, JsonValue], Field(min_length=1, max_length=QUESTIONS_MAX, description="By field; null withdraws.")]
     seq: Seq = None
     test: Test = False
+    respondent_token: Token = None
+
+
+_OWN = " Only to who shows the token."
 
 
 class SavedOut(Out):
-    message: Literal["Created", "Updated", "Stale"]
-    fingerprint: str
+    message: Literal["Created", "Updated", "Stale"] = Field(description="`Stale` only to who shows the token.")
+    fingerprint: str | None
     field: str
-    value: JsonValue
+    value: JsonValue = Field(description="What is stored, to who shows the token; what was sent, to anybody else.")
     code: int | None = Field(None, description="Of a choice.")
     survey_version: int
-    revision: int
-    saved_at: Time
+    revision: int | None = Field(None, description=f"Rises with each change.{_OWN}")
+    saved_at: Time | None = Field(None, description=f"When the response last changed.{_OWN}")
+    seqs: dict[str, int] | None = Field(None, description="The stored numbers by field, `*` for all; of a `Stale` save.")
     respondent_token: str | None = Field(None, description="Shown once, by the save that made the response.")
 
 
 class SavedTogetherOut(Out):
-    message: Literal["Created", "Updated", "Stale"]
-    fingerprint: str
-    answers: dict[str, JsonValue] = Field(description="What is stored now in the fields that were sent.")
-    stale: list[str] = Field(description="Fields that a newer save had answered already.")
+    message: Literal["Created", "Updated", "Stale"] = Field(description="`Stale` only to who shows the token.")
+    fingerprint: str | None
+    answers: dict[str, JsonValue] = Field(
+        description="Of the fields that were sent: what is stored, to who shows the token; what was sent, to anybody else."
+    )
+    stale: list[str] | None = Field(None, description=f"Fields that a newer save had answered already.{_OWN}")
     survey_version: int
-    revision: int
-    saved_at: Time
+    revision: int | None = Field(None, description=f"Rises with each change.{_OWN}")
+    saved_at: Time | None = Field(None, description=f"When the response last changed.{_OWN}")
+    seqs: dict[str, int] | None = Field(None, description="The stored numbers by field, `*` for all; of a `Stale` save.")
     respondent_token: str | None = Field(None, description="Shown once, by the save that made the response.")
 
 
 class ResponseOut(Out):
     answers: dict[str, JsonValue]
+    seqs: dict[str, int] = Field(description="The stored numbers by field; `*` counts for all.")
     revision: int
     survey_version: int
     created_at: Time
@@ -119,7 +132,7 @@ def public_responses(use: Container, limits: Limits) -> APIRouter:
             field=body.field,
             value=body.value,
             seq=body.seq,
-            token=request.headers.get(TOKEN_HEADER),
+            token=_token(request, body.respondent_token),
             is_test=body.test,
         )
         saved = await _noted(request, saving)
@@ -139,7 +152,7 @@ def public_responses(use: Container, limits: Limits) -> APIRouter:
             fingerprint=body.fingerprint,
             answers=body.answers,
             seq=body.seq,
-            token=request.headers.get(TOKEN_HEADER),
+            token=_token(request, body.respondent_token),
             is_test=body.test,
         )
         saved = await _noted(request, saving)
@@ -155,7 +168,7 @@ def public_responses(use: Container, limits: Limits) -> APIRouter:
     @limits.public_read
     async def get_response(request: Request, project: str) -> HttpResponse:
         response = await get_own(project=project, token=request.headers.get(TOKEN_HEADER))
-        return entity(request.headers, _response_out(response), tag=str(response.revision), cache="no-store")
+        return entity(request.headers, _response_out(response), tag=_tag(response), cache="no-store")
 
     @own.delete(
         "/{project:slug}/survey/response",
@@ -243,14 +256,28 @@ def _status(saved: SavedAnswers) -> int:
     return 201 if saved.outcome is Outcome.CREATED else 200
 
 
-def _saved_out(saved: SavedAnswers, fingerprint: str) -> bytes:
+def _token(request: Request, in_body: str | None) -> str | None:
+    """The respondent token, wherever it was sent. Raises `Invalid` when two were that differ."""
+    in_header = request.headers.get(TOKEN_HEADER)
+    if in_body is not None and in_header is not None and in_body != in_header:
+        raise Invalid(Fault(pointer="/respondent_token", code="two-tokens", detail="The header has another token."))
+    return in_body if in_header is None else in_header
+
+
+def _tag(response: Response) -> str:
+    """Numbers may change where answers do not, and the revision with them."""
+    return f"{response.revision}-{digest(to_json(response.seqs))}" if response.seqs else str(response.revision)
+
+
+def _saved_out(saved: SavedAnswers, fingerprint: str | None) -> bytes:
     ((field, value),) = saved.answers.items()
     code = {"code": saved.codes[field]} if field in saved.codes else {}
     return _json(saved, fingerprint=fingerprint, field=field, value=value, **code)
 
 
-def _saved_together_out(saved: SavedAnswers, fingerprint: str) -> bytes:
-    return _json(saved, fingerprint=fingerprint, answers=saved.answers, stale=saved.stale)
+def _saved_together_out(saved: SavedAnswers, fingerprint: str | None) -> bytes:
+    stale = {} if saved.own is None else {"stale": saved.own.stale}
+    return _json(saved, fingerprint=fingerprint, answers=saved.answers, **stale)
 
 
 def _json(saved: SavedAnswers, **given: Any) -> bytes:
@@ -259,8 +286,11 @@ def _json(saved: SavedAnswers, **given: Any) -> bytes:
         given["respondent_token"] = saved.token
     given["message"] = saved.outcome.name.capitalize()
     given["survey_version"] = saved.survey_version
-    given["revision"] = saved.revision
-    given["saved_at"] = rfc3339(saved.saved_at)
+    if saved.own is not None:
+        given["revision"] = saved.own.revision
+        given["saved_at"] = rfc3339(saved.own.saved_at)
+        if saved.own.seqs is not None:
+            given["seqs"] = saved.own.seqs
     return to_json(given)
 
 

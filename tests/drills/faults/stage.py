@@ -106,7 +106,7 @@ def memory(pids: list[int]) -> int:
 def publish(service: Service) -> str:
     """The token of the admin, once the project with its survey and first resource is there."""
     token = token_of(log_in(service.url, "admin", ADMIN_PASSWORD))
-    survey = {"title": "Drill", "questions": [{"field": name, "type": "integer"} for name in FIELDS]}
+    survey = {"title": "Drill", "identity": "fingerprint", "questions": [{"field": name, "type": "integer"} for name in FIELDS]}
     with httpx.Client(base_url=service.url, headers={"authorization": f"Bearer {token}"}, timeout=30) as admin:
         admin.post("/admin/projects", json={"slug": PROJECT, "title": "Drill"}).raise_for_status()
         admin.put(f"/admin/{PROJECT}/survey", json=survey).raise_for_status()

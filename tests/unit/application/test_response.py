@@ -1,5 +1,6 @@
 """Saving answers one by one and together, seeing and erasing one's own; and what researchers see of them."""
 
+import hashlib
 import io
 import json
 import re
@@ -10,12 +11,12 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
-from application.response import Listing, SavedAnswers
+from application.response import Listing, OwnerView, SavedAnswers
 from domain.access import NotAllowed
 from domain.errors import Invalid, NotFound, Stale
 from domain.export import Format
-from domain.response import ConsentRequired, Outcome, TokenRequired, TokenTaken, is_token
-from domain.survey import Definition, InvalidAnswer, Survey, SurveyClosed
+from domain.response import ConsentRequired, Outcome, TokenRequired, is_token
+from domain.survey import Definition, InvalidAnswer, Survey, SurveyClosed, warnings_of
 from domain.user import User
 from tests.examples import AGE, CONSENT, GATE, MANY, NOTE, PLATFORMS, definition, gated
 from tests.unit.application.conftest import World
@@ -35,12 +36,22 @@ async def publish(world: World, admin: User, of: Definition, *, breaking: Iterab
     return published.survey
 
 
+def token_of(who: str) -> str:
+    """The token that this reader brings, unless a test says otherwise."""
+    return hashlib.sha256(who.encode()).hexdigest()[:43]
+
+
+def own(saved: SavedAnswers) -> OwnerView:
+    assert saved.own is not None
+    return saved.own
+
+
 async def upsert(world: World, field: str, value: object, *, who: str = ME, **rest: Any) -> SavedAnswers:
-    return await world.upsert(project="story", fingerprint=who, field=field, value=value, **rest)
+    return await world.upsert(project="story", fingerprint=who, field=field, value=value, **{"token": token_of(who)} | rest)
 
 
 async def save(world: World, answers: dict[str, object], *, who: str = ME, **rest: Any) -> SavedAnswers:
-    return await world.save(project="story", fingerprint=who, answers=answers, **rest)
+    return await world.save(project="story", fingerprint=who, answers=answers, **{"token": token_of(who)} | rest)
 
 
 async def switch(world: World, admin: User, *, is_open: bool) -> None:
@@ -51,12 +62,12 @@ async def test_the_first_save_creates_and_shows_the_token_once(world: World, adm
     await publish(world, admin, gated())
     first = await upsert(world, "consent", 1)
     assert (first.outcome, first.answers, first.codes) == (Outcome.CREATED, {"consent": "accepted"}, {"consent": 1})
-    assert (first.stale, first.revision, first.survey_version, first.saved_at) == ([], 1, 1, world.clock.now())
+    assert (own(first).stale, own(first).revision, first.survey_version, own(first).saved_at) == ([], 1, 1, world.clock.now())
     assert first.token is not None
     assert is_token(first.token)
     second = await upsert(world, "age", "42")
     assert (second.outcome, second.answers, second.codes, second.token) == (Outcome.UPDATED, {"age": 42}, {}, None)
-    assert (second.revision, second.survey_version, second.saved_at) == (2, 1, world.clock.now())
+    assert (own(second).revision, second.survey_version, own(second).saved_at) == (2, 1, world.clock.now())
 
 
 async def test_the_token_shows_the_answers_and_no_other_does(world: World, admin: User) -> None:
@@ -77,7 +88,7 @@ async def test_an_old_number_is_stale_and_answers_what_is_stored(world: World, a
     await upsert(world, "consent", "accepted", seq=2)
     stale = await upsert(world, "consent", "declined", seq=1)
     assert (stale.outcome, stale.answers, stale.codes) == (Outcome.STALE, {"consent": "accepted"}, {"consent": 1})
-    assert (stale.stale, stale.revision, stale.token) == (["consent"], 1, None)
+    assert (own(stale).stale, own(stale).revision, stale.token) == (["consent"], 1, None)
 
 
 async def test_a_withdrawn_answer_has_no_value_and_no_code(world: World, admin: User) -> None:
@@ -121,7 +132,7 @@ async def test_an_own_token_is_the_respondents_from_the_first_save_on(world: Wor
     await publish(world, admin, definition())
     assert (await upsert(world, "age", 42, token=OWN)).token == OWN
     assert (await world.get_response(project="story", token=OWN)).answers == {"age": 42}
-    with pytest.raises(TokenTaken):
+    with pytest.raises(TokenRequired):
         await upsert(world, "age", 7, who="somebody-else", token=OWN)
 
 
@@ -135,12 +146,12 @@ async def test_what_is_no_token_is_refused(world: World, admin: User, token: str
 async def test_under_token_identity_every_save_needs_the_own_token(world: World, admin: User) -> None:
     await publish(world, admin, definition(identity="token"))
     with pytest.raises(TokenRequired):
-        await upsert(world, "age", 42)
+        await upsert(world, "age", 42, token=None)
     await upsert(world, "age", 42, token=OWN)
     for token in (None, "x" * 43):
         with pytest.raises(TokenRequired):
             await upsert(world, "age", 7, token=token)
-    assert (await upsert(world, "note", "mine", token=OWN)).revision == 2
+    assert own(await upsert(world, "note", "mine", token=OWN)).revision == 2
 
 
 async def test_without_a_project_or_a_survey_nothing_is_found(world: World) -> None:
@@ -174,7 +185,7 @@ async def test_a_survey_that_was_closed_meanwhile_says_so(world: World, admin: U
         with pytest.raises(SurveyClosed):
             await upsert(world, "age", value)
     await switch(world, admin, is_open=True)
-    assert (await upsert(world, "age", 43)).revision == 2
+    assert own(await upsert(world, "age", 43)).revision == 2
 
 
 async def test_a_project_that_was_put_away_is_not_found_and_its_successor_begins_anew(world: World, admin: User) -> None:
@@ -198,7 +209,7 @@ async def test_several_answers_are_saved_together_in_their_stored_form(world: Wo
     first = await save(world, {"age": "42", "consent": 1, "platforms": "Other, Twitter", "note": None}, seq=3)
     assert first.outcome is Outcome.CREATED
     assert first.answers == {"age": 42, "consent": "accepted", "platforms": ["Twitter", "Other"], "note": None}
-    assert (first.codes, first.stale, first.revision) == ({"consent": 1}, [], 1)
+    assert (first.codes, own(first).stale, own(first).revision) == ({"consent": 1}, [], 1)
     assert first.token is not None
     found = await world.get_response(project="story", token=first.token)
     assert found.answers == {"age": 42, "consent": "accepted", "platforms": ["Twitter", "Other"]}
@@ -223,7 +234,7 @@ async def test_fields_that_have_a_newer_save_stay_and_are_listed_in_order(world:
     await publish(world, admin, definition())
     await save(world, {"trust": 1, "age": 1}, seq=5)
     second = await save(world, {"trust": 2, "note": "x", "age": 2}, seq=5)
-    assert (second.outcome, second.stale) == (Outcome.UPDATED, ["age", "trust"])
+    assert (second.outcome, own(second).stale) == (Outcome.UPDATED, ["age", "trust"])
     assert (second.answers, second.token) == ({"trust": 1, "note": "x", "age": 1}, None)
     assert (await save(world, {"trust": 2, "age": 2}, seq=5)).outcome is Outcome.STALE
 
@@ -233,7 +244,7 @@ async def test_what_only_the_newer_version_takes_is_taken_together_too(world: Wo
     await save(world, {"age": 42})
     await publish(world, admin, definition(AGE | {"max": 150}, NOTE))
     saved = await save(world, {"age": 150, "note": "x"})
-    assert (saved.survey_version, saved.revision) == (2, 2)
+    assert (saved.survey_version, own(saved).revision) == (2, 2)
 
 
 async def test_answers_keep_the_version_that_they_were_given_under(world: World, admin: User) -> None:
@@ -258,8 +269,64 @@ async def test_a_reader_erases_what_is_their_own_and_may_start_anew(world: World
         await world.erase(project="story", token=mine.token)
     assert (await world.get_response(project="story", token=other.token)).answers == {"age": 7}
     again = await save(world, {"age": 43}, seq=0)
-    assert (again.outcome, again.revision) == (Outcome.CREATED, 1)
-    assert again.token not in (None, mine.token)
+    assert (again.outcome, own(again).revision) == (Outcome.CREATED, 1)
+
+
+async def test_a_token_survey_knows_a_reader_by_the_token_alone(world: World, admin: User) -> None:
+    await publish(world, admin, definition(identity="token"))
+    first = await world.save(project="story", fingerprint=None, answers={"age": 42}, token=OWN)
+    second = await world.upsert(project="story", fingerprint=None, field="note", value="x", token=OWN)
+    assert (first.outcome, first.token, second.outcome) == (Outcome.CREATED, OWN, Outcome.UPDATED)
+    assert (await world.get_response(project="story", token=OWN)).answers == {"age": 42, "note": "x"}
+
+
+async def test_a_fingerprint_survey_needs_a_fingerprint(world: World, admin: User) -> None:
+    await publish(world, admin, definition())
+    with pytest.raises(Invalid) as refused:
+        await world.save(project="story", fingerprint=None, answers={"age": 42}, token=OWN)
+    assert [fault.pointer for fault in refused.value.faults] == ["/fingerprint"]
+
+
+async def test_who_shows_no_token_is_answered_with_what_was_sent_and_told_nothing_of_what_is_stored(world: World, admin: User) -> None:
+    await publish(world, admin, definition())
+    first = await save(world, {"age": 42, "note": "mine"}, seq=5, token=None)
+    assert is_token(first.token or "")
+    late: list[dict[str, object]] = [{"age": 7, "note": "x"}, {"age": 8}]
+    for answers in late:
+        stale = await save(world, answers, seq=0, token=None)
+        assert (stale.outcome, stale.answers, stale.own, stale.token) == (Outcome.UPDATED, answers, None, None)
+    assert (await world.get_response(project="story", token=first.token)).answers == {"age": 42, "note": "mine"}
+
+
+async def test_without_the_token_nothing_but_consent_is_taken_back(world: World, admin: User) -> None:
+    await publish(world, admin, gated())
+    await save(world, {"consent": "accepted", "age": 42}, token=None)
+    refused: list[dict[str, object]] = [{"age": None}, {"consent": "declined", "age": None}, {"nobody": None}]
+    for answers in refused:
+        with pytest.raises(TokenRequired):
+            await save(world, answers, token=None)
+    assert (await save(world, {"consent": None}, token=None)).outcome is Outcome.UPDATED
+
+
+async def test_what_may_not_lack_comes_before_whether_the_survey_is_open(world: World, admin: User) -> None:
+    await publish(world, admin, definition(identity="token"))
+    await switch(world, admin, is_open=False)
+    for token in (None, "x"):
+        with pytest.raises(TokenRequired):
+            await save(world, {"nobody": 1}, token=token)
+    with pytest.raises(SurveyClosed):
+        await save(world, {"nobody": 1}, token=OWN)
+
+
+async def test_a_later_version_keeps_the_identity_that_it_does_not_name(world: World, admin: User) -> None:
+    for named, kept in [("fingerprint", "fingerprint"), (None, "fingerprint"), ("token", "token"), (None, "token")]:
+        title = f"As {named}"
+        of = definition(title=title, identity=named)
+        published = await world.publish(project="story", definition=of, keep_identity=named is None, by=admin)
+        assert published.survey.definition.identity.value == kept
+        assert [each.code for each in warnings_of(published.survey.definition)] == (
+            ["fingerprint-identity"] if kept == "fingerprint" else []
+        )
 
 
 async def test_a_reader_erases_no_other_revision_than_the_one_they_saw(world: World, admin: User) -> None:

@@ -17,11 +17,11 @@ LATER = NOW + timedelta(hours=1)
 
 def begun(seq: int | None = None, **answers: Any) -> Response:
     change = SURVEY.accept(answers or {"consent": "accepted"})
-    return new_response(change, project_id=1, pseudonym=b"p", token_hash=b"t", seq=seq, at=NOW).response
+    return new_response(change, project_id=1, pseudonym=b"p", token_hash=b"t", seq=seq, at=NOW, is_owned=True).response
 
 
 def saved(response: Response, seq: int | None = None, /, *, under: Survey = SURVEY, **answers: Any) -> Save:
-    return response.save(under.accept(answers), seq=seq, at=LATER)
+    return response.save(under.accept(answers), token=b"t", seq=seq, at=LATER)
 
 
 def after(response: Response, seq: int | None = None, /, **answers: Any) -> Response:
@@ -134,11 +134,11 @@ def test_a_consent_that_comes_too_late_opens_nothing() -> None:
 
 
 @pytest.mark.parametrize(("withdrawn", "left"), [("declined", {"consent": "declined"}), (None, {})])
-def test_consent_withdrawn_erases_every_answer_and_keeps_the_numbers(withdrawn: str | None, left: dict[str, str]) -> None:
+def test_consent_withdrawn_erases_every_answer_and_keeps_one_number(withdrawn: str | None, left: dict[str, str]) -> None:
     response = after(begun(), 5, age=42)
     save = saved(response, consent=withdrawn)
     erased = save.response
-    assert (erased.answers, erased.seqs, erased.revision) == (left, {"age": 5}, 3)
+    assert (erased.answers, erased.seqs, erased.revision) == (left, {"*": 5}, 3)
     assert (save.changed, erased.versions) == ({"consent": withdrawn}, dict.fromkeys(left, 1))
     with pytest.raises(ConsentRequired):
         after(erased, age=42)

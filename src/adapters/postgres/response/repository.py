@@ -1,5 +1,6 @@
 """Responses in PostgreSQL: a save of one answer is one statement; what takes more to decide is one transaction."""
 
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import fields
 from datetime import datetime
@@ -14,8 +15,10 @@ from adapters.postgres.integrity import Again
 from adapters.postgres.response.statements import (
     BEGIN,
     BY_TOKEN,
+    COUNT_HISTORY,
     ERASE,
     FORGET_HISTORY,
+    FORGET_WITHHELD,
     HOLD_SURVEY,
     LOCK,
     LOG,
@@ -23,15 +26,20 @@ from adapters.postgres.response.statements import (
     ONE_AT_A_TIME,
     SAVE,
     SAVE_BEHIND_GATE,
+    STOP_WITHHOLDING,
     STORE,
+    TRIM_HISTORY,
+    WITHHELD,
 )
 from application.ports import Responses, Saved, SurveyMoved, Witness
 from domain.erasure import Erasure
 from domain.errors import NotFound, Unavailable, expect_version
-from domain.response import ConsentRequired, Outcome, Response, Save, TokenRequired, bound, erased_by, new_response
-from domain.survey import Change, Identity
+from domain.response import ALL_FIELDS, CHANGES_MAX, ConsentRequired, Outcome, Response, Save, TokenRequired, bound, new_response
+from domain.survey import Change
 
 _ATTEMPTS = 5
+_ROOM = 100  # by so much a full history is shortened, so that not each save that follows has to
+_WITHHELD_AT_ONCE = 100
 
 
 async def _unseen(_: Erasure) -> None:
@@ -50,7 +58,8 @@ class PostgresResponses(Responses):
         project_id: int,
         pseudonym: bytes,
         token_hash: bytes,
-        identity: Identity,
+        is_shown: bool,
+        by_token: bool = False,
         seq: int | None,
         at: datetime,
         is_test: bool = False,
@@ -60,8 +69,9 @@ class PostgresResponses(Responses):
             "pseudonym": pseudonym,
             "turn": int.from_bytes(pseudonym[:8], signed=True),
             "token_hash": bound(token_hash, project_id),
+            "is_shown": is_shown,
+            "by_token": by_token,
             "is_test": is_test,
-            "by_token": identity is Identity.TOKEN,
             "seq": seq,
             "survey_version": change.survey_version,
             "save": token_hex(16),
@@ -69,12 +79,14 @@ class PostgresResponses(Responses):
         }
         is_single = len(change.answers) == 1 and not change.withdraws_consent
         for _ in range(_ATTEMPTS):
-            saved = await (self._save_one(change, given) if is_single else self._save_together_or_again(change, given))
+            saved = await self._save_one(change, given) if is_single else None
+            saved = saved or await self._save_together_or_again(change, given)
             if saved is not None:
                 return saved
         raise Unavailable
 
     async def _save_one(self, change: Change, given: dict[str, Any]) -> Saved | None:
+        """None: this takes more than one statement."""
         ((field, value),) = change.answers.items()
         patch = {} if value is None else {field: value}
         given |= {
@@ -82,12 +94,13 @@ class PostgresResponses(Responses):
             "patch": patch,
             "seqs": {} if given["seq"] is None else {field: given["seq"]},
             "versions": dict.fromkeys(patch, change.survey_version),
+            "logged": len(patch),
         }
         if change.gated and change.consent is not None:
             gate = {"gate_field": change.consent.field, "gate_accept": change.consent.accept}
-            row = await self._pool.row(SAVE_BEHIND_GATE, **given, **gate)
+            row = await self._pool.row(SAVE_BEHIND_GATE[given["by_token"]], **given, **gate)
         else:
-            row = await self._pool.row(SAVE, **given)
+            row = await self._pool.row(SAVE[given["by_token"]], **given)
         if row is None:
             return await self._why_not(change, given)
         return Saved(
@@ -99,22 +112,24 @@ class PostgresResponses(Responses):
         )
 
     async def _why_not(self, change: Change, given: dict[str, Any]) -> Saved | None:
-        """Why a save went nowhere: raises, or says that it is stale. None: what stood in its way is gone, so try again."""
-        row = await self._pool.row(LOOK, **given)
-        if row is None:
+        """Why a save went nowhere: raises, or says that it is stale. None: for a reason that the domain knows, or one that is gone."""
+        rows = await self._pool.rows(LOOK, **given)
+        if not rows:
             raise SurveyMoved
-        if row["revision"] is None:
+        row = _named_one([row for row in rows if row["revision"] is not None], given)
+        if row is None:
             if change.gated:
                 raise ConsentRequired
             return None
         _check_owner(row, given)
-        if given["seq"] is not None and given["seq"] <= row["seqs"].get(given["field"], -1):
+        if _is_stale(row, given):
             return Saved(
                 outcome=Outcome.STALE,
                 answers={field: row["answers"].get(field) for field in change.answers},
                 stale=frozenset(change.answers),
                 revision=row["revision"],
                 saved_at=row["saved_at"],
+                seqs=row["seqs"],
             )
         if change.gated and change.consent and row["answers"].get(change.consent.field) != change.consent.accept:
             raise ConsentRequired
@@ -133,23 +148,23 @@ class PostgresResponses(Responses):
             await work.row(ONE_AT_A_TIME, **given)
             if await work.row(HOLD_SURVEY, **given) is None:
                 raise SurveyMoved
-            row = await work.row(LOCK, **given)
+            row = _named_one(await work.rows(LOCK, **given), given)
             if row is None:
                 owner = {name: given[name] for name in ("project_id", "pseudonym", "token_hash", "is_test")}
-                save = new_response(change, seq=given["seq"], at=given["at"], **owner)
-                made = await work.row(BEGIN, **_columns_of(save.response), last_save=given["save"])
+                save = new_response(change, seq=given["seq"], at=given["at"], is_owned=given["is_shown"], **owner)
+                made = await work.row(BEGIN, **_columns_of(save.response), last_save=given["save"], changes=len(save.changed))
                 if made is None:
                     return None
-                response_id = made["id"]
+                response_id, changes = made["id"], len(save.changed)
             else:
-                _check_owner(row, given)
-                found = _response(row)
-                save = found.save(change, seq=given["seq"], at=given["at"])
-                response_id = row["id"]
-                await work.row(STORE, id=response_id, **_columns_of(save.response))
-                if withdrawn := erased_by(change, found, save.response):
-                    await self._witness(withdrawn)
+                token = given["token_hash"] if given["is_shown"] else None
+                save = _response(row).save(change, token=token, seq=given["seq"], at=given["at"])
+                response_id, changes = row["id"], row["changes"] + len(save.changed)
+                await work.row(STORE, id=response_id, **_columns_of(save.response), changes=changes)
+                if save.erased:
+                    await self._witness(save.erased)
             await self._log(work, response_id, change, save, given)
+            await _bound_history(work, response_id, changes, kept=change.consent.field if save.forgets and change.consent else None)
             await work.commit()
         return Saved(
             outcome=save.outcome,
@@ -157,6 +172,7 @@ class PostgresResponses(Responses):
             stale=save.stale,
             revision=save.response.revision,
             saved_at=save.response.saved_at,
+            seqs=save.response.seqs if save.outcome is Outcome.STALE else None,
         )
 
     async def _log(self, work: Transaction, response_id: int, change: Change, save: Save, given: dict[str, Any]) -> None:
@@ -172,8 +188,18 @@ class PostgresResponses(Responses):
                 "project_id": given["project_id"],
             }
             await work.row(LOG, **entry)
-        if change.consent and save.response.answers.get(change.consent.field) != change.consent.accept:
-            await work.row(FORGET_HISTORY, id=response_id, kept=change.consent.field)
+
+    async def erase_withheld(self, *, before: datetime, at: datetime) -> int:
+        async with Transaction(self._pool) as work:
+            rows = await work.rows(WITHHELD, before=before, limit=_WITHHELD_AT_ONCE)
+            for row in rows:
+                found = _response(row)
+                await self._witness(found.erasure)
+                await work.row(STOP_WITHHOLDING, id=row["id"], **_columns_of(found.without_withheld(at=at)))
+                await work.row(FORGET_WITHHELD, id=row["id"], kept=list(found.answers))
+                await work.row(COUNT_HISTORY, id=row["id"])
+            await work.commit()
+        return len(rows)
 
     async def by_token(self, project: str, token_hash: bytes) -> Response | None:
         row = await self._pool.row(BY_TOKEN, slug=project, token_hash=token_hash)
@@ -202,6 +228,32 @@ def _columns_of(response: Response) -> dict[str, Any]:
     return {field.name: getattr(response, field.name) for field in fields(Response)}
 
 
-def _check_owner(row: Record, given: dict[str, Any]) -> None:
-    if given["by_token"] and not compare_digest(row["token_hash"], given["token_hash"]):
+def _named_one(rows: Sequence[Record], given: dict[str, Any]) -> Record | None:
+    """The row of the respondent who is named. Raises `TokenRequired` when there is none and the token is another respondent's."""
+    mine = [row for row in rows if given["by_token"] or row["pseudonym"] == given["pseudonym"]]
+    if rows and not mine:
         raise TokenRequired
+    return mine[0] if mine else None
+
+
+def _check_owner(row: Record, given: dict[str, Any]) -> None:
+    is_owner = compare_digest(row["token_hash"], given["token_hash"]) if given["is_shown"] else not row["is_owned"]
+    if not is_owner:
+        raise TokenRequired
+
+
+def _is_stale(row: Record, given: dict[str, Any]) -> bool:
+    is_claimed = given["is_shown"] and not row["is_owned"]
+    seqs = row["seqs"]
+    return given["seq"] is not None and not is_claimed and given["seq"] <= max(seqs.get(given["field"], -1), seqs.get(ALL_FIELDS, -1))
+
+
+async def _bound_history(work: Transaction, response_id: int, changes: int, *, kept: str | None) -> None:
+    """After consent was withdrawn by the owner only the field of consent has a history (`kept`), and none is longer than it may be."""
+    if kept is not None:
+        await work.row(FORGET_HISTORY, id=response_id, kept=kept)
+    elif changes > CHANGES_MAX:
+        await work.row(TRIM_HISTORY, id=response_id, surplus=changes - CHANGES_MAX + _ROOM)
+    else:
+        return
+    await work.row(COUNT_HISTORY, id=response_id)

@@ -105,7 +105,9 @@ class ResultsBody(Body):
 
 class DefinitionBody(Body):
     title: str
-    identity: Literal["fingerprint", "token"] = "fingerprint"
+    identity: Literal["fingerprint", "token"] | None = Field(
+        None, description="How readers are known: `token` unless another version says otherwise. Under `fingerprint` see `warnings`."
+    )
     consent: ConsentBody | None = None
     results: ResultsBody = ResultsBody()
     questions: list[QuestionBody]

@@ -75,6 +75,7 @@ def signed_in_survey(use: Container, limits: Limits, guard: Guard) -> APIRouter:
             project=project,
             definition=definition_from(body.model_dump(exclude={"accept_breaking"})),
             accept_breaking=frozenset(body.accept_breaking),
+            keep_identity=body.identity is None,
             expected=expected_versions(request.headers),
             by=by,
         )

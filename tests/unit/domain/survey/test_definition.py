@@ -83,10 +83,10 @@ def test_all_faults_are_told_at_once() -> None:
 
 
 def test_what_is_left_out_has_its_default() -> None:
-    declared = definition(NOTE)
+    declared = definition_from({"title": "Dark data", "questions": [NOTE]})
     assert declared.document() == {
         "title": "Dark data",
-        "identity": "fingerprint",
+        "identity": "token",
         "consent": None,
         "results": {"public": False, "minimum_cell": 5, "protection": "noise", "by": []},
         "questions": [{"field": "note", "type": "text", "max_length": 2000}],
