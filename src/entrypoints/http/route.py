@@ -198,7 +198,8 @@ class Route(APIRoute):
         if plan.body:
             given[plan.body[0]] = body = validated(plan.body[1], content)
             if plan.by_respondent:
-                scope["respondent"] = self.around.limits.respondent(body.fingerprint)
+                who = body.fingerprint or body.respondent_token or headers.get("x-respondent-token", "")
+                scope["respondent"] = self.around.limits.respondent(who)
                 await self.around.limits.count(request, self.path, plan.by_respondent)
 
 
