@@ -1,8 +1,10 @@
 """The compose file: nothing secret in it, nothing open that need not be, everything looked after."""
 
+import json
 import re
 import shutil
 import subprocess
+from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +27,7 @@ NAMES = {line.removesuffix("=") for line in (ROOT / ".env.example").read_text().
 
 def test_every_secret_is_a_variable_that_make_secrets_writes() -> None:
     asked = set(re.findall(r"\$\{([A-Z_]+)", TEXT))
-    assert asked - {"BALANCER_NETWORK"} == NAMES
+    assert asked - {"BALANCER_NETWORK", "BALANCER_ADDRESS", "OTHERS_RANGE"} == NAMES
     told = [str(value) for service in SERVICES.values() for name, value in service.get("environment", {}).items() if "PASSWORD" in name]
     assert len(told) > 5
     assert all(value.startswith("${") for value in told)
@@ -40,6 +42,40 @@ def test_a_service_is_pinned_restarted_watched_and_not_open_to_other_machines(na
     assert is_ours or "healthcheck" in service  # ours has its own in the Dockerfile
     assert all(port.startswith("127.0.0.1:") for port in service.get("ports", []))
     assert name in ("balancer", "grafana", "api1", "api2") or service["networks"] == ["inside"]
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_a_service_has_no_capabilities_and_gains_none(name: str) -> None:
+    assert SERVICES[name]["cap_drop"] == ["ALL"]
+    assert "cap_add" not in SERVICES[name]
+    assert SERVICES[name]["security_opt"] == ["no-new-privileges:true"]
+    assert not SERVICES[name].get("privileged")
+
+
+def test_one_address_is_trusted_to_say_who_asked_and_nobody_else_gets_it() -> None:
+    (told,) = {SERVICES[name]["environment"]["COMPLEX_STORIES_TRUSTED_PROXIES"] for name in ("api1", "api2")}
+    assert SERVICES["balancer"]["networks"]["public"]["ipv4_address"] == told
+    address, subnet, others = (
+        written.partition(":-")[2].rstrip("}") for written in (told, *COMPOSE["networks"]["public"]["ipam"]["config"][0].values())
+    )
+    assert ip_address(address) in ip_network(subnet)
+    assert ip_address(address) not in ip_network(others)
+    assert ip_network(others).subnet_of(ip_network(subnet))  # type: ignore[arg-type]
+
+
+def test_the_service_has_an_account_of_the_store_that_may_use_one_bucket_alone() -> None:
+    holders = [name for name, service in SERVICES.items() if "STORAGE_ROOT_PASSWORD" in str(service)]
+    assert holders == ["storage"]
+    policy = json.loads((ROOT / "deploy" / "storage-policy.json").read_text())
+    actions = {action for statement in policy["Statement"] for action in statement["Action"]}
+    resources = {resource for statement in policy["Statement"] for resource in statement["Resource"]}
+    assert {statement["Effect"] for statement in policy["Statement"]} == {"Allow"}
+    assert not any("*" in action or action.startswith("admin") for action in actions)
+    assert resources == {"arn:aws:s3:::stories", "arn:aws:s3:::stories/*"}
+    assert SERVICES["api1"]["environment"]["COMPLEX_STORIES_STORAGE_URL"] == "s3://stories"
+    script = ROOT / "deploy" / "storage.sh"
+    assert subprocess.run(["/bin/sh", "-n", str(script)], check=False).returncode == 0
+    assert f"admin user add local {SERVICES['api1']['environment']['AWS_ACCESS_KEY_ID']} " in script.read_text()
 
 
 @pytest.mark.parametrize("name", ["api1", "api2", "primary", "replica"])
