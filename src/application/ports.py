@@ -1048,11 +1048,13 @@ class DatabaseCopies(Protocol):
     async def load(self, dump: Path, *, schema: str) -> None:
         """Bring a dump of this schema back into an empty database, all or nothing; no service takes that for whole before `settle`."""
 
-    async def settle(self, *, schema: str, deleted: Collection[UUID], is_erased: Callable[[Erasure], bool]) -> Settled:
+    async def settle(
+        self, *, schema: str, deleted: Collection[UUID], is_erased: Callable[[Erasure], bool], spendings: Iterable[NotedSpending]
+    ) -> Settled:
         """Make a copy that was brought back one to go on with.
 
         What has these contents is not in it, nor are the responses that were erased; nobody is signed in, and no token to set a
-        password is good.
+        password is good. What releases of results have spent since is in the ledger, if the schema has one.
         """
 
 

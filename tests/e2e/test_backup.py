@@ -12,7 +12,7 @@ import httpx
 import pytest
 
 from adapters.postgres.embedded import EmbeddedPostgres
-from tests.e2e.client import ADMIN_PASSWORD, client, data_folder, log_in, make_project, run, serving, token_of
+from tests.e2e.client import ADMIN_PASSWORD, client, data_folder, log_in, make_project, run, serving, token_of, until
 from tests.e2e.test_file import address_of, uploaded
 from tests.e2e.test_survey import DEFINITION
 from tests.pictures import pdf
@@ -91,13 +91,10 @@ def restored(source: Path, folder: Path, **settings: str) -> dict[str, Any]:
 
 
 async def _left_of_the_old_cluster(folder: Path) -> list[int]:
-    """How many published results, tokens to set a password, and changes of later transactions than any there was."""
+    """How many tokens to set a password, and changes of later transactions than any there was."""
     password = json.loads((folder / "secrets.json").read_text())["database_password"]
     async with connected(EmbeddedPostgres(folder / "postgres", password=password).url) as connection:
-        return [
-            await connection.fetchval(f"SELECT count(*) FROM {what}")
-            for what in ("survey_results", "setup_tokens", "answer_changes WHERE xid <> '3'")
-        ]
+        return [await connection.fetchval(f"SELECT count(*) FROM {what}") for what in ("setup_tokens", "answer_changes WHERE xid <> '3'")]
 
 
 def test_what_readers_erased_after_a_backup_stays_erased_after_its_restore(story: Story) -> None:
@@ -123,7 +120,7 @@ def test_everything_else_is_as_it_was_and_nobody_is_signed_in(story: Story) -> N
             newest = [entry["action"] for entry in admin.get("/admin/audit").json()]
             assert "archive.restore" in newest
             assert read(web, story.project, story.tokens[ERASED]).json()["answers"]["age"] == 42  # nobody's journal was there
-            assert asyncio.run(_left_of_the_old_cluster(folder)) == [0, 0, 0]
+            assert asyncio.run(_left_of_the_old_cluster(folder)) == [0, 0]
             for command in (("audit", "verify"), ("verify-files",)):
                 checked = run(*command, folder=folder, PEPPER=PEPPER, **SETTINGS)
                 assert checked.returncode == 0, checked.stdout + checked.stderr
@@ -184,3 +181,53 @@ def test_a_backup_is_for_its_owner_alone(story: Story) -> None:
     for path in (story.first, story.second, *story.first.rglob("*")):
         assert path.stat().st_mode & 0o077 == 0, path
     assert PEPPER not in (story.first / "manifest.json").read_text()
+
+
+# --- results under noise -----------------------------------------------------------------------------------------------------
+
+YES_OR_NO: dict[str, Any] = {
+    "title": "Yes or no",
+    "identity": "fingerprint",
+    "results": {"public": True, "start": 20},
+    "questions": [{"field": "yes", "type": "boolean"}],
+}
+
+
+def results_of(web: httpx.Client, project: str) -> dict[str, Any]:
+    found: dict[str, Any] = web.get(f"/{project}/survey/results").json()
+    return found
+
+
+def say_yes(web: httpx.Client, project: str, people: range) -> None:
+    for who in people:
+        save(web, project, f"reader-number-{who}", "yes", value=True)
+
+
+async def _spendings(folder: Path) -> list[tuple[int, int]]:
+    """The number of each release in the ledger, and the responses that it was made at."""
+    password = json.loads((folder / "secrets.json").read_text())["database_password"]
+    async with connected(EmbeddedPostgres(folder / "postgres", password=password).url) as connection:
+        rows = await connection.fetch("SELECT number, responses FROM results_spendings ORDER BY number")
+    return [(row["number"], row["responses"]) for row in rows]
+
+
+def test_a_backup_that_is_brought_back_cannot_spend_again_what_was_spent_after_it() -> None:
+    with data_folder() as folder, data_folder() as another:
+        with serving(folder=folder, PEPPER=PEPPER, **SETTINGS) as service, client(service.url) as web:
+            admin = client(service.url, token_of(log_in(service.url, "admin", ADMIN_PASSWORD)))
+            project = make_project(admin)
+            assert admin.put(f"/admin/{project}/survey", json=YES_OR_NO).status_code == 201
+            say_yes(web, project, range(20))
+            first = until(lambda: (found := results_of(web, project))["n"] is not None and found, "the first release")
+            made = run("backup", str(folder / "backup"), folder=folder, PEPPER=PEPPER, **SETTINGS)
+            assert made.returncode == 0, made.stderr
+            say_yes(web, project, range(20, 25))
+            until(lambda: results_of(web, project)["responses"] == 25, "the second release")
+        shutil.copytree(folder / "files", another / "files")
+        restored(folder / "backup", another, PEPPER=PEPPER)
+        with serving(folder=another, PEPPER=PEPPER, **SETTINGS) as service, client(service.url) as web:
+            assert asyncio.run(_spendings(another)) == [(1, 20), (2, 25)]
+            assert results_of(web, project) == first  # nobody waits
+            say_yes(web, project, range(20, 32))
+            until(lambda: results_of(web, project)["responses"] == 32, "the third release")
+            assert asyncio.run(_spendings(another)) == [(1, 20), (2, 25), (3, 32)]

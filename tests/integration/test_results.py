@@ -320,3 +320,29 @@ async def test_readers_who_come_at_once_see_the_same(story: Story) -> None:
     await story.publisher()()
     seen = await asyncio.gather(*(story.reader()(project="story") for _ in range(10)))
     assert len(set(seen)) == 1
+
+
+# --- noise -------------------------------------------------------------------------------------------------------------------
+
+NOISE: dict[str, Any] = {"public": True, "start": 20, "by": ["side"]}
+
+
+async def test_of_workers_that_look_at_once_one_releases(pool: Pool) -> None:
+    story = await story_of(pool, SIDE, SCALE, PLATFORMS, results=NOISE)
+    await story.answers(20, side="left", trust=3, platforms=["Other"])
+    assert sorted(await asyncio.gather(*(story.publisher()() for _ in range(6)))) == [False] * 5 + [True]
+    found = await story.results("side")
+    assert (found["protection"], found["responses"]) == ("noise", 20)
+    assert len(story.store.contents) == 1
+
+
+async def test_a_worker_that_stood_still_and_lost_its_turn_publishes_and_spends_nothing(pool: Pool) -> None:
+    story = await story_of(pool, SIDE, results=NOISE)
+    await story.answers(20, side="left")
+    late = story.publisher()
+    found = (await late.ledger.public_surveys())[0]
+    assert await story.publisher()()
+    first = await story.bytes()
+    assert not await late.release(found)
+    assert await story.bytes() == first
+    assert len(story.store.contents) == 1

@@ -12,15 +12,24 @@ from sqlalchemy import make_url
 from adapters.postgres.hosts import addresses, connect_to_primary
 from adapters.postgres.integrity import domain_errors
 from adapters.postgres.programs import CopyError, program, run
+from adapters.postgres.results_ledger import spending_row
 from adapters.postgres.revisions import SchemaError, known_revisions
 from adapters.postgres.server_log import quieten
 from application.ports import Content, DatabaseCopies, DatabaseMoment, Settled
 from domain.erasure import Erasure
+from domain.results import NotedSpending
 
 _BATCH = 5_000
 _REVISION = "TABLE DATA public alembic_version"
-# What must not come back to life: tries and tokens to sign in with, and results of a cluster that counted other transactions.
-_EMPTIED = ("survey_results", "sign_in_failures", "setup_tokens")
+# What must not come back to life: tries and tokens to sign in with.
+_EMPTIED = ("sign_in_failures", "setup_tokens")
+# Results stand as they were published last. Steps count from now on, since this cluster counts other transactions.
+_RESULTS = "UPDATE survey_results SET snapshot = pg_current_snapshot()::text WHERE snapshot IS NOT NULL"
+_SPENDING = """
+INSERT INTO results_spendings (project_id, number, responses, series, closing, spent_at)
+SELECT id, $3, $4, $5, $6, $7 FROM projects WHERE id = $1 AND created_at = $2
+ON CONFLICT DO NOTHING
+"""
 _RECOUNTED = ("answer_changes", "erasures")
 _CONTENTS = """
 SELECT 'files' AS kind, id, size, encode(sha256, 'hex') AS sha256 FROM files
@@ -64,7 +73,9 @@ class PostgresCopies(DatabaseCopies):
             options = ("--no-owner", "--no-privileges", "--exit-on-error", "--single-transaction", f"--use-list={listed.name}")
             await run(restore, *options, f"--dbname={make_url(self._url).database}", str(dump), url=self._url)
 
-    async def settle(self, *, schema: str, deleted: Collection[UUID], is_erased: Callable[[Erasure], bool]) -> Settled:
+    async def settle(
+        self, *, schema: str, deleted: Collection[UUID], is_erased: Callable[[Erasure], bool], spendings: Iterable[NotedSpending]
+    ) -> Settled:
         async with self._connected() as connection, connection.transaction():
             files = await _count(connection, "DELETE FROM files WHERE id = ANY($1)", list(deleted)) if deleted else 0
             await _if_present(connection, "exports", "DELETE FROM exports WHERE content = ANY($1)", list(deleted))
@@ -72,6 +83,10 @@ class PostgresCopies(DatabaseCopies):
                 await _if_present(connection, table, f"DELETE FROM {table}")  # noqa: S608 - names of our own
             for table in _RECOUNTED:
                 await _if_present(connection, table, f"UPDATE {table} SET xid = '{_OLD}'")  # noqa: S608 - names of our own
+            await _if_present(connection, "survey_results", _RESULTS)
+            for each in spendings:
+                project_id, *rest = spending_row(each.spending, project_id=each.project_id, at=each.spent_at).values()
+                await _if_present(connection, "results_spendings", _SPENDING, project_id, each.project_made_at, *rest)
             sessions = await _count(connection, "UPDATE sessions SET ended_at = greatest(now(), created_at) WHERE ended_at IS NULL")
             erased = [copy_id async for copy_id in _copies_of_erased(connection, is_erased)]
             responses = await _count(connection, "DELETE FROM responses WHERE id = ANY($1)", erased)

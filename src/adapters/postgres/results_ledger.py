@@ -132,7 +132,7 @@ class PostgresResultsLedger(ResultsLedger):
     async def release(self, survey: Survey, spending: Spending, documents: Mapping[str, bytes], *, at: datetime) -> bool:
         row = await self._pool.row(
             RELEASE,
-            **_row(spending, project_id=survey.project_id, at=at),
+            **spending_row(spending, project_id=survey.project_id, at=at),
             survey_version=survey.version,
             minimum_cell=survey.definition.results.minimum_cell,
             snapshot=None,
@@ -145,7 +145,7 @@ class PostgresResultsLedger(ResultsLedger):
         added = 0
         async with Transaction(self._pool) as work:
             for each in noted:
-                row = _row(each.spending, project_id=each.project_id, at=each.spent_at)
+                row = spending_row(each.spending, project_id=each.project_id, at=each.spent_at)
                 added += await work.row(ADD_NOTED, **row, project_made_at=each.project_made_at) is not None
             await work.commit()
         return added
@@ -165,7 +165,8 @@ def _public_survey(row: Record) -> PublicSurvey:
     )
 
 
-def _row(spending: Spending, *, project_id: int, at: datetime) -> dict[str, Any]:
+def spending_row(spending: Spending, *, project_id: int, at: datetime) -> dict[str, Any]:
+    """The columns of a spending, in their order."""
     return {
         "project_id": project_id,
         "number": spending.number,

@@ -18,7 +18,7 @@ DUMP = "database.dump"
 MANIFEST = "manifest.json"
 PIECE = 1024 * 1024
 
-_CONTENT = r"(?:files|exports|erasures)/[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
+_CONTENT = r"(?:files|exports|erasures|spendings)/[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
 _PART = re.compile(rf"{re.escape(DUMP)}|{_CONTENT}")
 
 Progress = Callable[[str, int, int], None]

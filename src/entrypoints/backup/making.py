@@ -12,7 +12,7 @@ from entrypoints.backup.archive import DUMP, FORMAT, MANIFEST, BackupError, Mani
 from entrypoints.container import Container
 from entrypoints.http.service import VERSION
 
-_ERASURES = "erasures"
+_JOURNALS = ("erasures", "spendings")
 
 
 def pepper_check(pepper: bytes) -> str:
@@ -36,11 +36,12 @@ async def back_up(use: Container, target: Path, *, with_pepper: bool, progress: 
         damaged = await _contents(store, contents, folder, parts, progress)
         # What was deleted since the snapshot has a row in the dump and no content: the restore deletes that row, as its owner did.
         deleted = await copies.gone([content.id for content in damaged])
-        # Last, so that it has every erasure that was acknowledged before the back-up was done.
-        entries = [entry.name async for entry in store.stored(_ERASURES)]
-        for done, name in enumerate(entries, 1):
-            parts[name] = write(folder / name, iter([await _bytes(store, name)]))
-            progress(_ERASURES, done, len(entries))
+        # Last, so that they have every erasure and spending that was noted before the back-up was done.
+        for journal in _JOURNALS:
+            entries = [entry.name async for entry in store.stored(journal)]
+            for done, name in enumerate(entries, 1):
+                parts[name] = write(folder / name, iter([await _bytes(store, name)]))
+                progress(journal, done, len(entries))
         manifest = Manifest(
             format=FORMAT,
             version=VERSION,
@@ -92,4 +93,4 @@ async def _bytes(store: FileStore, name: str) -> bytes:
     try:
         return b"".join([piece async for piece in store.read(name)])
     except NotFound:
-        raise BackupError("The journal of erasures was changed from outside while the back-up was made.") from None
+        raise BackupError("A journal was changed from outside while the back-up was made.") from None

@@ -37,10 +37,12 @@ async def bring_back(use: Container, folder: Path, manifest: Manifest, progress:
     progress("database", 1, 1)
     await _contents(use.file_store(), folder, {name: part for name, part in manifest.parts.items() if name != DUMP}, progress)
     journal = await use.read_journal()()
+    spendings = await use.read_spendings()()
     deleted = [UUID(id) for id in manifest.deleted]
-    settled = await copies.settle(schema=manifest.schema, deleted=deleted, is_erased=journal.holds)
+    settled = await copies.settle(schema=manifest.schema, deleted=deleted, is_erased=journal.holds, spendings=spendings)
     await migrate(use.config.database_url())
     async with use.pool():
+        await use.results_ledger().add_noted(spendings)  # again, for a back-up of a schema that had no ledger yet
         await use.note_restore()(made_at=manifest.created_at, settled=settled)
     return settled
 

@@ -6,10 +6,10 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from domain.results import Tally
-from domain.results.tables import ContingencyTables
+from domain.results import ContingencyTables
 from domain.survey import Definition, Survey, definition_from
 from tests.examples import survey
+from tests.fakes.response_counts import counted as tables_of
 
 DEMO = json.loads((Path(__file__).parents[4] / "src/entrypoints/demo/dark-data.json").read_text())["survey"]
 YES: dict[str, Any] = {"field": "yes", "type": "boolean"}
@@ -38,10 +38,8 @@ def made_up(
 
 
 def counted(of: Definition, people: Iterable[Mapping[str, Any]]) -> ContingencyTables:
-    """Their exact counts."""
-    tally = Tally(of)
-    tally.add(people)
-    return tally.tables()
+    """Their exact counts, within the groups that the survey's results make, too."""
+    return tables_of(of, people, by=of.results.by)
 
 
 def _answer(question: Any, chance: random.Random) -> Any:
