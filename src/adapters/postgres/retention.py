@@ -14,6 +14,7 @@ from adapters.postgres.tables import (
     files,
     label_sets,
     projects,
+    resource_counts,
     resource_versions,
     resources,
     responses,
@@ -67,10 +68,18 @@ VERSIONS = Statement(
 )
 _ended = or_(exports.c.status == "done", exports.c.status == "failed")
 EXPORTS = _counting(delete(exports).where(or_(_ended & (exports.c.created_at < _before), exports.c.project_id.in_(_old_projects))))
-REST_OF_PROJECTS = [
-    _of_old_projects(table)
-    for table in (label_sets, files, erasures, deleted_responses, results_spendings, survey_results, survey_versions, surveys)
-]
+_OF_PROJECTS = (
+    label_sets,
+    files,
+    resource_counts,
+    erasures,
+    deleted_responses,
+    results_spendings,
+    survey_results,
+    survey_versions,
+    surveys,
+)
+REST_OF_PROJECTS = [_of_old_projects(table) for table in _OF_PROJECTS]
 PROJECTS = _counting(delete(projects).where(projects.c.deleted_at < _before))
 TOKENS = Statement(delete(setup_tokens).where(setup_tokens.c.expires_at < _before))
 SESSIONS = _counting(delete(sessions).where(or_(sessions.c.ended_at < _before, sessions.c.expires_at < _before)))

@@ -211,6 +211,58 @@ resource_versions = Table(
     Index("ix_resource_versions_replaced_at", "replaced_at", postgresql_using="brin"),
 )
 
+# How many live resources a project has of each status: the sum of its rows. There are as many as have ever changed something at once,
+# since whoever does takes a row that nobody holds: nobody waits for anybody, be it for an import that takes a minute.
+resource_counts = Table(
+    "resource_counts",
+    metadata,
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    Column("project_id", BigInteger, nullable=False),
+    Column("status", Text, nullable=False),
+    Column("number", BigInteger, nullable=False),
+    Index("ix_resource_counts_project_id", "project_id", "status"),
+    postgresql_with={"fillfactor": "50"},
+)
+
+_ADD_TO_COUNTS = """
+CREATE FUNCTION add_to_resource_counts(changed_project bigint, changed_status text, difference bigint) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+    UPDATE resource_counts SET number = number + difference
+    WHERE id = (
+        SELECT id FROM resource_counts WHERE project_id = changed_project AND status = changed_status
+        LIMIT 1 FOR NO KEY UPDATE SKIP LOCKED
+    );
+    IF NOT FOUND THEN
+        INSERT INTO resource_counts (project_id, status, number) VALUES (changed_project, changed_status, difference);
+    END IF;
+END
+$$
+"""
+_COUNT_RESOURCES = """
+CREATE FUNCTION count_resources() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF TG_OP = 'INSERT' THEN
+        PERFORM add_to_resource_counts(project_id, status, count(*)) FROM added WHERE deleted_at IS NULL GROUP BY project_id, status;
+    ELSIF TG_OP = 'DELETE' THEN
+        PERFORM add_to_resource_counts(project_id, status, -count(*)) FROM gone WHERE deleted_at IS NULL GROUP BY project_id, status;
+    ELSE
+        PERFORM add_to_resource_counts(project_id, status, sum(number)::bigint) FROM (
+            SELECT project_id, status, 1 AS number FROM added WHERE deleted_at IS NULL
+            UNION ALL SELECT project_id, status, -1 FROM gone WHERE deleted_at IS NULL
+        ) AS changed GROUP BY project_id, status HAVING sum(number) <> 0;
+    END IF;
+    RETURN NULL;
+END
+$$
+"""
+_ON_CHANGE = """
+CREATE TRIGGER count_{verb} AFTER {verb} ON resources REFERENCING {tables}
+FOR EACH STATEMENT EXECUTE FUNCTION count_resources()
+"""
+_CHANGED = {"insert": "NEW TABLE AS added", "update": "OLD TABLE AS gone NEW TABLE AS added", "delete": "OLD TABLE AS gone"}
+for _statement in (_ADD_TO_COUNTS, _COUNT_RESOURCES, *(_ON_CHANGE.format(verb=verb, tables=tables) for verb, tables in _CHANGED.items())):
+    event.listen(metadata, "after_create", DDL(_statement))  # type: ignore[no-untyped-call]
+
 surveys = Table(
     "surveys",
     metadata,

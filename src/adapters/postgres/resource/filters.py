@@ -49,6 +49,11 @@ def count_statement(*, status: bool, search: bool, labels: int) -> Statement:
     return Statement(filtered([func.count().label("n")], status=status, search=search, labels=labels))
 
 
+def is_whole(*, search: bool, labels: int, **_: bool) -> bool:
+    """Whether these conditions leave whole statuses, so that their numbers are known."""
+    return not search and not labels
+
+
 def shape(where: Filter) -> dict[str, Any]:
     """Which conditions a filter has: what its statement is chosen by."""
     return {"status": where.status is not None, "search": bool(where.search), "labels": len(where.labels)}

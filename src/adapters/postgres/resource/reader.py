@@ -9,6 +9,7 @@ from sqlalchemy import BigInteger, ColumnElement, FromClause, Select, Text, bind
 from sqlalchemy.dialects.postgresql import aggregate_order_by
 
 from adapters.postgres.database import Executor, Statement
+from adapters.postgres.resource.counters import counted, counted_statement
 from adapters.postgres.resource.filters import (
     LIVE,
     PROJECT_EXISTS,
@@ -17,6 +18,7 @@ from adapters.postgres.resource.filters import (
     filtered,
     given,
     is_indexed,
+    is_whole,
     shape,
 )
 from adapters.postgres.tables import TIME, UPDATED_ASCENDING, UPDATED_DESCENDING, resources, users
@@ -138,7 +140,10 @@ def page_statement(sort: Sort, *, status: bool, search: bool, labels: int, after
 
 @cache
 def _numbered_page(sort: Sort, *, status: bool, search: bool, labels: int) -> Statement:
-    total = filtered([func.count()], status=status, search=search, labels=labels).scalar_subquery()
+    if is_whole(search=search, labels=labels):
+        total = counted(status=status)
+    else:
+        total = filtered([func.count()], status=status, search=search, labels=labels).scalar_subquery()
     ordered = _found(sort, status=status, search=search, labels=labels)
     page = ordered.limit(bindparam("limit")).offset(bindparam("skip")).subquery("resources")
     entries = _as_json(page, page.c.id, page.c.sort_key).subquery("entries")
@@ -193,7 +198,9 @@ class PostgresResourceReader(ResourceReader):
 
     async def count(self, where: Filter) -> int:
         await self._is_scanned(where)
-        count: int = (await self._run.one(count_statement(**shape(where)), **given(where)))["n"]
+        asked = shape(where)
+        statement = counted_statement(status=asked["status"]) if is_whole(**asked) else count_statement(**asked)
+        count: int = (await self._run.one(statement, **given(where)))["n"]
         if not count:
             await self._expect_project(where.project)
         return count
