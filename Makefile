@@ -58,6 +58,9 @@ setup-directus: ## Install Directus with npm into .directus (1 GB), so that make
 bench-compare: $(STAMP) ## Compare two measurements: make bench-compare BEFORE=… AFTER=…
 	@$(BIN)/python -m benchmarks.compare $(BEFORE) $(AFTER)
 
+bench-before: $(STAMP) ## Measure the hot paths beside those of an earlier revision, in turns: make bench-before BEFORE=…
+	$(BIN)/python -m benchmarks.before $(BEFORE)
+
 bench-growth: $(STAMP) ## Measure the hot paths by how much is stored, a second worker, memory and start
 	$(BIN)/python -m benchmarks.growth --out docs/benchmarks
 
@@ -103,6 +106,8 @@ drill-tokens: $(STAMP) ## More than 3 000 forged tokens: each 401, none over 50 
 drill-access: $(STAMP) ## 1 000 rounds each of races for access, and the time of a failed sign-in
 	$(BIN)/python -m tests.drills.access --rounds 1000
 
+drill-abuse: $(STAMP) ## Attacks of who invents, guesses and floods, against two workers with a real Valkey: what each got
+	$(BIN)/python -m tests.drills.abuse
 
 drill-files: $(STAMP) ## Kill the service 30 times during uploads; 200 hostile names, types, ranges and bodies
 	$(BIN)/python -m tests.drills.files
