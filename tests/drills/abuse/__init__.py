@@ -1,0 +1,1 @@
+"""What somebody gets who invents, guesses and floods: attacks as programs against a service as it is delivered."""
