@@ -7,7 +7,7 @@ a decision taken on it stands. What the store alone can decide between two write
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol, Self, TypeVar
 from uuid import UUID
@@ -153,7 +153,10 @@ class SetupTokens(Protocol):
         """The same for many users at once: their tokens by their ids."""
 
     async def redeem(self, token: str, *, at: datetime) -> int | None:
-        """The user whom an unexpired token is for, once: of two that redeem it, one gets None."""
+        """The user whom an unexpired token is for, once: of two that redeem it, one gets None. The user is locked."""
+
+    async def end(self, user_id: int) -> None:
+        """From now on no token is good for this user, who is locked."""
 
 
 class Sessions(Protocol):
@@ -1063,6 +1066,12 @@ class AuditTrail(Protocol):
 
     async def add(self, *entries: Entry) -> None:
         """Put entries down, in this order, under the id of the request that brought them, if one did."""
+
+    async def add_once(self, entry: Entry, *, every: timedelta) -> bool:
+        """Put an entry down unless one of this actor, action and project is not older than that; whether it was put down.
+
+        Of several at once, one is.
+        """
 
 
 class AuditReader(Protocol):

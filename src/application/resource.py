@@ -245,5 +245,8 @@ async def understood(label_sets: LabelSets, where: Filter) -> Filter:
             label_set = await label_sets.get(where.project, name)
         except NotFound:
             raise Invalid(Fault(pointer="", code="unknown-label-set", detail="This project has no such label set.")) from None
-        labels.append((name, label_set.read(text, at=f"/label.{name}")))
+        try:
+            labels.append((name, label_set.read(text, at="")))
+        except Invalid:  # which tells the choices: they are for the team
+            raise Invalid(Fault(pointer=f"/label.{name}", code="invalid-label", detail="That set has no such label.")) from None
     return replace(where, labels=tuple(labels)) if labels else where

@@ -7,6 +7,7 @@ from typing import Any
 
 from application.export.sheets import response_sheet
 from application.ports import Clock, Respondents, ResponseReader, Responses, SurveyMoved, Surveys, Tables, UnitOfWorkFactory
+from application.trace import LeaveTrace
 from domain.access import Action, require
 from domain.audit import Difference, Target, entry
 from domain.errors import Conflict, Fault, Invalid, Refused, Unauthenticated, Unavailable
@@ -219,10 +220,14 @@ class Listing:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ListResponses:
-    """Responses by id, each as a row of the export; by the value of a field, the version that answers were given under, and time."""
+    """Responses by id, each as a row of the export; by the value of a field, the version that answers were given under, and time.
+
+    That somebody reads them is in the audit trail (`response.read`), once an hour a person and project.
+    """
 
     responses: ResponseReader
     tables: Tables
+    leave_trace: LeaveTrace
 
     async def __call__(
         self,
@@ -242,6 +247,7 @@ class ListResponses:
             where = response_filter(snapshot.definitions, field=field, value=value, version=version, since=since, until=until)
             found = await snapshot.page(where, after=after, limit=limit + 1)
             table = ResponseTable(snapshot.definitions, version=version)
+        await self.leave_trace("response.read", project=project, by=by)
         rows = found[:limit]
         writer = self.tables.writer(Format.JSON, table.columns, guarded=False, codebook={})
         text = writer.begin() + writer.rows([table.cells(row) for row in rows]) + writer.end()

@@ -77,66 +77,74 @@ class Action(StrEnum):
 class Permission:
     """The least role that may do a thing to anything, and the least that may do it to what is its own.
 
-    `by_key` tells whether an API key may do it for its user, who otherwise has to be signed in.
+    `changes` tells whether it changes anything, a lease included: an API key then needs the scope to write, whatever the request looks
+    like. `by_key` tells whether a key may do it at all for its user, who otherwise has to be signed in.
     """
 
     anyones: Role
     own: Role
+    changes: bool
     by_key: bool = True
 
 
-def _from(role: Role) -> Permission:
-    return Permission(anyones=role, own=role)
+def _reads(role: Role) -> Permission:
+    return Permission(anyones=role, own=role, changes=False)
 
 
-_IN_PERSON = Permission(anyones=Role.MEMBER, own=Role.MEMBER, by_key=False)
+def _changes(role: Role) -> Permission:
+    return Permission(anyones=role, own=role, changes=True)
+
+
+def _in_person(role: Role, *, changes: bool = True) -> Permission:
+    """What a stolen key must not do: it would make the thief its owner."""
+    return Permission(anyones=role, own=role, changes=changes, by_key=False)
 
 
 PERMISSIONS: Mapping[Action, Permission] = {
-    Action.SELF_READ: _from(Role.MEMBER),
-    Action.SELF_UPDATE: _IN_PERSON,
-    Action.SESSION_LIST: _IN_PERSON,
-    Action.SESSION_END: _IN_PERSON,
-    Action.PASSWORD_CHANGE: _IN_PERSON,
-    Action.DOCS_READ: _from(Role.ADMIN),
-    Action.AUDIT_READ: _from(Role.ADMIN),
-    Action.METRICS_READ: _from(Role.ADMIN),
-    Action.USER_LIST: _from(Role.ADMIN),
-    Action.USER_CREATE: _from(Role.ADMIN),
-    Action.USER_UPDATE: _from(Role.ADMIN),
-    Action.USER_RESET: _from(Role.ADMIN),
-    Action.USER_IMPORT: _from(Role.ADMIN),
-    Action.API_KEY_CREATE: _IN_PERSON,
-    Action.API_KEY_LIST: _IN_PERSON,
-    Action.API_KEY_REVOKE: _IN_PERSON,
-    Action.PROJECT_CREATE: _from(Role.ADMIN),
-    Action.PROJECT_UPDATE: _from(Role.ADMIN),
-    Action.PROJECT_DELETE: _from(Role.ADMIN),
-    Action.RESOURCE_CREATE: _from(Role.MEMBER),
-    Action.RESOURCE_UPDATE: Permission(anyones=Role.ADMIN, own=Role.MEMBER),
-    Action.RESOURCE_GIVE: Permission(anyones=Role.ADMIN, own=Role.MEMBER),
-    Action.RESOURCE_VERSIONS: Permission(anyones=Role.ADMIN, own=Role.MEMBER),
-    Action.RESOURCE_DELETE: _from(Role.ADMIN),
-    Action.RESOURCE_HISTORY: Permission(anyones=Role.ANNOTATOR, own=Role.MEMBER),
-    Action.RESOURCE_IMPORT: _from(Role.ADMIN),
-    Action.SURVEY_PUBLISH: _from(Role.ADMIN),
-    Action.SURVEY_SWITCH: _from(Role.ADMIN),
-    Action.SURVEY_VERSIONS: _from(Role.ADMIN),
-    Action.RESPONSE_READ: _from(Role.ANNOTATOR),
-    Action.FILE_UPLOAD: _from(Role.ADMIN),
-    Action.FILE_DELETE: _from(Role.ADMIN),
-    Action.EXPORT_CREATE: _from(Role.ANNOTATOR),
-    Action.EXPORT_READ: _from(Role.ANNOTATOR),
-    Action.EXPORT_DELETE: Permission(anyones=Role.ADMIN, own=Role.ANNOTATOR),
-    Action.LABEL_SET_PUBLISH: _from(Role.ADMIN),
-    Action.LABEL_SET_READ: _from(Role.ANNOTATOR),
-    Action.ANNOTATION_WRITE: _from(Role.ANNOTATOR),
-    Action.ANNOTATION_DELETE: _from(Role.ANNOTATOR),
-    Action.ANNOTATION_READ: _from(Role.ANNOTATOR),
-    Action.ANNOTATION_DRAW: _from(Role.ANNOTATOR),
-    Action.ANNOTATION_EXPORT: _from(Role.ANNOTATOR),
-    Action.ANNOTATION_AGREEMENT: _from(Role.ANNOTATOR),
-    Action.ANNOTATION_IMPORT: _from(Role.ADMIN),
+    Action.SELF_READ: _reads(Role.MEMBER),
+    Action.SELF_UPDATE: _in_person(Role.MEMBER),
+    Action.SESSION_LIST: _in_person(Role.MEMBER, changes=False),
+    Action.SESSION_END: _in_person(Role.MEMBER),
+    Action.PASSWORD_CHANGE: _in_person(Role.MEMBER),
+    Action.DOCS_READ: _reads(Role.MEMBER),
+    Action.AUDIT_READ: _reads(Role.ADMIN),
+    Action.METRICS_READ: _reads(Role.ADMIN),
+    Action.USER_LIST: _reads(Role.ADMIN),
+    Action.USER_CREATE: _in_person(Role.ADMIN),
+    Action.USER_UPDATE: _in_person(Role.ADMIN),
+    Action.USER_RESET: _in_person(Role.ADMIN),
+    Action.USER_IMPORT: _in_person(Role.ADMIN),
+    Action.API_KEY_CREATE: _in_person(Role.MEMBER),
+    Action.API_KEY_LIST: _in_person(Role.MEMBER, changes=False),
+    Action.API_KEY_REVOKE: _in_person(Role.MEMBER),
+    Action.PROJECT_CREATE: _changes(Role.ADMIN),
+    Action.PROJECT_UPDATE: _changes(Role.ADMIN),
+    Action.PROJECT_DELETE: _changes(Role.ADMIN),
+    Action.RESOURCE_CREATE: _changes(Role.MEMBER),
+    Action.RESOURCE_UPDATE: Permission(anyones=Role.ADMIN, own=Role.MEMBER, changes=True),
+    Action.RESOURCE_GIVE: Permission(anyones=Role.ADMIN, own=Role.MEMBER, changes=True),
+    Action.RESOURCE_VERSIONS: Permission(anyones=Role.ADMIN, own=Role.MEMBER, changes=False),
+    Action.RESOURCE_DELETE: _changes(Role.ADMIN),
+    Action.RESOURCE_HISTORY: Permission(anyones=Role.ANNOTATOR, own=Role.MEMBER, changes=False),
+    Action.RESOURCE_IMPORT: _changes(Role.ADMIN),
+    Action.SURVEY_PUBLISH: _changes(Role.ADMIN),
+    Action.SURVEY_SWITCH: _changes(Role.ADMIN),
+    Action.SURVEY_VERSIONS: _reads(Role.ADMIN),
+    Action.RESPONSE_READ: _reads(Role.ADMIN),
+    Action.FILE_UPLOAD: _changes(Role.ADMIN),
+    Action.FILE_DELETE: _changes(Role.ADMIN),
+    Action.EXPORT_CREATE: _changes(Role.ANNOTATOR),
+    Action.EXPORT_READ: _reads(Role.ANNOTATOR),
+    Action.EXPORT_DELETE: Permission(anyones=Role.ADMIN, own=Role.ANNOTATOR, changes=True),
+    Action.LABEL_SET_PUBLISH: _changes(Role.ADMIN),
+    Action.LABEL_SET_READ: _reads(Role.ANNOTATOR),
+    Action.ANNOTATION_WRITE: _changes(Role.ANNOTATOR),
+    Action.ANNOTATION_DELETE: _changes(Role.ANNOTATOR),
+    Action.ANNOTATION_READ: _reads(Role.ANNOTATOR),
+    Action.ANNOTATION_DRAW: _changes(Role.ANNOTATOR),
+    Action.ANNOTATION_EXPORT: _reads(Role.ANNOTATOR),
+    Action.ANNOTATION_AGREEMENT: _reads(Role.ANNOTATOR),
+    Action.ANNOTATION_IMPORT: _changes(Role.ADMIN),
 }
 
 
@@ -168,9 +176,14 @@ def is_unblinded(actor: Actor) -> bool:
     return actor.role.rank >= UNBLINDED.rank
 
 
+def may(actor: Actor, action: Action) -> bool:
+    """Whether the actor's role may do this at all, be it only to what is the actor's own."""
+    return actor.role.rank >= PERMISSIONS[action].own.rank
+
+
 def require(actor: Actor, action: Action) -> None:
-    """Raise `NotAllowed` unless the actor's role may do this at all, be it only to what is the actor's own."""
-    if actor.role.rank < PERMISSIONS[action].own.rank:
+    """Raise `NotAllowed` unless the actor `may` do this."""
+    if not may(actor, action):
         raise NotAllowed
 
 

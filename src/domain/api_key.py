@@ -61,11 +61,12 @@ class ApiKey:
         """Whether a use at this time is worth noting: at most one a minute is."""
         return self.last_used_at is None or at - self.last_used_at >= USE_NOTED_EVERY
 
-    def require(self, action: Action, *, is_reading: bool) -> None:
+    def require(self, action: Action) -> None:
         """Raise `SessionRequired` for what only a signed-in person may do, and `ScopeMissing` where the scope is another."""
-        if not PERMISSIONS[action].by_key:
+        permission = PERMISSIONS[action]
+        if not permission.by_key:
             raise SessionRequired
-        if (Scope.READ if is_reading else Scope.WRITE) not in self.scopes:
+        if (Scope.WRITE if permission.changes else Scope.READ) not in self.scopes:
             raise ScopeMissing
 
 

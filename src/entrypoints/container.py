@@ -73,6 +73,7 @@ from application import (
     session,
     story,
     survey,
+    trace,
     user,
     user_import,
 )
@@ -304,7 +305,8 @@ class Container(containers.DeclarativeContainer):
     upsert_answer = providers.Singleton(response.UpsertAnswer, save=save_answers)
     erase_response = providers.Singleton(response.EraseResponse, responses=responses, respondents=respondents)
     erase_withheld = providers.Singleton(response.EraseWithheld, responses=responses, clock=clock)
-    list_responses = providers.Singleton(response.ListResponses, responses=response_reader, tables=tables)
+    leave_trace = providers.Singleton(trace.LeaveTrace, unit_of_work=unit_of_work, clock=clock)
+    list_responses = providers.Singleton(response.ListResponses, responses=response_reader, tables=tables, leave_trace=leave_trace)
     export_responses = providers.Singleton(
         response.ExportResponses, responses=response_reader, tables=tables, unit_of_work=unit_of_work, clock=clock
     )

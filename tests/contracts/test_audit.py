@@ -57,6 +57,34 @@ class AuditTrailContract:
         assert found == entries[::-1]
         assert repr(found[-1].changes) == repr(changes)
 
+    async def test_what_is_put_down_once_is_put_down_anew_after_that_time_and_for_others(self, stage: Stage) -> None:
+        ada, emmy, hour = await stage.user("ada"), await stage.user("emmy"), timedelta(hours=1)
+        asked = [
+            (ada, "story", "response.read", NOW, True),
+            (ada, "story", "response.read", NOW + hour - timedelta(microseconds=1), False),
+            (ada, "other", "response.read", NOW, True),
+            (emmy, "story", "response.read", NOW, True),
+            (ada, "story", "results.read", NOW, True),
+            (ada, "story", "response.read", NOW + hour, True),
+        ]
+        for by, project, action, at, is_added in asked:
+            async with stage.unit_of_work() as work:
+                assert await work.audit.add_once(happened(action, project, by=by, project=project, at=at), every=hour) is is_added
+                await work.commit()
+        assert len(await told(stage)) == 5
+
+    async def test_of_many_at_once_one_is_put_down(self, stage: Stage) -> None:
+        ada = await stage.user()
+
+        async def once() -> bool:
+            async with stage.unit_of_work() as work:
+                added = await work.audit.add_once(happened("response.read", "story", by=ada, project="story"), every=timedelta(hours=1))
+                await work.commit()
+            return added
+
+        assert sum(await asyncio.gather(*(once() for _ in range(8)))) == 1
+        assert len(await told(stage)) == 1
+
     async def test_an_entry_bears_the_id_of_the_request(self, stage: Stage) -> None:
         await put_down(stage, happened())
         (only,) = await stage.audit.page(ALL, before=None, limit=1)

@@ -24,6 +24,7 @@ from adapters.security.respondents import HmacRespondents
 from application.ports import Surveys
 from application.response import EraseResponse, GetResponse, ListResponses, SaveAnswers, SavedAnswers
 from application.survey import PublishSurvey, SwitchSurvey
+from application.trace import LeaveTrace
 from domain.access import Role
 from domain.errors import DomainError
 from domain.survey import Definition, definition_from
@@ -365,7 +366,8 @@ class SurveyMachine(RuleBasedStateMachine):
             found = self._run(read(project=self._slug, token=kept.token))
             assert (found.answers, found.versions, found.seqs) == (kept.answers, kept.versions, kept.seqs)
             assert (found.revision, found.saved_at) == (kept.revision, kept.saved_at)
-        listing = ListResponses(responses=self._stage.response_reader, tables=FakeTables())
+        leave_trace = LeaveTrace(unit_of_work=self._stage.unit_of_work, clock=self._clock)
+        listing = ListResponses(responses=self._stage.response_reader, tables=FakeTables(), leave_trace=leave_trace)
         rows = json.loads(self._run(listing(project=self._slug, after=0, limit=100, by=self._admin)).json)
         assert len({row["respondent"] for row in rows}) == len(rows) == len(self._model.readers)
         assert sorted(row["revision"] for row in rows) == sorted(kept.revision for kept in self._model.readers.values())

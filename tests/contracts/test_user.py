@@ -168,6 +168,15 @@ class SetupTokensContract:
         for person in people[:2]:
             assert await stage.setup_tokens.redeem(f"token of {person.username}", at=NOW) == person.id
 
+    async def test_no_token_of_a_user_is_good_after_its_end(self, stage: Stage) -> None:
+        ada, emmy = await stage.user("ada"), await stage.user("emmy")
+        for person, token in ((ada, "t1"), (emmy, "t2")):
+            await stage.setup_tokens.add(token=token, user_id=person.id, expires_at=LATER)
+        await stage.setup_tokens.end(ada.id)
+        await stage.setup_tokens.end(ada.id)
+        assert await stage.setup_tokens.redeem("t1", at=NOW) is None
+        assert await stage.setup_tokens.redeem("t2", at=NOW) == emmy.id
+
     async def test_a_redemption_that_is_not_committed_never_was(self, stage: Stage) -> None:
         ada = await stage.user()
         await stage.setup_tokens.add(token="t1", user_id=ada.id, expires_at=LATER)

@@ -475,6 +475,15 @@ def test_one_person_has_twenty_stored_exports_at_most(people: People, filled: st
     problem(people.annotator.post(f"/admin/{filled}/exports", json=body), 409, "quota-exceeded")
 
 
+def test_stored_responses_are_for_admins(people: People, admin: httpx.Client, filled: str) -> None:
+    problem(people.annotator.post(f"/admin/{filled}/exports", json={"what": "responses", "format": "csv"}), 403, "not-allowed")
+    address = store(admin, filled, "responses")
+    done(admin, address)
+    for path in (address, f"{address}/content", f"{address}/datapackage.json"):
+        problem(people.annotator.get(path), 403, "not-allowed")
+    assert people.annotator.get(f"/admin/{filled}/exports").json() == []
+
+
 def test_stored_annotations_are_for_those_whom_nothing_is_hidden_from(people: People, admin: httpx.Client, filled: str) -> None:
     list_address, body = f"/admin/{filled}/exports", {"what": "annotations", "format": "json"}
     problem(people.annotator.post(list_address, json=body), 403, "not-allowed")

@@ -164,23 +164,23 @@ def test_what_is_for_the_team_is_not_for_members(path: str, anonymous: httpx.Cli
     problem(member.get(f"/admin/no-such-story/{path}"), 403)
 
 
-def test_researchers_page_and_filter_responses(anonymous: httpx.Client, annotator: httpx.Client, admin: httpx.Client, project: str) -> None:
+def test_researchers_page_and_filter_responses(anonymous: httpx.Client, admin: httpx.Client, project: str) -> None:
     published(admin, project)
     for number in range(5):
         save(anonymous, project, {"age": number, "consent": "accepted"}, fingerprint=f"reader-{number:04}")
     published(admin, project, CONSENT, AGE, TRUST, NOTE, {"field": "later", "type": "boolean"})
     save(anonymous, project, {"later": True}, fingerprint="reader-0000")
     address = f"/admin/{project}/survey/responses"
-    first = annotator.get(f"{address}?limit=2")
-    rest = annotator.get((next_address(first) or "").replace("limit=2", "limit=9"))
+    first = admin.get(f"{address}?limit=2")
+    rest = admin.get((next_address(first) or "").replace("limit=2", "limit=9"))
     assert [row["age"] for row in first.json() + rest.json()] == [0, 1, 2, 3, 4]
     assert list(first.json()[0]) == ["respondent", "created_at", "updated_at", "revision", "consent", "age", "trust", "note", "later"]
     assert "fingerprint" not in first.text
     assert "reader-" not in first.text
-    assert [row["age"] for row in annotator.get(f"{address}?field=age&value=3").json()] == [3]
-    under_the_second = annotator.get(f"{address}?version=2").json()
+    assert [row["age"] for row in admin.get(f"{address}?field=age&value=3").json()] == [3]
+    under_the_second = admin.get(f"{address}?version=2").json()
     assert [(row["age"], row["later"]) for row in under_the_second] == [(None, True)]
-    assert annotator.get(f"{address}?until=2001-01-01T00:00:00Z").json() == []
+    assert admin.get(f"{address}?until=2001-01-01T00:00:00Z").json() == []
     for query, pointer in [
         ("version=3", "/version"),
         ("field=age", "/value"),
@@ -189,16 +189,16 @@ def test_researchers_page_and_filter_responses(anonymous: httpx.Client, annotato
         ("since=0001-01-01T00:00:00%2B00:01", "/since"),
         ("until=9999-12-31T23:59:59-14:00", "/until"),
     ]:
-        told = problem(annotator.get(f"{address}?{query}"), 422)
+        told = problem(admin.get(f"{address}?{query}"), 422)
         assert [fault["pointer"] for fault in told["errors"]] == [pointer]
 
 
-def test_all_formats_say_the_same(anonymous: httpx.Client, annotator: httpx.Client, admin: httpx.Client, project: str) -> None:
+def test_all_formats_say_the_same(anonymous: httpx.Client, admin: httpx.Client, project: str) -> None:
     published(admin, project)
     for number, note in enumerate(["=1+1", "", 'say "so", twice', None]):
         save(anonymous, project, {"consent": "accepted", "note": note, "trust": number + 1}, fingerprint=f"reader-{number:04}")
     address = f"/admin/{project}/survey/responses/export"
-    files = {kind: annotator.get(f"{address}?format={kind}") for kind in ("json", "ndjson", "csv", "parquet")}
+    files = {kind: admin.get(f"{address}?format={kind}") for kind in ("json", "ndjson", "csv", "parquet")}
     for kind, response in files.items():
         assert response.status_code == 200
         assert response.headers["content-disposition"] == f'attachment; filename="{project}-responses.{kind}"'
@@ -208,7 +208,7 @@ def test_all_formats_say_the_same(anonymous: httpx.Client, annotator: httpx.Clie
     table = list(csv.DictReader(io.StringIO(files["csv"].text, newline="")))
     assert [row["note"] for row in table] == ["'=1+1", "", 'say "so", twice', ""]
     assert [int(row["trust"]) for row in table] == [1, 2, 3, 4]
-    raw = annotator.get(f"{address}?format=csv&raw=true").text
+    raw = admin.get(f"{address}?format=csv&raw=true").text
     assert ",=1+1" in raw
     parquet = pq.read_table(io.BytesIO(files["parquet"].content))
     assert parquet["note"].to_pylist() == [row["note"] for row in rows]
@@ -217,14 +217,14 @@ def test_all_formats_say_the_same(anonymous: httpx.Client, annotator: httpx.Clie
     assert codebook == anonymous.get(f"/{project}/survey/codebook").json()
 
 
-def test_pseudonyms_differ_between_projects(anonymous: httpx.Client, annotator: httpx.Client, admin: httpx.Client, project: str) -> None:
+def test_pseudonyms_differ_between_projects(anonymous: httpx.Client, admin: httpx.Client, project: str) -> None:
     other = unique("story")
     admin.post("/admin/projects", json={"slug": other, "title": "Another"}).raise_for_status()
     names = []
     for slug in (project, other):
         published(admin, slug)
         save(anonymous, slug, {"age": 1})
-        names.append(annotator.get(f"/admin/{slug}/survey/responses").json()[0]["respondent"])
+        names.append(admin.get(f"/admin/{slug}/survey/responses").json()[0]["respondent"])
     assert names[0] != names[1]
 
 

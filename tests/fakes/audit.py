@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from datetime import timedelta
 
 from application.ports import AuditChain, AuditReader, AuditTrail, ChainSnapshot, Stretch
 from domain.audit import AuditFilter, Entry, Recorded, Told
@@ -18,6 +19,14 @@ class FakeAuditTrail(AuditTrail):
         async with self._access.write() as tables:
             for entry in entries:
                 add_entry(tables, self._access.new_id(), entry, self._request_id())
+
+    async def add_once(self, entry: Entry, *, every: timedelta) -> bool:
+        async with self._access.write() as tables:
+            kept = [each for each in tables.audit.values() if each.at > entry.at - every]
+            if any((each.actor_id, each.action, each.project) == (entry.actor_id, entry.action, entry.project) for each in kept):
+                return False
+            add_entry(tables, self._access.new_id(), entry, self._request_id())
+        return True
 
 
 def add_entry(tables: Tables, id: int, entry: Entry, request_id: str | None) -> None:

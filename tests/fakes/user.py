@@ -77,3 +77,8 @@ class FakeSetupTokens(SetupTokens):
         async with self._access.write() as tables:
             found = tables.setup_tokens.pop(token, None)
         return found.user_id if found and at < found.expires_at else None
+
+    async def end(self, user_id: int) -> None:
+        async with self._access.write() as tables:
+            for token in [key for key, value in tables.setup_tokens.items() if value.user_id == user_id]:
+                del tables.setup_tokens[token]

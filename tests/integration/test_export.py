@@ -5,6 +5,7 @@ import json
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 
 import pyarrow.parquet as pq
 import pytest
@@ -13,13 +14,16 @@ from adapters.postgres.database import Pool
 from adapters.postgres.response.reader import BATCH, PostgresResponseReader
 from adapters.postgres.snapshots import Snapshots
 from adapters.postgres.survey import PostgresSurveys
+from adapters.postgres.unit_of_work import PostgresUnitOfWork
 from adapters.tabular.tables import TabularTables
 from application.response import GetCodebook, ListResponses
+from application.trace import LeaveTrace
 from domain.export import Format
 from domain.survey import ResponseFilter
 from domain.user import User
 from tests.drills.export import OURS, PROJECT, QUESTIONS, REMOVED, columns, difference, expected, exporter, fill
 from tests.examples import NOW
+from tests.fakes.system import FakeClock
 from tests.postgres import lent
 from tests.tabular import READERS, typed
 
@@ -99,7 +103,8 @@ async def test_an_export_of_one_version_has_the_answers_given_under_it(filled: F
 
 
 async def test_pages_are_the_rows_of_the_export(filled: Filled) -> None:
-    listing = ListResponses(responses=PostgresResponseReader(Snapshots(filled.pool)), tables=TabularTables())
+    leave_trace = LeaveTrace(unit_of_work=partial(PostgresUnitOfWork, filled.pool), clock=FakeClock())
+    listing = ListResponses(responses=PostgresResponseReader(Snapshots(filled.pool)), tables=TabularTables(), leave_trace=leave_trace)
     rows, after = [], 0
     while True:
         page = await listing(project=PROJECT, after=after, limit=1000, by=filled.admin)

@@ -34,14 +34,14 @@ async def scene(server: str, tmp_path_factory: pytest.TempPathFactory) -> AsyncI
     await drop_database(url, server=server)
 
 
-def refusal(caller: Caller, action: Action, *, method: str, is_own: bool) -> str | None:
+def refusal(caller: Caller, action: Action, *, is_own: bool) -> str | None:
     """The code that the table of permissions refuses this with; None where it allows it."""
     permission = PERMISSIONS[action]
     if caller.role is None:
         return "unauthenticated"
     if caller.scope is not None and not permission.by_key:
         return "session-required"
-    if caller.scope is not None and caller.scope is not (Scope.READ if method == "GET" else Scope.WRITE):
+    if caller.scope is not None and caller.scope is not (Scope.WRITE if permission.changes else Scope.READ):
         return "scope-missing"
     rank = ASCENDING.index(caller.role)
     if rank < ASCENDING.index(permission.own):
@@ -55,7 +55,7 @@ def expected(route: Route, caller: Caller, *, method: str, is_own: bool) -> str 
     if holds_token(route):  # any sign-in will do, and nothing else is one
         return "unauthenticated" if caller.role is None else "invalid-token" if caller.scope else ALLOWED
     needed = guards(route)
-    return refusal(caller, needed[0].action, method=method, is_own=is_own) if needed else ALLOWED
+    return refusal(caller, needed[0].action, is_own=is_own) if needed else ALLOWED
 
 
 async def ask(scene: Scene, method: str, path: str, example: Example, caller: Caller, *, is_own: bool) -> httpx.Response:

@@ -1,15 +1,16 @@
 """The audit trail in PostgreSQL: added to within a transaction, and read."""
 
 from collections.abc import Callable
+from datetime import timedelta
 from functools import cache
 from typing import Any
 
 from asyncpg import Record
-from sqlalchemy import BigInteger, ColumnElement, Insert, Text, bindparam, column, func, insert, select, true
+from sqlalchemy import BigInteger, ColumnElement, Insert, Text, bindparam, column, func, insert, literal_column, select, true
 from sqlalchemy.dialects.postgresql import JSONB
 
 from adapters.postgres.database import Executor, Statement
-from adapters.postgres.tables import audit_entries, users
+from adapters.postgres.tables import TIME, audit_entries, users
 from application.ports import AuditReader, AuditTrail
 from domain.audit import AuditFilter, Difference, Entry, Recorded, Target, Told
 from domain.text import rfc3339
@@ -27,6 +28,18 @@ def adding(where: ColumnElement[bool] = true()) -> Insert:  # noqa: B008 - true 
 
 
 ADD = Statement(adding())
+_what = {
+    "actor_id": bindparam("actor_id", type_=BigInteger),
+    "action": bindparam("action", type_=Text),
+    "project": bindparam("project", type_=Text),
+}
+_same = [audit_entries.c[name].is_not_distinct_from(value) for name, value in _what.items()]
+_lately = select(audit_entries.c.id).where(*_same, audit_entries.c.at > bindparam("since", type_=TIME)).exists()
+ADD_ONCE = Statement(adding(~_lately).returning(audit_entries.c.id))
+# In a statement of its own: what it waited for is seen by the next one alone.
+ONE_AT_A_TIME = Statement(
+    select(func.pg_advisory_xact_lock(func.hashtextextended(func.concat_ws("/", "once", *_what.values()), literal_column("0"))))
+)
 
 
 def entry_row(entry: Entry) -> dict[str, Any]:
@@ -67,6 +80,12 @@ class PostgresAuditTrail(AuditTrail):
     async def add(self, *entries: Entry) -> None:
         if entries:
             await self._run.row(ADD, entries=[entry_row(entry) for entry in entries], request_id=self._request_id())
+
+    async def add_once(self, entry: Entry, *, every: timedelta) -> bool:
+        what = {"actor_id": entry.actor_id, "action": entry.action, "project": entry.project}
+        await self._run.row(ONE_AT_A_TIME, **what)
+        given = {"entries": [entry_row(entry)], "request_id": self._request_id(), "since": entry.at - every}
+        return await self._run.row(ADD_ONCE, **what, **given) is not None
 
 
 @cache

@@ -115,11 +115,19 @@ ADD_TOKENS = Statement(
         set_={"token_hash": _new_tokens.excluded.token_hash, "expires_at": _new_tokens.excluded.expires_at},
     )
 )
+# The user first, as everybody locks who ends tokens: who waited here finds the token gone.
+_holder = (
+    select(users.c.id)
+    .where(users.c.id == select(setup_tokens.c.user_id).where(setup_tokens.c.token_hash == bindparam("token_hash")).scalar_subquery())
+    .with_for_update(key_share=True)
+    .cte("holder")
+)
 REDEEM_TOKEN = Statement(
     delete(setup_tokens)
-    .where(setup_tokens.c.token_hash == bindparam("token_hash"))
+    .where(setup_tokens.c.token_hash == bindparam("token_hash"), setup_tokens.c.user_id == _holder.c.id)
     .returning(setup_tokens.c.user_id, setup_tokens.c.expires_at)
 )
+END_TOKENS = Statement(delete(setup_tokens).where(setup_tokens.c.user_id == bindparam("user_id")))
 
 
 class PostgresSetupTokens(SetupTokens):
@@ -136,6 +144,9 @@ class PostgresSetupTokens(SetupTokens):
     async def redeem(self, token: str, *, at: datetime) -> int | None:
         row = await self._run.row(REDEEM_TOKEN, token_hash=_hash(token))
         return row["user_id"] if row and at < row["expires_at"] else None
+
+    async def end(self, user_id: int) -> None:
+        await self._run.row(END_TOKENS, user_id=user_id)
 
 
 def _hash(token: str) -> bytes:

@@ -79,7 +79,7 @@ class ResetUser:
         token, now = self.random.token(), self.clock.now()
         expires_at = now + SETUP_LIFETIME
         async with self.unit_of_work() as work:
-            user = await work.users.get(user_id)
+            user = await work.users.lock(user_id)
             await work.setup_tokens.add(token=token, user_id=user_id, expires_at=expires_at)
             await work.audit.add(user_entry("user.reset", user, by=by, at=now, before=user))
             await work.commit()
@@ -112,7 +112,7 @@ class GetUser:
 class AdministerUser:
     """Change the role of a user, or let one in or out; it holds from that user's next request on.
 
-    Who is let out has no session and no API key any more, also when let in again.
+    Who is let out has no session, no API key and no open set-up token any more, also when let in again.
 
     The last active admin can be neither demoted nor deactivated, also when two admins demote each other at once.
     """
@@ -135,6 +135,7 @@ class AdministerUser:
             if not changed.is_active:
                 await end_sessions(work, user_id, by=by, at=now)
                 await revoke_keys(work, user_id, by=by, at=now)
+                await work.setup_tokens.end(user_id)
             await work.commit()
         return changed
 

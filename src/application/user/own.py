@@ -91,7 +91,7 @@ class SetPassword:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChangePassword:
-    """Change one's own password, by the current one. Every other session ends with it; the one that asks goes on.
+    """Change one's own password, by the current one. Every other session ends with it, and open set-up tokens; the one that asks goes on.
 
     Wrong current passwords count as failed sign-ins.
     """
@@ -123,6 +123,7 @@ class ChangePassword:
                 await work.users.save(changed)
                 await work.audit.add(user_entry("password.change", user, by=user, at=now, before=user))
                 await end_sessions(work, user.id, by=user, at=now, but=session_id)
+                await work.setup_tokens.end(user.id)
                 await work.commit()
         except InvalidCredentials:
             raise WrongPassword from None

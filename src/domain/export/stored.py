@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
-from domain.access import Action, NotAllowed, is_unblinded, require, require_on
+from domain.access import Action, NotAllowed, is_unblinded, may, require, require_on
 from domain.errors import Conflict, expect_version
 from domain.export.table import Column, Format
 from domain.quota import QuotaExceeded
@@ -119,10 +119,12 @@ class Export:
 def shown_to(by: User) -> frozenset[Subject]:
     """Of what one may ask for stored exports, see and read them. Raises `NotAllowed`.
 
-    A stored export of annotations holds all labels and never changes: it is only for those from whom blind sets hide nothing.
+    A stored export of annotations holds all labels and never changes: it is only for those from whom blind sets hide nothing. One of
+    responses is for who may read single responses now, whoever asked for it.
     """
     require(by, Action.EXPORT_READ)
-    return frozenset(Subject) if is_unblinded(by) else frozenset(Subject) - {Subject.ANNOTATIONS}
+    shown = {Subject.RESOURCES} | ({Subject.ANNOTATIONS} if is_unblinded(by) else set())
+    return frozenset(shown | ({Subject.RESPONSES} if may(by, Action.RESPONSE_READ) else set()))
 
 
 def new_export(*, id: UUID, project: str, what: Subject, format: Format, filters: Mapping[str, Any], by: User, at: datetime) -> Export:

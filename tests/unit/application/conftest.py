@@ -29,6 +29,7 @@ from application.session import (
 )
 from application.story import ApplyStory
 from application.survey import GetSurvey, ListVersions, PublishSurvey, SwitchSurvey
+from application.trace import LeaveTrace
 from application.user import (
     AdministerUser,
     ChangePassword,
@@ -134,7 +135,9 @@ class World:
         self.upsert = UpsertAnswer(save=self.save)
         self.get_response = GetResponse(responses=responses, respondents=respondents)
         self.erase = EraseResponse(responses=responses, respondents=respondents)
-        self.list_responses = ListResponses(responses=FakeResponseReader(store), tables=FakeTables())
+        self.list_responses = ListResponses(
+            responses=FakeResponseReader(store), tables=FakeTables(), leave_trace=LeaveTrace(unit_of_work=work, clock=clock)
+        )
         self.export_responses = ExportResponses(responses=FakeResponseReader(store), tables=FakeTables(), unit_of_work=work, clock=clock)
         self.get_codebook = GetCodebook(surveys=self.surveys)
 

@@ -216,10 +216,27 @@ async def test_nothing_of_a_reader_is_put_down(world: World, admin: User) -> Non
     await world.publish(project="story", definition=definition(), by=admin)
     since = await count(world)
     saved = await world.save(project="story", fingerprint="fingerprint-1", answers={"age": 41})
-    await world.list_responses(project="story", after=0, limit=9, by=admin)
     await world.get_response(project="story", token=saved.token)
     await world.erase(project="story", token=saved.token)
     assert await count(world) == since
+
+
+async def test_who_reads_single_responses_is_put_down_once_an_hour_a_project(world: World, admin: User) -> None:
+    for slug in ("story", "other"):
+        await world.create_project(slug=slug, title="A story", by=admin)
+        await world.publish(project=slug, definition=definition(), by=admin)
+    since = await count(world)
+    another = await world.admin("emmy")
+    for slug, by in (("story", admin), ("story", admin), ("other", admin), ("story", another)):
+        await world.list_responses(project=slug, after=0, limit=9, by=by)
+    world.clock.advance(timedelta(hours=1))
+    await world.list_responses(project="story", after=0, limit=9, by=admin)
+    assert [(action, who, slug) for action, who, slug, _ in await told(world, since)] == [
+        ("response.read", admin.id, "story"),
+        ("response.read", admin.id, "other"),
+        ("response.read", another.id, "story"),
+        ("response.read", admin.id, "story"),
+    ]
 
 
 async def test_a_purge_tells_how_much_went_and_nothing_when_nothing_did(world: World, admin: User) -> None:

@@ -9,6 +9,7 @@ MEMBERS = {
     Action.SELF_UPDATE,
     Action.SELF_READ,
     Action.SELF_UPDATE,
+    Action.DOCS_READ,
     Action.PASSWORD_CHANGE,
     Action.API_KEY_CREATE,
     Action.API_KEY_LIST,
@@ -22,7 +23,6 @@ MEMBERS = {
     Action.RESOURCE_HISTORY,
 }
 ANNOTATORS = {
-    Action.RESPONSE_READ,
     Action.EXPORT_CREATE,
     Action.EXPORT_READ,
     Action.EXPORT_DELETE,

@@ -54,21 +54,23 @@ def test_nobody_has_more_than_fifty() -> None:
 
 @pytest.mark.parametrize("action", BY_KEY)
 def test_read_opens_what_reads_and_write_the_rest(action: Action) -> None:
-    api_key(scopes=[Scope.READ]).require(action, is_reading=True)
-    api_key(scopes=[Scope.WRITE]).require(action, is_reading=False)
+    needed, other = (Scope.WRITE, Scope.READ) if PERMISSIONS[action].changes else (Scope.READ, Scope.WRITE)
+    api_key(scopes=[needed]).require(action)
     with pytest.raises(ScopeMissing):
-        api_key(scopes=[Scope.READ]).require(action, is_reading=False)
-    with pytest.raises(ScopeMissing):
-        api_key(scopes=[Scope.WRITE]).require(action, is_reading=True)
-    for is_reading in (True, False):
-        api_key(scopes=[Scope.READ, Scope.WRITE]).require(action, is_reading=is_reading)
+        api_key(scopes=[other]).require(action)
+    api_key(scopes=[Scope.READ, Scope.WRITE]).require(action)
 
 
 @pytest.mark.parametrize("action", sorted(set(Action) - set(BY_KEY)))
 def test_no_key_does_what_is_done_in_person(action: Action) -> None:
-    for is_reading in (True, False):
-        with pytest.raises(SessionRequired):
-            api_key(scopes=[Scope.READ, Scope.WRITE]).require(action, is_reading=is_reading)
+    with pytest.raises(SessionRequired):
+        api_key(scopes=[Scope.READ, Scope.WRITE]).require(action)
+
+
+def test_no_key_makes_or_changes_people_and_a_lease_is_a_change() -> None:
+    people = {action for action in Action if action.value.startswith(("user.", "api-key.", "session.", "password."))} - {Action.USER_LIST}
+    assert {action for action in Action if not PERMISSIONS[action].by_key} == people | {Action.SELF_UPDATE}
+    assert PERMISSIONS[Action.ANNOTATION_DRAW].changes
 
 
 def test_a_use_is_noted_at_most_once_a_minute() -> None:
