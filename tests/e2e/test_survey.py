@@ -168,7 +168,7 @@ def test_more_groups_than_there_is_room_for_are_refused(admin: httpx.Client, ano
 
 
 def test_publishing_tells_how_exact_results_will_be_and_what_a_change_does_to_that(admin: httpx.Client, project: str) -> None:
-    first = admin.put(f"/admin/{project}/survey", json=changed(results={"public": True})).json()
+    first = admin.put(f"/admin/{project}/survey", json=changed(results={"public": True}, identity="token")).json()
     assert [each["responses"] for each in first["forecast"]] == [100, 1000, 10_000]
     assert all(each["count"] > 0 and each["group"] is None for each in first["forecast"])
     assert (first["forecast_before"], first["warnings"]) == (None, [])
@@ -178,7 +178,9 @@ def test_publishing_tells_how_exact_results_will_be_and_what_a_change_does_to_th
 
 
 def test_suppression_has_a_price_that_is_told(admin: httpx.Client, project: str) -> None:
-    published = admin.put(f"/admin/{project}/survey", json=changed(results={"public": True, "protection": "suppression"})).json()
+    published = admin.put(
+        f"/admin/{project}/survey", json=changed(identity="token", results={"public": True, "protection": "suppression"})
+    ).json()
     assert [warning["code"] for warning in published["warnings"]] == ["invented-readers"]
     assert published["forecast"] == []
 
