@@ -802,14 +802,15 @@ class Exports(Protocol):
 class Standing:
     """How the results of a survey stand.
 
-    `mark` stands for the moment that the last publication tells of; it is None where that was not under suppression. `changed` counts
-    the respondents added, changed or erased since, or all of them where there is no mark, up to the minimum cell of the newest version;
-    it is 0 where results are not public.
+    `mark` stands for the moment that the last publication tells of, and `n` is the number of respondents that it tells; they are None
+    where that was not under suppression. `changed` counts the respondents added or changed since, or all of them where there is no
+    mark, up to what a step needs; it is 0 where results are not public. Who was erased since counts for nothing.
     """
 
     survey: Survey
     changed: int
     mark: str | None
+    n: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -853,7 +854,7 @@ class ResponseCounts(Protocol):
 
         Counted are live responses that are no tests: behind a consent gate, of who does not consent now the consent question alone.
         An answer that the newest question does not take counts nowhere. `spreads` asks for means and quartiles as well. Gives way to
-        everything else; raises `Unavailable` where that takes too long.
+        everything else. Raises `TooMuchToCount`, and `TooManyTables` while others are counted.
         """
 
 

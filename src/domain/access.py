@@ -57,6 +57,7 @@ class Action(StrEnum):
     SURVEY_SWITCH = "survey.switch"
     SURVEY_VERSIONS = "survey.versions"
     RESPONSE_READ = "response.read"
+    RESULTS_READ = "results.read"
     FILE_UPLOAD = "file.upload"
     FILE_DELETE = "file.delete"
     EXPORT_CREATE = "export.create"
@@ -131,6 +132,7 @@ PERMISSIONS: Mapping[Action, Permission] = {
     Action.SURVEY_SWITCH: _changes(Role.ADMIN),
     Action.SURVEY_VERSIONS: _reads(Role.ADMIN),
     Action.RESPONSE_READ: _reads(Role.ADMIN),
+    Action.RESULTS_READ: _reads(Role.ADMIN),
     Action.FILE_UPLOAD: _changes(Role.ADMIN),
     Action.FILE_DELETE: _changes(Role.ADMIN),
     Action.EXPORT_CREATE: _changes(Role.ANNOTATOR),

@@ -99,8 +99,9 @@ __all__ = [
     "trace_store",
 ]
 
+WHILE_ASKED = Pace(rows_between_rests=2000)  # somebody waits
 IN_THE_BACKGROUND = Pace(rows_between_rests=100)  # 0.4 ms of work: nobody who wants the core waits longer
-CONNECTIONS = 16  # tables that are read and written hold thirteen at most; more would only wait for one another's processor
+CONNECTIONS = 16  # tables that are read and written, and counting, hold fourteen at most; more would only wait for one another's processor
 
 
 def windows_of(redis_url: str | None, *, key: bytes) -> Windows:
@@ -209,7 +210,10 @@ class Container(containers.DeclarativeContainer):
     reliability = providers.Singleton(ReliabilityInProcess)
     kept = providers.Singleton(KeptInProcess)
     published_results = providers.Singleton(PostgresResults, pool)
-    response_counts = providers.Singleton(PostgresResponseCounts, pool, pace=IN_THE_BACKGROUND, seconds=300.0)
+    own_counts = providers.Singleton(
+        PostgresResponseCounts, providers.Singleton(Snapshots, pool, at_once=1), pace=IN_THE_BACKGROUND, seconds=300.0
+    )
+    asked_counts = providers.Singleton(PostgresResponseCounts, snapshots, pace=WHILE_ASKED, seconds=20.0)
     results_ledger = providers.Singleton(PostgresResultsLedger, pool)
     audit_reader = providers.Singleton(PostgresAuditReader, pool)
     audit_chain = providers.Singleton(PostgresAuditChain, pool)
@@ -344,13 +348,16 @@ class Container(containers.DeclarativeContainer):
         results.ReleaseResults,
         surveys=surveys,
         ledger=results_ledger,
-        counts=response_counts,
+        counts=own_counts,
         note=note_spending,
         random=random,
         clock=clock,
     )
     publish_due_results = providers.Singleton(
         results.PublishDueResults, ledger=results_ledger, release=release_results, advance=advance_results
+    )
+    get_exact_results = providers.Singleton(
+        results.GetExactResults, surveys=surveys, counts=asked_counts, leave_trace=leave_trace, clock=clock
     )
     get_results = providers.Singleton(results.GetResults, results=published_results, shared=shared)
 

@@ -10,8 +10,9 @@ import pytest
 
 from adapters.postgres.database import Pool
 from adapters.postgres.response_counts import Pace, PostgresResponseCounts
+from adapters.postgres.snapshots import Snapshots
 from application.ports import ResponseCounts
-from domain.errors import Unavailable
+from domain.results.exact import TooMuchToCount
 from domain.results.spread import Spread
 from domain.survey import Definition, Survey
 from tests.contracts.stage import InMemory, InPostgres, Stage, stage_in_postgres
@@ -228,14 +229,14 @@ class TestFakeResponseCounts(InMemory, ResponseCountsContract):
 class TestPostgresResponseCounts(InPostgres, ResponseCountsContract):
     @pytest.fixture
     async def counts(self, pool: Pool) -> ResponseCounts:
-        return PostgresResponseCounts(pool, pace=Pace(rows_between_rests=3), seconds=30)
+        return PostgresResponseCounts(Snapshots(pool), pace=Pace(rows_between_rests=3), seconds=30)
 
     async def test_what_takes_too_long_is_given_up(self, pool: Pool, stage: Stage) -> None:
         survey = await stage.survey(definition(SIDE))
         async with lent(pool) as connection, connection.transaction():
             await connection.execute("LOCK TABLE responses")
-            with pytest.raises(Unavailable):
-                await PostgresResponseCounts(pool, pace=Pace(rows_between_rests=3), seconds=0.05).tables(survey)
+            with pytest.raises(TooMuchToCount):
+                await PostgresResponseCounts(Snapshots(pool), pace=Pace(rows_between_rests=3), seconds=0.2).tables(survey)
 
 
 QUESTIONS = [CONSENT, SIDE, choices("a", "b", "d"), BOOLEAN, SCALE, AGE, AGE | {"field": "old", "bins": [18, 65]}, SHARE, INCOME, YEAR]
@@ -270,7 +271,7 @@ async def test_postgres_counts_what_the_domain_counts(pool: Pool, seed: int) -> 
     survey = await stage_in_postgres(pool).survey(of)
     async with lent(pool) as connection:
         await connection.executemany(PUT, [(survey.project_id, next(NUMBERS).to_bytes(32, "big"), answers) for answers in people])
-    found = await PostgresResponseCounts(pool, pace=Pace(rows_between_rests=5), seconds=30).tables(survey, by=by, spreads=True)
+    found = await PostgresResponseCounts(Snapshots(pool), pace=Pace(rows_between_rests=5), seconds=30).tables(survey, by=by, spreads=True)
     expected = counted(of, people, by=by, spreads=True)
     for field, spread in expected.spreads.items():
         assert found.spreads[field].mean == pytest.approx(spread.mean, abs=1e-6)

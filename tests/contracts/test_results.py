@@ -69,7 +69,16 @@ class PublishedResultsContract:
             await answer(stage, survey, who, 43)
         assert (await results.standing("story")).changed == MINIMUM
 
-    async def test_added_changed_and_erased_respondents_count_once_each(self, stage: Stage, results: PublishedResults) -> None:
+    async def test_a_step_needs_a_twentieth_of_those_that_the_last_one_told(self, stage: Stage, results: PublishedResults) -> None:
+        survey = await stage.survey(public())
+        mark = await results.count(survey, Tally(survey.definition))
+        assert await results.publish(survey, {OVERALL: b'{"n": 81}'}, mark=mark, instead_of=None, at=NOW)
+        for who in range(9):
+            await answer(stage, survey, who)
+        standing = await results.standing("story")
+        assert (standing.n, standing.changed) == (81, 5)
+
+    async def test_added_and_changed_respondents_count_once_each_and_erased_ones_not(self, stage: Stage, results: PublishedResults) -> None:
         survey = await stage.survey(public(10))
         for who in range(3):
             await answer(stage, survey, who)
@@ -79,8 +88,9 @@ class PublishedResultsContract:
         await answer(stage, survey, 1, 42)  # the same again
         await answer(stage, survey, 9)
         assert (await results.standing("story")).changed == 2
-        assert await stage.responses.erase("story", token(2))
-        assert (await results.standing("story")).changed == 3
+        for who in (0, 2):
+            assert await stage.responses.erase("story", token(who))
+        assert (await results.standing("story")).changed == 1
 
     async def test_documents_are_answered_as_they_were_published(self, stage: Stage, results: PublishedResults) -> None:
         survey = await stage.survey(public())

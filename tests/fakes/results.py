@@ -1,5 +1,6 @@
 """Published results in memory: a mark is a copy of all responses, and what differs from it has changed."""
 
+import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -16,7 +17,8 @@ from application.ports import (
     T,
 )
 from domain.errors import NotFound
-from domain.results import NotedSpending, Spending, Spent, Tally
+from domain.results import OVERALL, NotedSpending, Spending, Spent, Tally
+from domain.results.published import step_of
 from domain.survey import Protection, Survey
 from tests.fakes.store import Access
 
@@ -55,9 +57,10 @@ class FakePublishedResults(PublishedResults):
         survey = self._survey(project)
         mark = self.published[survey.project_id].mark if survey.project_id in self.published else None
         now, then = self._revisions(survey), {} if mark is None else self._moments[mark]
-        changed = sum(now.get(who) != then.get(who) for who in now.keys() | then.keys())
-        results = survey.definition.results
-        return Standing(survey=survey, changed=min(changed, results.minimum_cell) if results.public else 0, mark=mark)
+        changed = sum(now[who] != then.get(who) for who in now)
+        n = None if mark is None else json.loads(self.published[survey.project_id].documents[OVERALL])["n"]
+        counted_to = step_of(survey, n)
+        return Standing(survey=survey, changed=min(changed, counted_to) if survey.definition.results.public else 0, mark=mark, n=n)
 
     async def count(self, survey: Survey, tally: Tally) -> str:
         tally.add(counted(self._access, survey.project_id))

@@ -15,6 +15,7 @@ from adapters.postgres.response.statements import SAVE
 from adapters.postgres.response_counts import Pace, PostgresResponseCounts
 from adapters.postgres.results import PostgresResults
 from adapters.postgres.results_ledger import PostgresResultsLedger
+from adapters.postgres.snapshots import Snapshots
 from adapters.postgres.survey import PostgresSurveys
 from adapters.postgres.unit_of_work import PostgresUnitOfWork
 from adapters.system import SystemClock, SystemRandom
@@ -71,7 +72,7 @@ class Story:
         release = ReleaseResults(
             surveys=PostgresSurveys(self.pool),
             ledger=ledger,
-            counts=PostgresResponseCounts(self.pool, pace=Pace(rows_between_rests=100), seconds=30),
+            counts=PostgresResponseCounts(Snapshots(self.pool), pace=Pace(rows_between_rests=100), seconds=30),
             note=NoteSpending(store=store, random=random),
             random=random,
             clock=SystemClock(),
@@ -173,6 +174,8 @@ async def test_results_stay_the_same_until_enough_have_changed(story: Story, by:
     await story.answer(people[0], trust=1)  # the same respondent again counts once
     assert await story.bytes(by) == first
     await story.erase(people[1])
+    assert await story.bytes(by) == first
+    await story.answer(people[2], trust=3)
     second = await story.bytes(by)
     assert second != first
     assert json.loads(second)["n"] == 15
@@ -186,13 +189,14 @@ async def test_base_and_tables_are_of_the_same_moment(story: Story) -> None:
     assert (await story.results("side"))["n"] == 10
 
 
-async def test_results_vanish_when_too_few_are_left(story: Story) -> None:
-    people = await story.answers(MINIMUM + 1, side="left")
-    assert (await story.results())["n"] == MINIMUM + 1
-    for who in people[: MINIMUM - 1]:
+async def test_erasures_make_no_step_and_results_vanish_with_the_next_where_too_few_are_left(story: Story) -> None:
+    people = await story.answers(3 * MINIMUM, side="left")
+    assert (await story.results())["n"] == 3 * MINIMUM
+    for who in people[MINIMUM:]:
         await story.erase(who)
-    assert (await story.results())["n"] == MINIMUM + 1
-    await story.erase(people[MINIMUM - 1])
+    assert (await story.results())["n"] == 3 * MINIMUM
+    for who in people[:MINIMUM]:
+        await story.answer(who, side=None)
     vanished = await story.results()
     assert vanished == NOTHING | {"published_at": vanished["published_at"]}
 

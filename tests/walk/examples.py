@@ -227,6 +227,7 @@ EXAMPLES: dict[tuple[str, str], Example] = {
     ("GET", "/{project}/survey"): Example(),
     ("GET", "/{project}/survey/codebook"): Example(),
     ("GET", "/{project}/survey/results"): Example(),
+    ("GET", "/admin/{project}/survey/results"): Example(),
     ("POST", "/{project}/survey/upsert"): Example(json={"fingerprint": FINGERPRINT, "field": "trust", "value": 4}),
     ("POST", "/{project}/survey/answers"): Example(json={"fingerprint": FINGERPRINT, "answers": {"trust": 4, "age": 44}}),
     ("GET", "/{project}/survey/response"): Example(headers=_WITH_TOKEN, before=_a_response),

@@ -16,10 +16,11 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 from adapters.postgres.database import Pool, Statement, Transaction, parameters
 from adapters.postgres.responses_made import ever_made
 from adapters.postgres.survey import NEWEST, survey_of
-from adapters.postgres.tables import SNAPSHOT, XID8, answer_changes, erasures, responses, survey_results
+from adapters.postgres.tables import SNAPSHOT, XID8, answer_changes, responses, survey_results
 from application.ports import PublishedDocument, PublishedResults, Standing
 from domain.errors import NotFound
 from domain.results import Tally
+from domain.results.published import STEP_SHARE
 from domain.survey import Protection, Survey
 
 _BATCH = 2_000
@@ -30,7 +31,10 @@ _COUNTED_MAX = 1_000_000_000
 _survey = NEWEST.cte("survey")
 _published = survey_results.c.snapshot
 _is_public = cast(_survey.c.definition["results"]["public"].astext, Boolean)
-_asked = cast(func.least(cast(_survey.c.definition["results"]["minimum_cell"].astext, Numeric), _COUNTED_MAX), BigInteger)
+_minimum = cast(_survey.c.definition["results"]["minimum_cell"].astext, Numeric)
+_told = case((_published.is_not(None), cast(survey_results.c.documents.op("->")("").op("->>")("n"), BigInteger)))
+_step = func.greatest(_minimum, func.ceil(func.coalesce(_told, 0) / literal(float(STEP_SHARE))))
+_asked = cast(func.least(_step, _COUNTED_MAX), BigInteger)
 
 
 def _since(table: Any, counted: Any) -> Any:
@@ -82,10 +86,11 @@ STANDING = Statement(
     select(
         _survey,
         _published.label("snapshot"),
+        _told.label("told"),
         case(
             (~_is_public, 0),
             (_published.is_(None), select(func.count()).select_from(_all).scalar_subquery()),
-            else_=_since(answer_changes, answer_changes.c.response_id) + _since(erasures, erasures.c.id),
+            else_=_since(answer_changes, answer_changes.c.response_id),
         ).label("changed"),
     ).select_from(_of_survey)
 )
@@ -126,7 +131,7 @@ class PostgresResults(PublishedResults):
         row = await self._pool.row(STANDING, project=project)
         if row is None or row["version"] is None:
             raise NotFound
-        return Standing(survey=survey_of(row, project), changed=row["changed"], mark=row["snapshot"])
+        return Standing(survey=survey_of(row, project), changed=row["changed"], mark=row["snapshot"], n=row["told"])
 
     async def count(self, survey: Survey, tally: Tally) -> str:
         async with Transaction(self._pool, snapshot=True) as moment:

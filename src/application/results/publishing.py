@@ -3,7 +3,7 @@
 import asyncio
 from dataclasses import dataclass
 
-from application.ports import Clock, PublicSurvey, PublishedResults, Random, ResponseCounts, ResultsLedger, Surveys
+from application.ports import Clock, PublicSurvey, PublishedResults, Random, ResponseCounts, ResultsLedger, Standing, Surveys
 from application.results.documents import encoded
 from application.results.journal import NoteSpending
 from domain.errors import NotFound
@@ -69,9 +69,9 @@ class AdvanceResults:
             standing = await self.results.standing(found.project)
         except NotFound:
             return False
-        survey, tally = standing.survey, Tally(standing.survey.definition)
+        survey, tally = standing.survey, Tally(standing.survey.definition, by=standing.survey.definition.results.by)
         settings = survey.definition.results
-        if not settings.public or settings.protection is not Protection.SUPPRESSION or not may_advance(survey, changed=standing.changed):
+        if not settings.public or settings.protection is not Protection.SUPPRESSION or not _is_due(standing):
             return False
         mark = await self.results.count(survey, tally)
         if standing.mark is None and not may_advance(survey, changed=tally.n) and tally.seen <= _QUICKLY_COUNTED:
@@ -104,6 +104,10 @@ class PublishDueResults:
         if failures:
             raise failures[0]
         return has_published
+
+
+def _is_due(standing: Standing) -> bool:
+    return may_advance(standing.survey, changed=standing.changed, n=standing.n)
 
 
 def _released(survey: Survey, tables: ContingencyTables, spending: Spending, random: Random) -> dict[str, bytes]:

@@ -13,6 +13,7 @@ from domain.survey import Definition, Survey
 from domain.survey.definition import Protection
 
 QUARTILES_FROM = 4
+STEP_SHARE = 20
 _SHARE_OF_THE_LARGEST = 10
 
 OVERALL = ""
@@ -23,9 +24,14 @@ def crossed_by(definition: Definition) -> tuple[str, ...]:
     return crossing(measures_of(definition))
 
 
-def may_advance(survey: Survey, *, changed: int) -> bool:
-    """Whether results may be published anew, so many respondents having been added, changed or erased since they last were."""
-    return changed >= survey.definition.results.minimum_cell
+def may_advance(survey: Survey, *, changed: int, n: int | None = None) -> bool:
+    """Whether results may be published anew, so many respondents having been added or changed since they last were, of `n`."""
+    return changed >= step_of(survey, n)
+
+
+def step_of(survey: Survey, n: int | None) -> int:
+    """How many respondents have to be added or changed for the next step: at least a twentieth of the `n` that the last one told."""
+    return max(survey.definition.results.minimum_cell, -(-(n or 0) // STEP_SHARE))
 
 
 def may_show(survey: Survey, *, minimum_cell: int) -> bool:
@@ -130,6 +136,7 @@ def _tables(tally: Tally, questions: list[_Question], minimum: int) -> Iterator[
 
     A pair is decided on once, and both of its tables show the same cells.
     """
+    is_gated = tally.consent is not None
     for i, j in tally.pairs:
         a, b = questions[i], questions[j]
         if a.measure.is_multiple:
@@ -145,9 +152,9 @@ def _tables(tally: Tally, questions: list[_Question], minimum: int) -> Iterator[
         elif tally.consent and tally.consent.field in (a.measure.field, b.measure.field):
             mask = _behind_the_gate(a, b, counts)
         elif b.measure.is_multiple:
-            mask = crossed_options(options, rows=a.mask, totals=b.mask, minimum=minimum)
+            mask = crossed_options(options, rows=a.mask, totals=b.mask, minimum=minimum, is_gated=is_gated)
         else:
-            mask = crossed(cells, rows=a.mask, columns=b.mask, minimum=minimum)
+            mask = crossed(cells, rows=a.mask, columns=b.mask, minimum=minimum, is_gated=is_gated)
         if a.measure.field in tally.by:
             yield (a.place, b.place), (counts, mask)
         if b.measure.field in tally.by:

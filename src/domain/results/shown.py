@@ -23,7 +23,7 @@ def shown(document: dict[str, Any], survey: Survey, *, published_at: datetime) -
     told |= {"n": document["n"], "minimum_cell": document["minimum_cell"], "accuracy": document.get("accuracy", _NOT_EXACT_TO)}
     by = survey.definition.question(document["by"]["field"]) if "by" in document else None
     if by is not None:
-        told["by"] = {"field": by.field, "groups": _labelled(document["by"]["groups"], by)}
+        told["by"] = {"field": by.field, "groups": labelled(document["by"]["groups"], by)}
     asked = ((part, survey.definition.question(part["field"])) for part in document["questions"])
     told["questions"] = [
         _question(part, question, by) for part, question in asked if question and question.public and question.type == part["type"]
@@ -44,14 +44,14 @@ def _question(part: dict[str, Any], question: Question, by: Question | None) -> 
     told: dict[str, Any] = {"field": part["field"], "type": part["type"]} | _label(question.label)
     told |= {name: value for name, value in part.items() if name not in told}
     if "counts" in part:
-        told["counts"] = _labelled(part["counts"], question)
+        told["counts"] = labelled(part["counts"], question)
     if "groups" in part and by is not None:
-        groups = [group | {"counts": _labelled(group["counts"], question)} for group in part["groups"]]
-        told["groups"] = _labelled(groups, by)
+        groups = [group | {"counts": labelled(group["counts"], question)} for group in part["groups"]]
+        told["groups"] = labelled(groups, by)
     return told
 
 
-def _labelled(cells: Iterable[dict[str, Any]], question: Question) -> list[dict[str, Any]]:
+def labelled(cells: Iterable[dict[str, Any]], question: Question) -> list[dict[str, Any]]:
     """Cells with the labels of the choices that they stand for, before what is counted of them."""
     labels = {choice.value: choice.label for choice in question.choices_offered}
     named = ("value", "code")

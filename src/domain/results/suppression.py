@@ -8,9 +8,13 @@ audits a table without solving anything.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import product
+from itertools import combinations, product
+from math import comb
 
 Mask = list[bool]
+
+SEARCHED_MAX = 600  # ways to hide further cells that are looked at before a quick way is taken
+PRUNED_CELLS_MAX = 200
 
 
 def shown(counts: Sequence[int], *, minimum: int) -> Mask:
@@ -37,7 +41,8 @@ class Crossing:
 
     `rows` and `columns` tell which totals are known; a line whose total is hidden shows nothing, so that what moves between such
     lines fits every other table too. `may_fill` tells for each row whether its last cell can be thought larger: see
-    `crossed_options`. `is_shown` tells which cells are published.
+    `crossed_options`. `is_gated` tells that whoever did not consent answered neither question, as everybody knows. `is_shown` tells
+    which cells are published.
     """
 
     cells: list[list[int]]
@@ -47,6 +52,7 @@ class Crossing:
     inner: int
     may_fill: Mask = field(default_factory=list)
     knows_corner: bool = True
+    is_gated: bool = False
     is_shown: list[Mask] = field(init=False)
     _arcs: list[int] = field(init=False)
 
@@ -65,11 +71,48 @@ class Crossing:
         """
         if not any(map(any, self.is_shown)):
             return True
-        bare = replace(self, inner=0, may_fill=[], knows_corner=False)
-        return all(
-            self.is_free(row, column) or not bare.is_free(row, column) or self._hide_around(row, column)
-            for row, column in self._sensitive()
-        )
+        bare = replace(self, inner=0, may_fill=[], knows_corner=self.is_gated)
+        return self._is_safe(bare) or self._hide_fewest(bare)
+
+    def _is_safe(self, bare: "Crossing") -> bool:
+        return all(self.is_free(row, column) or not bare.is_free(row, column) for row, column in self._sensitive())
+
+    def _hide_fewest(self, bare: "Crossing") -> bool:
+        """Hide as few further cells as will do, and of as few the smallest; in a large table, few."""
+        open_cells = [(r, c) for r, row in enumerate(self.is_shown) for c, is_shown in enumerate(row) if is_shown]
+        searched = 0
+        for size in range(1, len(open_cells) + 1):
+            searched += comb(len(open_cells), size)
+            if searched > SEARCHED_MAX:
+                return self._hide_few(bare)
+            for chosen in sorted(combinations(open_cells, size), key=self._held):
+                self._show(chosen, is_shown=False)
+                if self._is_safe(bare):
+                    return True
+                self._show(chosen, is_shown=True)
+        return False
+
+    def _hide_few(self, bare: "Crossing") -> bool:
+        """Hide the cheapest rectangle around each cell that can be worked out, and then show again what need not be hidden."""
+        before = [row.copy() for row in self.is_shown]
+        if not all(self.is_free(r, c) or not bare.is_free(r, c) or self._hide_around(r, c) for r, c in self._sensitive()):
+            return False
+        if len(self.cells) * len(self.cells[0]) <= PRUNED_CELLS_MAX:
+            hidden = [(r, c) for r, row in enumerate(before) for c, was in enumerate(row) if was and not self.is_shown[r][c]]
+            for cell in sorted(hidden, key=lambda cell: self._held([cell]), reverse=True):
+                self._show([cell], is_shown=True)
+                if not self._is_safe(bare):
+                    self._show([cell], is_shown=False)
+        return True
+
+    def _held(self, chosen: Sequence[tuple[int, int]]) -> int:
+        """How many people stand in these cells."""
+        return sum(self.cells[r][c] for r, c in chosen)
+
+    def _show(self, chosen: Sequence[tuple[int, int]], *, is_shown: bool) -> None:
+        for r, c in chosen:
+            self.is_shown[r][c] = is_shown
+        self._arcs = self._residual()
 
     def shown(self) -> list[Mask]:
         """Which inner cells are published."""
@@ -164,13 +207,13 @@ def _leads(arcs: Sequence[int], start: int, goal: int) -> bool:
     return False
 
 
-def crossed(cells: list[list[int]], *, rows: Mask, columns: Mask, minimum: int) -> list[Mask]:
+def crossed(cells: list[list[int]], *, rows: Mask, columns: Mask, minimum: int, is_gated: bool = False) -> list[Mask]:
     """Which cells of two questions are published, by the counts that each publishes alone; last come those who did not answer."""
-    table = Crossing(cells=cells, rows=[*rows, True], columns=[*columns, True], minimum=minimum, inner=len(columns))
+    table = Crossing(cells=cells, rows=[*rows, True], columns=[*columns, True], minimum=minimum, inner=len(columns), is_gated=is_gated)
     return table.shown() if table.protect() else _nothing(rows, columns)
 
 
-def crossed_options(options: list[list[list[int]]], *, rows: Mask, totals: Mask, minimum: int) -> list[Mask]:
+def crossed_options(options: list[list[list[int]]], *, rows: Mask, totals: Mask, minimum: int, is_gated: bool = False) -> list[Mask]:
     """Which counts of a multiple choice are published within the groups of another question: by group, then option.
 
     Each option is a table of its own: chosen, not chosen, not answered. They share who did not answer, so that what moves there has
@@ -178,7 +221,15 @@ def crossed_options(options: list[list[list[int]]], *, rows: Mask, totals: Mask,
     """
     may_fill = [all(table[row][1] > 0 for table in options) for row in range(len(rows) + 1)]
     tables = [
-        Crossing(cells=table, rows=[*rows, True], columns=[is_known, is_known, True], minimum=minimum, inner=1, may_fill=may_fill)
+        Crossing(
+            cells=table,
+            rows=[*rows, True],
+            columns=[is_known, is_known, True],
+            minimum=minimum,
+            inner=1,
+            may_fill=may_fill,
+            is_gated=is_gated,
+        )
         for table, is_known in zip(options, totals, strict=True)
     ]
     if not all(table.protect() for table in tables):

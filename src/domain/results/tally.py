@@ -18,9 +18,10 @@ class Tally:
     question counts for those who do not consent now. `seen` counts all who were looked at.
     """
 
-    def __init__(self, definition: Definition) -> None:
+    def __init__(self, definition: Definition, *, by: Sequence[str] | None = None) -> None:
+        """Cross-tabulated by these choice questions, or by as many as there is room for."""
         self.measures = measures_of(definition)
-        self.by = crossing(self.measures)
+        self.by = crossing(self.measures) if by is None else tuple(by)
         self.consent = definition.consent
         self.n = self.seen = 0
         self.places: list[Counter[int]] = [Counter() for _ in self.measures]

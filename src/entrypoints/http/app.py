@@ -24,6 +24,7 @@ from entrypoints.http.audit import audit_routes
 from entrypoints.http.cross_origin import CrossOrigin
 from entrypoints.http.docs import admin_document, docs_routes, public_document
 from entrypoints.http.edge import Edge, methods_by_path
+from entrypoints.http.exact_results import exact_results
 from entrypoints.http.export import public_exports, signed_in_exports
 from entrypoints.http.file import public_files, signed_in_files
 from entrypoints.http.gate import Gate
@@ -172,6 +173,7 @@ def routes_of(
         annotation_routes(use, limits, guard),
         annotation_import_routes(use, limits, guard, at_most=max_import_bytes),
         agreement_routes(use, limits, guard),
+        exact_results(use, limits, guard),
         audit_routes(use, limits, guard),
         signed_in_files(use, limits, guard, at_most=max_upload_bytes),
         signed_in_exports(use, limits, guard),

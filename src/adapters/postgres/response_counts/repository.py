@@ -1,15 +1,18 @@
 """Counting the responses of a survey in PostgreSQL."""
 
+import asyncio
 from collections.abc import Sequence
 
 from sqlalchemy import func, select, true
 
-from adapters.postgres.database import Pool, Statement, Transaction
+from adapters.postgres.database import Statement, Transaction
 from adapters.postgres.response_counts.columns import Column, columns_of, is_listed
 from adapters.postgres.response_counts.statements import COUNTS, Grouping, Pace, batches, counting, groupings, spread
 from adapters.postgres.response_counts.sums import Sums
+from adapters.postgres.snapshots import Snapshots
 from adapters.postgres.survey import DEFINITIONS
 from application.ports import ResponseCounts
+from domain.results.exact import TooMuchToCount
 from domain.results.measure import Measure, measures_of
 from domain.results.spread import Spread, quartile_ranks, quartiles, spread_of
 from domain.results.tables import ContingencyTables
@@ -24,19 +27,23 @@ SETTINGS = Statement(
 
 
 class PostgresResponseCounts(ResponseCounts):
-    """Counts at a `pace`, and gives up on a statement that takes more than so many `seconds`."""
+    """Counts at a `pace`, one survey at a time, and gives up after so many `seconds`, the wait for others among them."""
 
-    def __init__(self, pool: Pool, *, pace: Pace, seconds: float) -> None:
-        self._pool = pool
+    def __init__(self, snapshots: Snapshots, *, pace: Pace, seconds: float) -> None:
+        self._snapshots = snapshots
         self._pace = pace
         self._seconds = seconds
+        self._turn = asyncio.Semaphore(1)
 
     async def tables(self, survey: Survey, *, by: Sequence[str] = (), spreads: bool = False) -> ContingencyTables:
-        async with Transaction(self._pool, snapshot=True) as moment:
-            await moment.be_patient(seconds=self._seconds)
-            await moment.row(SETTINGS)
-            counting = _Counting(moment, survey, self._pace, mixed=await _mixed(moment, survey))
-            return await counting.tables(by, spreads=spreads)
+        try:
+            async with asyncio.timeout(self._seconds), self._turn, self._snapshots.open() as moment:
+                await moment.be_patient(seconds=self._seconds)
+                await moment.row(SETTINGS)
+                counting = _Counting(moment, survey, self._pace, mixed=await _mixed(moment, survey))
+                return await counting.tables(by, spreads=spreads)
+        except TimeoutError:
+            raise TooMuchToCount from None
 
 
 async def _mixed(moment: Transaction, survey: Survey) -> frozenset[str]:
