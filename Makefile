@@ -73,6 +73,9 @@ bench-import: $(STAMP) ## Import a million rows over HTTP, page and search throu
 bench-agreement: $(STAMP) ## Measure the agreement of 100 000 annotations, and what others notice meanwhile
 	$(BIN)/python -m benchmarks.annotators --check
 
+bench-results: $(STAMP) ## Read published results, and release them, at 1 000 000 responses, beside the service as it was before
+	$(BIN)/python -m benchmarks.results --check
+
 fuzz: $(STAMP) ## 10 000 generated requests from both OpenAPI documents, in four roles
 	$(BIN)/python -m tests.fuzz --requests 10000
 
