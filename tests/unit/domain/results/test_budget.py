@@ -39,6 +39,11 @@ def test_shares_fall_as_one_over_the_responses_and_a_tenth_is_kept() -> None:
     assert sum(each.total for each in takewhile(lambda each: each.responses <= 10**6, series(NOISE))) < Fraction("0.9")
 
 
+def test_all_releases_up_to_a_million_responses_read_each_at_most_six_times() -> None:
+    made = list(takewhile(lambda each: each.responses <= 10**6, series(NOISE)))
+    assert sum(each.responses for each in made) <= 6 * made[-1].responses
+
+
 def test_the_first_closing_has_the_tenth_once() -> None:
     spent = Spent().after(grown(NOISE, [100])[0])
     assert next_spending(NOISE, spent, responses=110, is_open=True) is None
