@@ -29,8 +29,9 @@ MANY_OPTIONS: dict[str, Any] = {"field": "many", "type": "multi_choice", "choice
 Answers = dict[str, Any]
 PUT = """
 INSERT INTO responses
-    (project_id, pseudonym, token_hash, answers, seqs, versions, revision, survey_version, last_save, created_at, is_test)
-VALUES ($1, $2, $2, $3, '{}', '{}', 1, 1, gen_random_uuid(), now(), false)
+    (project_id, pseudonym, token_hash, answers, seqs, versions, revision, survey_version, last_save, created_at, is_test,
+     is_owned, changes)
+VALUES ($1, $2, $2, $3, '{}', '{}', 1, 1, gen_random_uuid(), now(), false, false, 0)
 """
 
 
