@@ -77,8 +77,9 @@ class _Run:
 class _Connection:
     """One client: asks, waits for the whole answer, asks again."""
 
-    def __init__(self, run: _Run, port: int, requests: Iterator[Request]) -> None:
-        self.socket = socket.create_connection((LOOPBACK, port), PATIENCE_SECONDS)
+    def __init__(self, run: _Run, port: int, requests: Iterator[Request], *, number: int) -> None:
+        own = (f"127.0.1.{number + 1}", 0)  # each comes from a network of its own, which may search twice at once and no more
+        self.socket = socket.create_connection((LOOPBACK, port), PATIENCE_SECONDS, source_address=own)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.socket.settimeout(None)  # epoll says when there is something
         self._run = run
@@ -137,7 +138,10 @@ def _carry_out(order: Order) -> Result:
     requests = WORKLOADS[order.workload].asked_of(order.program)
     os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))  # an answer that comes does not take the core from who makes the next one
     run = _Run(deadline=0.0)
-    made = [_Connection(run, order.port, requests(order.target, Random(f"{order.seed}/{each}"))) for each in range(order.connections)]
+    made = [
+        _Connection(run, order.port, requests(order.target, Random(f"{order.seed}/{each}")), number=each)
+        for each in range(order.connections)
+    ]
     cpu_before, load_before, started = _cpu_seconds(order.pid), process_time(), perf_counter()
     run.deadline = started + order.seconds
     _keep_busy(made)

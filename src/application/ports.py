@@ -1179,6 +1179,9 @@ class Windows(Protocol):
         This holds over all who count together, however many hits come at once. What is refused does not count.
         """
 
+    async def give_back(self, key: tuple[str, ...], limit: Limit) -> None:
+        """Forget the oldest granted hit of a key: what it stood for is over. Never given back, it is forgotten by its time."""
+
 
 class Database(Protocol):
     """The store as a whole."""

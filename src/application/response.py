@@ -1,6 +1,6 @@
 """Responses: save answers, see and erase one's own; list and export them all."""
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -38,11 +38,18 @@ class SavedAnswers:
     """
 
     outcome: Outcome
-    answers: dict[str, Any]
+    answers: Mapping[str, Any]
     codes: dict[str, int | None]
     survey_version: int
     own: OwnerView | None
     token: str | None
+
+
+Admit = Callable[[int], Awaitable[None]]
+
+
+async def everybody(_: int) -> None:
+    """Let everybody save, in whatever project."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,24 +78,27 @@ class SaveAnswers:
         seq: int | None = None,
         token: str | None = None,
         is_test: bool = False,
+        admit: Admit = everybody,
     ) -> SavedAnswers:
+        """`admit` is asked once, by the id of the project, before anything that is stored of the reader is looked at."""
         given = _Given(fingerprint=fingerprint, answers=answers, seq=seq, token=token, is_test=is_test)
         remembered = self.surveys.remembered(project)
-        if remembered is not None:
-            try:
-                return await self._save(given, remembered)
-            except (SurveyMoved, Refused, Conflict, Unauthenticated, Invalid):
-                pass  # perhaps only because what is remembered is out of date: ask the survey as it is now
+        survey = remembered if remembered and given.may_ask(remembered) else await self.surveys.get(project)
+        given.expect_reader(survey)
+        await admit(survey.project_id)
         for _ in range(_ATTEMPTS):
-            survey = await self.surveys.get(project)
             try:
                 return await self._save(given, survey)
             except SurveyMoved:
-                continue
+                pass
+            except (Refused, Conflict, Unauthenticated):
+                if survey is not remembered:
+                    raise  # else perhaps only because what is remembered is out of date: ask the survey as it is now
+            survey = await self.surveys.get(project)
+            given.expect_reader(survey)
         raise Unavailable
 
     async def _save(self, given: "_Given", survey: Survey) -> SavedAnswers:
-        given.expect_reader(survey)
         change = survey.accept(given.answers)
         is_shown = given.token is not None
         token = given.token or self.respondents.token()
@@ -105,11 +115,10 @@ class SaveAnswers:
             is_test=given.is_test,
         )
         own = OwnerView(stale=sorted(saved.stale), revision=saved.revision, saved_at=saved.saved_at, seqs=saved.seqs)
-        answers = saved.answers if is_shown else change.answers
         return SavedAnswers(
             outcome=Outcome.UPDATED if saved.outcome is Outcome.STALE and not is_shown else saved.outcome,
-            answers=answers,
-            codes=survey.codes_of(answers),
+            answers=saved.answers if is_shown else given.answers,
+            codes=survey.codes_of(saved.answers if is_shown else change.answers),
             survey_version=change.survey_version,
             own=own if is_shown else None,
             token=token if saved.outcome is Outcome.CREATED else None,
@@ -128,6 +137,14 @@ class _Given:
     seq: int | None
     token: str | None
     is_test: bool
+
+    def may_ask(self, survey: Survey) -> bool:
+        """Whether `expect_reader` raises nothing."""
+        try:
+            self.expect_reader(survey)
+        except (Invalid, Unauthenticated):
+            return False
+        return True
 
     def expect_reader(self, survey: Survey) -> None:
         """Raises what no save in this survey may lack, whatever is stored: `Invalid`, `TokenRequired`."""
@@ -164,8 +181,12 @@ class UpsertAnswer:
         seq: int | None = None,
         token: str | None = None,
         is_test: bool = False,
+        admit: Admit = everybody,
     ) -> SavedAnswers:
-        return await self.save(project=project, fingerprint=fingerprint, answers={field: value}, seq=seq, token=token, is_test=is_test)
+        answers = {field: value}
+        return await self.save(
+            project=project, fingerprint=fingerprint, answers=answers, seq=seq, token=token, is_test=is_test, admit=admit
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,5 +1,6 @@
 """Signing in and staying so: log in, refresh, log out, and whom a request comes from."""
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -146,8 +147,11 @@ class RefreshSession:
     open_session: OpenSession
     clock: Clock
 
-    async def __call__(self, *, refresh_token: str) -> SignedIn:
+    async def __call__(self, *, refresh_token: str, admit: Callable[[UUID], Awaitable[None]] | None = None) -> SignedIn:
+        """`admit` is asked by the session's id, of a genuine token, before that is used."""
         session_id, generation = self.tokens.read_refresh(refresh_token)
+        if admit is not None:
+            await admit(session_id)
         async with self.unit_of_work() as work:
             session = await work.sessions.lock(session_id)
             if session is None:

@@ -17,8 +17,10 @@ RATES = {
     "public-read": "600/minute",
     "survey-write": "30/minute",  # a respondent
     "survey-write-network": "300/minute",  # ten times a respondent's, unless set: a classroom shares one address
+    "search": "120/minute",
     "login": "10/minute",
-    "user": "100/minute",
+    "refresh": "30/minute",
+    "user": "600/minute",
     "export": "10/minute",
 }
 NETWORK_SHARE = 10

@@ -13,7 +13,7 @@ from domain.project import RESERVED_SLUGS, SLUG_PATTERN
 from entrypoints.http.app import Routes, routes_of
 from entrypoints.http.docs import admin_document, public_document
 from entrypoints.http.idempotency import MakesOnce, refuse_idempotency_key
-from entrypoints.http.rate_limit import Limits, Policy, network, respondent, user
+from entrypoints.http.rate_limit import Limits, Policy, network, respondent, session, user
 from entrypoints.http.route import Route
 from entrypoints.http.signed_in import HoldsToken, MayAsk
 from entrypoints.runtime import Deployment
@@ -102,10 +102,19 @@ def test_a_route_is_limited_by_the_class_that_its_callers_are_of(route: Route) -
         assert ways == set()
     elif guards(route) or holds_token(route):
         assert ways == {user}
+    elif template(route) == "/auth/refresh":
+        assert {(policy.name, policy.by) for policy in policies(route)} == {("refresh", session)}
     else:
         assert ways in ({network}, {network, respondent}, set())
-    if template(route) in WITHOUT_SIGN_IN and not holds_token(route):
+    if template(route) in WITHOUT_SIGN_IN - {"/auth/refresh"} and not holds_token(route):
         assert {policy.name for policy in policies(route)} == {"login"}
+
+
+@by_name
+def test_what_anybody_may_search_is_limited_by_searches(route: Route) -> None:
+    asked = {name for parameter in route.dependant.query_params for name in getattr(parameter.field_info.annotation, "model_fields", ())}
+    is_public = not guards(route) and not holds_token(route)
+    assert ("search" in {policy.name for policy in policies(route)}) is (is_public and "search" in asked)
 
 
 def operations(document: dict[str, Any]) -> set[tuple[str, str]]:

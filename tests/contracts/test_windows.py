@@ -39,6 +39,17 @@ class WindowsContract:
         await windows.hit(("a",), THREE)
         assert [each.is_apart for each in (windows, other)] == [False, False]
 
+    async def test_a_hit_that_is_given_back_is_granted_again(self, windows: Windows, other: Windows) -> None:
+        for _ in range(2):
+            assert [(await each.hit(("a",), THREE)).granted for each in (windows, other, windows, other)] == [True, True, True, False]
+            await other.give_back(("a",), THREE)
+            assert (await windows.hit(("a",), THREE)).granted
+            assert not (await other.hit(("a",), THREE)).granted
+            for _ in range(4):
+                await windows.give_back(("a",), THREE)
+        await windows.give_back(("never hit",), THREE)
+        assert (await windows.hit(("never hit",), THREE)).remaining == 2
+
     async def test_keys_are_told_apart(self, windows: Windows) -> None:
         once = Limit(amount=1, seconds=60)
         keys = [("a", "b", "c"), ("a", "b"), ("ab", "c"), ("a", "b", "d"), ("\u00e9",), ("a", "b", "")]

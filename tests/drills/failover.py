@@ -82,7 +82,7 @@ def balanced() -> Iterator[Balanced]:
             "PEPPER": "62e7160f38b4da56a784d9045190cfef",
             "ADMIN_PASSWORD": ADMIN_PASSWORD,
             "TRUSTED_PROXIES": "127.0.0.1",
-            "RATE_LIMITS": "public-read=1000000/s,survey-write=1000000/s,user=1000000/s",
+            "RATE_LIMITS": "public-read=1000000/s,search=1000000/s,survey-write=1000000/s,user=1000000/s",
         }
         with _variables(object_store.environment(store)):
             instances = [Service(stack.enter_context(data_folder()), **settings) for _ in range(INSTANCES)]

@@ -1,6 +1,7 @@
 """How often who may ask: the classes of the contract, by whom they count, and that what a refusal says is true."""
 
 import re
+import secrets
 import time
 from collections.abc import Iterator
 
@@ -89,8 +90,8 @@ def test_the_signed_in_are_limited_by_who_they_are(limited: Service) -> None:
     admin = client(limited.url, token_of(log_in(limited.url, "admin", ADMIN_PASSWORD, **{"x-forwarded-for": network()})))
     admin.headers["x-forwarded-for"] = network()
     other = client(limited.url, make_user(admin, unique("limited"), "member"))
-    own = statuses(other, "GET", "/auth/me", 101)
-    assert own == [200] * 100 + [429]
+    own = statuses(other, "GET", "/auth/me", 601)
+    assert own == [200] * 600 + [429]
     other.headers["x-forwarded-for"] = network()
     refused(other.get("/auth/me"))
     assert admin.get("/auth/me").status_code == 200
@@ -117,7 +118,70 @@ def test_a_respondent_may_save_thirty_times_a_minute_and_a_classroom_three_hundr
         assert state(told)["survey-write-network"][0] == 0
         reader.headers["x-forwarded-for"] = network()
         assert save("respondent-9999").status_code == 201
-        refused(save("respondent-0000"))
+        assert save("respondent-0000").status_code == 200  # who knows a fingerprint uses nothing up for who is elsewhere
+
+
+def test_a_respondent_belongs_to_a_project_that_is_there(limited: Service) -> None:
+    token = {"x-respondent-token": secrets.token_urlsafe(32)}
+    with client(limited.url, **{"x-forwarded-for": network()}) as reader:
+
+        def save(project: str, fingerprint: str) -> httpx.Response:
+            body = {"fingerprint": fingerprint, "field": "consent", "value": "accepted"}
+            return reader.post(f"/{project}/survey/upsert", json=body, headers=token)
+
+        nowhere = [save("no-such-story", "first-of-its-kind") for _ in range(31)]
+        for answer in nowhere:
+            problem(answer, 404)
+        assert set(state(nowhere[-1])) == {"survey-write-network"}
+        first = save("dark-data", "second-of-its-kind")
+        assert (first.status_code, state(first)["survey-write"][0]) == (201, 29)
+        assert [save("dark-data", "second-of-its-kind").status_code for _ in range(30)] == [200] * 29 + [429]
+
+
+def test_a_malformed_token_uses_nothing_up(limited: Service) -> None:
+    with client(limited.url, **{"x-forwarded-for": network()}) as reader:
+        body = {"fingerprint": "fourth-of-its-kind", "field": "consent", "value": "accepted", "respondent_token": "short"}
+        answer = reader.post("/dark-data/survey/upsert", json=body)
+        problem(answer, 401)
+        assert set(state(answer)) == {"survey-write-network"}
+
+
+def test_how_often_somebody_else_saves_is_told_to_nobody(limited: Service) -> None:
+    owner, told = {"x-respondent-token": secrets.token_urlsafe(32)}, []
+    body = {"fingerprint": "third-of-its-kind", "field": "consent", "value": "accepted"}
+    for _ in range(3):
+        with client(limited.url, **{"x-forwarded-for": network()}) as reader:
+            for _ in range(4):
+                reader.post("/dark-data/survey/upsert", json=body, headers=owner)
+        with client(limited.url, **{"x-forwarded-for": network()}) as stranger:
+            answer = stranger.post("/dark-data/survey/upsert", json=body)
+            problem(answer, 401)
+            told.append(state(answer)["survey-write"][0])
+    assert told == [29] * 3
+
+
+def test_searches_are_a_class_of_their_own(limited: Service) -> None:
+    with client(limited.url, **{"x-forwarded-for": network()}) as reader:
+        for address in ("resources", "resources/count", "resources/paginated", "export"):
+            assert "search" not in state(reader.get(f"/dark-data/{address}"))
+            found = reader.get(f"/dark-data/{address}?search=trust")
+            assert (found.status_code, state(found)["search"][0]) == (200, 119)
+            assert '"search";q=120;w=60' in found.headers["ratelimit-policy"]
+        assert statuses(reader, "GET", "/dark-data/resources?search=trust", 120) == [200] * 119 + [429]
+        assert reader.get("/dark-data/resources").status_code == 200
+
+
+def test_refreshing_counts_by_session(limited: Service) -> None:
+    here = {"x-forwarded-for": network()}
+    one, other = (log_in(limited.url, "admin", ADMIN_PASSWORD, **here).json()["refresh_token"] for _ in range(2))
+    with client(limited.url, **here) as person:
+        for left in range(29, -1, -1):
+            answer = person.post("/auth/refresh", json={"refresh_token": one})
+            assert (answer.status_code, state(answer)["refresh"][0]) == (200, left)
+            one = answer.json()["refresh_token"]
+        refused(person.post("/auth/refresh", json={"refresh_token": one}))
+        assert person.post("/auth/refresh", json={"refresh_token": other}).status_code == 200
+        problem(person.post("/auth/refresh", json={"refresh_token": "x"}), 401)
 
 
 def test_a_refusal_says_truly_when_to_come_again(brisk: Service) -> None:
@@ -219,4 +283,4 @@ def test_those_whose_role_is_too_low_are_limited_too(limited: Service) -> None:
     admin.headers["x-forwarded-for"] = network()
     with client(limited.url, make_user(admin, unique("curious"), "member")) as member:
         member.headers["x-forwarded-for"] = network()
-        assert statuses(member, "GET", "/admin/users", 101) == [403] * 100 + [429]
+        assert statuses(member, "GET", "/admin/users", 601) == [403] * 600 + [429]

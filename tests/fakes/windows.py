@@ -29,6 +29,10 @@ class FakeWindows(Windows):
     async def hit(self, key: tuple[str, ...], limit: Limit) -> Hit:
         return self.count(key, limit)
 
+    async def give_back(self, key: tuple[str, ...], limit: Limit) -> None:
+        counts = sorted(time for time in self._times[key] if time > self.now - limit.seconds)
+        self._times[key] = counts[1:]
+
     def count(self, key: tuple[str, ...], limit: Limit) -> Hit:
         counts = [time for time in self._times[key] if time > self.now - limit.seconds]
         granted = len(counts) < limit.amount

@@ -66,6 +66,18 @@ class MemoryWindows(Windows):
             self._forget(now)
         return Hit(granted=granted, remaining=limit.amount - len(times), reset_after=times[0] + window.seconds - now)
 
+    async def give_back(self, key: tuple[str, ...], limit: Limit) -> None:
+        """Forget it at once."""
+        self.uncount(key)
+
+    def uncount(self, key: tuple[str, ...]) -> None:
+        """As `give_back`, for those who cannot wait at all."""
+        window = self._windows.get(key)
+        if window is not None and len(window.times) > 1:
+            window.times.popleft()
+        elif window is not None:
+            del self._windows[key]
+
     def _forget(self, now: float) -> None:
         for key, window in self._windows.items():
             if window.times[-1] > now - window.seconds:

@@ -94,16 +94,25 @@ class RedisWindows(Windows):
     async def hit(self, key: _Key, limit: Limit) -> Hit:
         if self._is_away:
             return self._local.count(key, limit)
-        loop = asyncio.get_running_loop()
-        asked = _Asked(name=self._name(key, limit), limit=limit, answer=loop.create_future(), until=loop.time() + BOUND_SECONDS)
-        self._waiting.append(asked)
-        if self._asking is None:
-            self._asking = loop.create_task(self._ask())
-        hit = await asked.answer
+        hit = await self._say(self._name(key, limit), limit)
         if hit is None or hit.granted:
             own = self._local.count(key, limit)
             return hit or own
         return hit
+
+    async def give_back(self, key: _Key, limit: Limit) -> None:
+        self._local.uncount(key)
+        if not self._is_away:
+            await self._say(self._name(key, limit), Limit(amount=0, seconds=limit.seconds))
+
+    async def _say(self, name: bytes, limit: Limit) -> Hit | None:
+        """What Redis says to a hit, or to an amount of 0, which gives one back; None where it did not say."""
+        loop = asyncio.get_running_loop()
+        asked = _Asked(name=name, limit=limit, answer=loop.create_future(), until=loop.time() + BOUND_SECONDS)
+        self._waiting.append(asked)
+        if self._asking is None:
+            self._asking = loop.create_task(self._ask())
+        return await asked.answer
 
     def _name(self, key: _Key, limit: Limit) -> bytes:
         """What Redis knows a key by. The limit is part of it: where it is changed, counting begins anew."""

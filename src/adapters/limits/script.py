@@ -6,7 +6,7 @@ do not matter. Where that clock is set back, a hit counts for as long as those b
 
 from application.ports import Hit, Limit
 
-# KEYS: those hit. ARGV: for each, the amount and the window in microseconds.
+# KEYS: those hit. ARGV: for each, the amount and the window in microseconds. An amount of 0 gives the oldest hit back.
 # Answers for each: whether it was granted, how many more would be, and in how many microseconds the oldest is forgotten.
 # A key is kept a second longer than it counts: Redis forgets keys by the millisecond, hits count by the microsecond.
 HIT = """
@@ -23,6 +23,9 @@ for i, key in ipairs(KEYS) do
     while oldest <= now - span do
         redis.call('LPOP', key)
         oldest = tonumber(redis.call('LINDEX', key, 0) or now)
+    end
+    if amount == 0 then
+        redis.call('LPOP', key)
     end
     local count = redis.call('LLEN', key)
     local granted = 0

@@ -113,6 +113,7 @@ def public_exports(use: Container, limits: Limits) -> APIRouter:
         description=export.__doc__,
     )
     @limits.export_by_network
+    @limits.search
     async def export_resources(request: Request, project: str, query: Annotated[ResourceExport, QueryParameters()]) -> Response:
         kind = Format(query.format)
         parts = export(query.where(project), kind=kind, guarded=not query.raw)

@@ -3,17 +3,30 @@
 slowapi's own counting blocks the event loop on a remote store and keys by URL: see docs/decisions/0004-rate-limits.md.
 """
 
+import asyncio
 import hashlib
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from math import ceil
 from typing import Any, TypeVar
+from uuid import UUID
 
 from slowapi import Limiter
 from starlette.requests import Request
 
 from application.ports import Limit, Windows
 from domain.errors import TooMany
+
+SEARCHES = Limit(amount=2, seconds=60)  # at once; the seconds are for a worker that was killed in the midst of one
+
+
+class TooManySearches(TooMany):
+    """Your network searches twice at this moment already: wait for an answer before you ask again."""
+
+    code = "too-many-searches"
+    detail = "Two searches of your network are under way: wait for one of them."
+
 
 Endpoint = TypeVar("Endpoint", bound=Callable[..., Any])
 
@@ -28,8 +41,13 @@ def user(request: Request) -> str:
     return str(request.scope["user_id"])
 
 
+def session(request: Request) -> str:
+    """Counted by the session of a refresh token, once it is known to be genuine: see `Limits.count_session`."""
+    return str(request.scope["session_id"])
+
+
 def respondent(request: Request) -> str:
-    """Counted by who answers: a keyed hash of the fingerprint."""
+    """Counted by who answers, once the project is known to be there: see `Limits.count_respondent`."""
     return str(request.scope["respondent"])
 
 
@@ -63,8 +81,15 @@ class Limits(Limiter):
         """For what a respondent does without telling a fingerprint."""
         return self._declare(endpoint, "survey-write-network", network)
 
+    def search(self, endpoint: Endpoint) -> Endpoint:
+        """For what anybody may search: counts, and holds one of a network's places, only where a request does search."""
+        return self._declare(endpoint, "search", network)
+
     def login(self, endpoint: Endpoint) -> Endpoint:
         return self._declare(endpoint, "login", network)
+
+    def refresh(self, endpoint: Endpoint) -> Endpoint:
+        return self._declare(endpoint, "refresh", session)
 
     def signed_in(self, endpoint: Endpoint) -> Endpoint:
         return self._declare(endpoint, "user", user)
@@ -96,9 +121,35 @@ class Limits(Limiter):
             return None
         return tuple(_policy(str(limit.error_message), limit.limit, limit.key_func) for limit in declared)
 
-    def respondent(self, fingerprint: str) -> str:
-        """A key for counting that does not tell the fingerprint."""
-        return hashlib.blake2b(fingerprint.encode(), key=self._key, digest_size=16).hexdigest()
+    async def count_respondent(self, request: Request, *who: str) -> None:
+        """Count a save of whom these texts name; what is kept is a keyed hash. Raises `TooMany`."""
+        named = "\x1f".join(who)  # no text of a request holds this character
+        request.scope["respondent"] = hashlib.blake2b(named.encode(), key=self._key, digest_size=16).hexdigest()
+        await self._count_later(request)
+
+    @asynccontextmanager
+    async def searching(self, request: Request, template: str, policies: tuple[Policy, ...]) -> AsyncIterator[None]:
+        """Count a search, and hold one of the places of its network while it goes on. Raises `TooMany`."""
+        await self.count(request, template, policies)
+        if self._windows is None:
+            yield
+            return
+        place = ("searching", network(request))
+        if not (await self._windows.hit(place, SEARCHES)).granted:
+            raise TooManySearches(retry_after=1)
+        try:
+            yield
+        finally:
+            await asyncio.shield(self._windows.give_back(place, SEARCHES))
+
+    async def count_session(self, request: Request, session_id: UUID) -> None:
+        """Count a use of this session's refresh token. Raises `TooMany`."""
+        request.scope["session_id"] = session_id
+        await self._count_later(request)
+
+    async def _count_later(self, request: Request) -> None:
+        """Count by the policies that the route has left to its endpoint. Raises `TooMany`."""
+        await self.count(request, *request.scope["counted_later"])
 
     async def count(self, request: Request, template: str, policies: tuple[Policy, ...]) -> None:
         """Count a hit on a route template by each policy, and tell the client how it stands. Raises `TooMany`."""

@@ -22,7 +22,7 @@ from entrypoints.container import Container
 from entrypoints.http.lookups import survey_of
 from entrypoints.http.problems import problem_responses
 from entrypoints.http.query import INT64_MAX, WHOLE, Flag, Moment, PageQuery, Query, id_after, next_page
-from entrypoints.http.rate_limit import Limits
+from entrypoints.http.rate_limit import Limits, network
 from entrypoints.http.reply import UNCHANGED, Body, Json, Out, Time, digest, entity, expected_versions
 from entrypoints.http.route import router_of
 from entrypoints.http.signed_in import Guard
@@ -128,12 +128,11 @@ def public_responses(use: Container, limits: Limits) -> APIRouter:
     async def post_upsert(request: Request, project: str, body: AnswerBody) -> HttpResponse:
         saving = upsert(
             project=project,
-            fingerprint=body.fingerprint,
             field=body.field,
             value=body.value,
             seq=body.seq,
-            token=_token(request, body.respondent_token),
             is_test=body.test,
+            **_known_by(request, limits, body),
         )
         saved = await _noted(request, saving)
         return Json(_saved_out(saved, body.fingerprint), status=_status(saved), headers=_PRIVATE)
@@ -149,11 +148,10 @@ def public_responses(use: Container, limits: Limits) -> APIRouter:
     async def post_answers(request: Request, project: str, body: AnswersBody) -> HttpResponse:
         saving = save(
             project=project,
-            fingerprint=body.fingerprint,
             answers=body.answers,
             seq=body.seq,
-            token=_token(request, body.respondent_token),
             is_test=body.test,
+            **_known_by(request, limits, body),
         )
         saved = await _noted(request, saving)
         return Json(_saved_together_out(saved, body.fingerprint), status=_status(saved), headers=_PRIVATE)
@@ -254,6 +252,17 @@ async def _noted(request: Request, saving: Awaitable[SavedAnswers]) -> SavedAnsw
 
 def _status(saved: SavedAnswers) -> int:
     return 201 if saved.outcome is Outcome.CREATED else 200
+
+
+def _known_by(request: Request, limits: Limits, body: AnswerBody | AnswersBody) -> dict[str, Any]:
+    """How the reader is known, and who is counted: a respondent of a project, by the token shown, else by fingerprint and network."""
+    token = _token(request, body.respondent_token)
+    who = ("fingerprint", network(request), body.fingerprint or "") if token is None else ("token", token)
+
+    async def admit(project_id: int) -> None:
+        await limits.count_respondent(request, str(project_id), *who)
+
+    return {"fingerprint": body.fingerprint, "token": token, "admit": admit}
 
 
 def _token(request: Request, in_body: str | None) -> str | None:

@@ -25,7 +25,7 @@ from domain.project import SLUG_PATTERN
 from entrypoints.http.json_body import drain, read_json
 from entrypoints.http.problems import EdgeRefusal, UnsupportedMediaType, problem_responses
 from entrypoints.http.query import INT64_MAX, for_short_queries, pairs
-from entrypoints.http.rate_limit import Limits, Policy, network, respondent, user
+from entrypoints.http.rate_limit import Limits, Policy, network, respondent, session, user
 from entrypoints.http.validation import validated
 
 Lookup = Callable[[Mapping[str, Any]], Awaitable[Any]]
@@ -104,8 +104,9 @@ class _Plan:
     body: tuple[str, type[BaseModel]] | None
     media_types: tuple[str, ...]  # of a body that the endpoint reads by itself
     first: tuple[Policy, ...]
+    search: tuple[Policy, ...]
     by_user: tuple[Policy, ...]
-    by_respondent: tuple[Policy, ...]
+    later: tuple[Policy, ...]  # by whom only the endpoint finds out
     lookups: Mapping[str, Lookup]  # of what the path names
 
 
@@ -152,9 +153,10 @@ class Route(APIRoute):
             query=_model(asked.query_params),
             body=_model(asked.body_params),
             media_types=() if asked.body_params else tuple((self.openapi_extra or {}).get("requestBody", {}).get("content", ())),
-            first=tuple(policy for policy in policies if policy.by is network),
+            first=tuple(policy for policy in policies if policy.by is network and policy.name != "search"),
+            search=tuple(policy for policy in policies if policy.name == "search"),
             by_user=tuple(policy for policy in policies if policy.by is user),
-            by_respondent=tuple(policy for policy in policies if policy.by is respondent),
+            later=tuple(policy for policy in policies if policy.by in (respondent, session)),
             lookups={name: lookup for name, lookup in self.around.lookups.items() if name in self.param_convertors},
         )
 
@@ -172,7 +174,11 @@ class Route(APIRoute):
             dependency.admit(request, given[name])
         try:
             await self._read(request, given)
-            response = await plan.endpoint(**given)
+            if plan.search and plan.query and given[plan.query[0]].search:
+                async with limits.searching(request, self.path, plan.search):
+                    response = await plan.endpoint(**given)
+            else:
+                response = await plan.endpoint(**given)
         except (Invalid, EdgeRefusal):
             await look_up(plan.lookups, given)  # 404 comes before what is wrong with the rest
             raise
@@ -196,11 +202,8 @@ class Route(APIRoute):
         elif scope["query_string"] and pairs(scope["query_string"]):
             raise Invalid(Fault(pointer="", code="unknown-parameter", detail="This address takes no parameters."))
         if plan.body:
-            given[plan.body[0]] = body = validated(plan.body[1], content)
-            if plan.by_respondent:
-                who = body.fingerprint or body.respondent_token or headers.get("x-respondent-token", "")
-                scope["respondent"] = self.around.limits.respondent(who)
-                await self.around.limits.count(request, self.path, plan.by_respondent)
+            given[plan.body[0]] = validated(plan.body[1], content)
+            scope["counted_later"] = (self.path, plan.later)
 
 
 @for_short_queries

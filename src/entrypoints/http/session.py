@@ -1,6 +1,7 @@
 """Signing in and out over HTTP."""
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
@@ -92,9 +93,9 @@ def session_routes(use: Container, limits: Limits, guard: Guard) -> APIRouter:
         return token_answer(signed_in)
 
     @router.post("/auth/refresh", response_model=TokenAnswer, responses=problem_responses(401), description=refresh.__doc__)
-    @limits.login
+    @limits.refresh
     async def post_refresh(request: Request, body: RefreshBody) -> Response:
-        return token_answer(await refresh(refresh_token=body.refresh_token))
+        return token_answer(await refresh(refresh_token=body.refresh_token, admit=partial(limits.count_session, request)))
 
     @router.post("/auth/logout", status_code=204, response_model=None, responses=problem_responses(401), description=log_out.__doc__)
     @limits.signed_in

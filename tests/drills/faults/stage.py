@@ -21,7 +21,9 @@ from tests.drills.proxy import Proxy, proxied, through, upstream_of
 from tests.e2e.client import ADMIN_PASSWORD, Service, data_folder, log_in, token_of, until
 from tests.valkey import RedisServer, redis_server
 
-HIGH = ",".join(f"{name}=1000000/min" for name in ("public-read", "survey-write", "survey-write-network", "user", "export"))
+HIGH = ",".join(
+    f"{name}=1000000/min" for name in ("public-read", "survey-write", "survey-write-network", "search", "refresh", "user", "export")
+)
 
 
 class Postgres:

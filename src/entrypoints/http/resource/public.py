@@ -47,6 +47,7 @@ def public_resources(use: Container, limits: Limits) -> APIRouter:
         description=list_them.__doc__,
     )
     @limits.public_read
+    @limits.search
     async def get_resources(request: Request, project: str, query: Annotated[ResourceList, Query()]) -> Response:
         sort = Sort(query.sort)
         page = await list_them(query.where(project), sort=sort, limit=query.limit, skip=skip_of(query), after=after_of(query.cursor, sort))
@@ -62,6 +63,7 @@ def public_resources(use: Container, limits: Limits) -> APIRouter:
         description=count_them.__doc__,
     )
     @limits.public_read
+    @limits.search
     async def count_resources(request: Request, project: str, query: Annotated[ResourceFilter, Query()]) -> Response:
         return Json(Count(count=await count_them(query.where(project))))
 
@@ -73,6 +75,7 @@ def public_resources(use: Container, limits: Limits) -> APIRouter:
         description=page_them.__doc__,
     )
     @limits.public_read
+    @limits.search
     async def paginate_resources(request: Request, project: str, query: Annotated[ResourcePages, Query()]) -> Response:
         found = await page_them(query.where(project), sort=Sort(query.sort), page=query.page, per_page=query.per_page)
         pages = -(-found.total // query.per_page)
