@@ -43,8 +43,9 @@ class Story:
         return self.folder / "second.tar"
 
 
-def save(web: httpx.Client, project: str, who: str, field: str, value: object) -> httpx.Response:
-    answer = web.post(f"/{project}/survey/upsert", json={"fingerprint": who, "field": field, "value": value})
+def save(web: httpx.Client, project: str, who: str, field: str, value: object, *, token: str | None = None) -> httpx.Response:
+    body = {"fingerprint": who, "field": field, "value": value, "respondent_token": token}
+    answer = web.post(f"/{project}/survey/upsert", json=body)
     assert answer.status_code in (200, 201), answer.text
     return answer
 
@@ -74,7 +75,7 @@ def story() -> Iterator[Story]:
         for who in (ERASED, BEGAN_ANEW):
             headers = {"x-respondent-token": tokens[who]}
             assert web.delete(f"/{project}/survey/response", headers=headers).status_code == 204
-        save(web, project, WITHDREW, "consent", "declined")
+        save(web, project, WITHDREW, "consent", "declined", token=tokens[WITHDREW])
         tokens[BEGAN_ANEW] = consenting(web, project, BEGAN_ANEW)
         save(web, project, WENT_ON, "age", 43)
         assert admin.delete(f"/admin/{project}/files/{deleted['id']}").status_code == 204

@@ -34,7 +34,13 @@ def counted(reader: httpx.Client, name: str, **labels: str) -> float:
 
 
 def save(web: httpx.Client, fingerprint: str, value: str = "accepted", seq: int | None = None) -> int:
-    body = {"fingerprint": fingerprint, "field": "consent", "value": value} | ({} if seq is None else {"seq": seq})
+    body: dict[str, object] = {
+        "fingerprint": fingerprint,
+        "field": "consent",
+        "value": value,
+        "respondent_token": fingerprint.ljust(43, "-"),
+    }
+    body |= {} if seq is None else {"seq": seq}
     return web.post("/dark-data/survey/upsert", json=body).status_code
 
 
