@@ -34,7 +34,7 @@ from adapters.postgres.results_ledger import PostgresResultsLedger
 from adapters.postgres.revisions import loud
 from adapters.postgres.schema import SchemaError, expect_current, migrate, pending
 from adapters.postgres.session import PostgresSessions, PostgresSignInFailures
-from adapters.postgres.snapshots import Snapshots
+from adapters.postgres.snapshots import SNAPSHOTS_AT_ONCE, Snapshots
 from adapters.postgres.survey import PostgresSurveys
 from adapters.postgres.together import Together
 from adapters.postgres.tracing import trace_statements
@@ -190,6 +190,7 @@ class Container(containers.DeclarativeContainer):
     read_journal = providers.Singleton(erasure.ReadJournal, store=file_store, sealer=erasure_sealer)
     responses = providers.Singleton(PostgresResponses, pool, witness=note_erasure)
     snapshots = providers.Singleton(Snapshots, pool)
+    anonymous_tables = providers.Object(SNAPSHOTS_AT_ONCE // 2)  # at once: the other half is the team's alone
     response_reader = providers.Singleton(PostgresResponseReader, snapshots)
     resource_tables = providers.Singleton(PostgresResourceTables, snapshots)
     import_tables = providers.Singleton(TabularImportTables, at_most=config.max_import_bytes)

@@ -14,11 +14,27 @@ REQUEST_HEADERS = {
     "content-type",
     "if-match",
     "if-none-match",
+    "if-range",
+    "range",
     "idempotency-key",
-    "x-request-id",
     "x-respondent-token",
+    "x-request-id",
+    "traceparent",
+    "cache-control",
 }
-EXPOSED = {"etag", "idempotency-replayed", "link", "location", "retry-after", "ratelimit", "ratelimit-policy", "x-request-id"}
+EXPOSED = {
+    "etag",
+    "link",
+    "location",
+    "retry-after",
+    "ratelimit",
+    "ratelimit-policy",
+    "x-request-id",
+    "content-disposition",
+    "content-range",
+    "accept-ranges",
+    "repr-digest",
+}
 OTHERS = [
     "null",
     "",

@@ -218,10 +218,11 @@ class Big:
         return found
 
     @contextmanager
-    def begun(self, format: str = "csv") -> Iterator[socket.socket]:
+    def begun(self, format: str = "csv", **headers: str) -> Iterator[socket.socket]:
         """An export of which a little was read."""
         with socket.create_connection(("127.0.0.1", self.service.port), timeout=20) as connection:
-            connection.sendall(f"GET /dark-data/export?format={format} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+            more = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+            connection.sendall(f"GET /dark-data/export?format={format} HTTP/1.1\r\nHost: x\r\n{more}\r\n".encode())
             assert connection.recv(4096).startswith(b"HTTP/1.1 200")
             yield connection
 
@@ -270,17 +271,42 @@ def test_a_failure_midway_never_looks_whole(big: Big, format: str) -> None:
 
 
 def test_more_exports_at_once_than_there_may_be_are_told_to_wait(big: Big) -> None:
-    with ExitStack() as stack, client(big.service.url, token_of(log_in(big.service.url, "admin", ADMIN_PASSWORD))) as admin:
-        for _ in range(SNAPSHOTS_AT_ONCE):
+    token = token_of(log_in(big.service.url, "admin", ADMIN_PASSWORD))
+    with ExitStack() as stack, client(big.service.url, token) as admin:
+        for _ in range(SNAPSHOTS_AT_ONCE // 2):
             stack.enter_context(big.begun())
-        for format in FORMATS:
-            refused = httpx.get(f"{big.service.url}/dark-data/export?format={format}")
-            problem(refused, 503, "too-many-tables")
-            assert 1 <= int(refused.headers["retry-after"]) <= 60
+        for authorization in ({}, {"authorization": "Bearer nobody's"}):
+            for format in FORMATS:
+                refused = httpx.get(f"{big.service.url}/dark-data/export?format={format}", headers=authorization)
+                problem(refused, 503, "too-many-tables")
+                assert 1 <= int(refused.headers["retry-after"]) <= 60
+        for address in ("/dark-data/export", "/admin/dark-data/survey/responses/export", "/admin/dark-data/annotations/export"):
+            with admin.stream("GET", f"{address}?format=csv") as answer:
+                assert answer.status_code == 200, "the team always finds a place"
+        for _ in range(SNAPSHOTS_AT_ONCE // 2):
+            stack.enter_context(big.begun(authorization=f"Bearer {token}"))
         problem(admin.get("/admin/dark-data/survey/responses/export?format=csv"), 503, "too-many-tables")
         assert done(admin, store(admin, "dark-data", search="trust"))["rows"] == 1  # what is made in the background goes on
         assert httpx.get(f"{big.service.url}/dark-data/resources").status_code == 200
     until(lambda: httpx.get(f"{big.service.url}/dark-data/export?format=csv&search=trust").status_code == 200, "there is room again")
+
+
+def test_a_network_has_two_exports_at_once(big: Big) -> None:
+    with serving(folder=None, **big.settings | {"RATE_LIMITS": "export=100/min"}) as running, ExitStack() as stack:
+        limited = Big(service=running, settings=big.settings)
+        for _ in range(2):
+            stack.enter_context(limited.begun())
+        refused = httpx.get(f"{running.url}/dark-data/export?format=csv")
+        problem(refused, 429, "too-many-downloads")
+        assert 1 <= int(refused.headers["retry-after"]) <= 60
+        admin = stack.enter_context(client(running.url, token_of(log_in(running.url, "admin", ADMIN_PASSWORD))))
+        with admin.stream("GET", "/dark-data/export?format=csv") as answer:
+            assert answer.status_code == 200, "who is signed in is of no network"
+        other = httpx.HTTPTransport(local_address="127.0.0.2")
+        with httpx.Client(transport=other) as elsewhere, elsewhere.stream("GET", f"{running.url}/dark-data/export") as answer:
+            assert answer.status_code == 200
+            stack.close()
+            until(lambda: httpx.get(f"{running.url}/dark-data/export?search=trust").status_code == 200, "there is room again")
 
 
 def test_a_stored_export_survives_those_who_make_it(big: Big) -> None:

@@ -2,7 +2,7 @@
 
 from domain.export.package import data_package
 from domain.export.stored import Export, ExportNotDone, Manifest, Progress, Quota, Subject, new_export, percent, shown_to
-from domain.export.table import FORMULA_STARTS, Column, ColumnType, Format, TooManyTables, guarded, table_schema
+from domain.export.table import FORMULA_STARTS, Column, ColumnType, Format, TooManyDownloads, TooManyTables, guarded, table_schema
 
 __all__ = [
     "FORMULA_STARTS",
@@ -15,6 +15,7 @@ __all__ = [
     "Progress",
     "Quota",
     "Subject",
+    "TooManyDownloads",
     "TooManyTables",
     "data_package",
     "guarded",

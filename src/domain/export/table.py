@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from enum import Enum, StrEnum, auto
 from typing import Any
 
-from domain.errors import Unavailable
+from domain.errors import TooMany, Unavailable
 
 # What a spreadsheet would take for a formula, the full-width forms included (OWASP, "CSV Injection").
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "＝", "＋", "－", "＠")
@@ -20,6 +20,13 @@ class TooManyTables(Unavailable):
     def __init__(self, *, retry_after: float = 1) -> None:
         self.retry_after = retry_after
         super().__init__()
+
+
+class TooManyDownloads(TooMany):
+    """Your network downloads as many whole tables as it may at once: let one of them end, then ask again."""
+
+    code = "too-many-downloads"
+    detail = "Your network downloads too many tables at once: let one end first."
 
 
 class ColumnType(Enum):

@@ -1,6 +1,6 @@
 """Annotations over HTTP."""
 
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends
@@ -194,5 +194,8 @@ def _reading(router: APIRouter, use: Container, limits: Limits, guard: Guard) ->
         by: Annotated[User, Depends(guard(Action.ANNOTATION_EXPORT))],
     ) -> Response:
         kind = Format(query.format)
-        content = export(project=project, kind=kind, names=query.names, guarded=not query.raw, by=by)
+
+        def content() -> AsyncIterator[bytes]:
+            return export(project=project, kind=kind, names=query.names, guarded=not query.raw, by=by)
+
         return await table_file(request, content, kind=kind, filename=f"{project}-annotations.{kind}")

@@ -23,6 +23,7 @@ from entrypoints.http.api_key import api_key_routes
 from entrypoints.http.audit import audit_routes
 from entrypoints.http.cross_origin import CrossOrigin
 from entrypoints.http.docs import admin_document, docs_routes, public_document
+from entrypoints.http.download import EACH, Downloads
 from entrypoints.http.edge import Edge, methods_by_path
 from entrypoints.http.exact_results import exact_results
 from entrypoints.http.export import public_exports, signed_in_exports
@@ -62,6 +63,7 @@ class Application(FastAPI):
         networks: Networks,
         access_log: AccessLog,
         cross_origin: CrossOrigin | None,
+        downloads: Downloads,
         use: Container,
         metrics: Metrics | None = None,
         tracing: "Tracing | None" = None,
@@ -89,6 +91,7 @@ class Application(FastAPI):
             telemetry={"tracing": False, "metrics": False, "logs": False, "auto_configure": False},  # ours tell less, see tracing.py
         )
         self.router.routes.extend(router.routes)
+        self.downloads = downloads
         admission = Admission()
         self.gate = Gate(admission, access_log=access_log, metrics=metrics, cross_origin=cross_origin)
         edge = Edge(
@@ -146,7 +149,7 @@ def routes_of(
     projects, project = public_projects(use, limits)
     public = [
         public_resources(use, limits),
-        public_exports(use, limits),
+        public_exports(use, limits, credentials),
         public_responses(use, limits),
         public_survey(use, limits),
         public_results(use, limits),
@@ -226,6 +229,7 @@ def make_app(settings: Settings, use: Container) -> Application:
         networks=Networks(settings.trusted_proxies),
         access_log=AccessLog(settings.log_format),
         cross_origin=CrossOrigin(settings.allowed_origins) if settings.allowed_origins else None,
+        downloads=Downloads(at_once=use.anonymous_tables(), each=None if settings.rate_limits is None else EACH),
         use=use,
         metrics=metrics,
         tracing=tracing,

@@ -14,11 +14,27 @@ REQUEST_HEADERS = (
     "Content-Type",
     "If-Match",
     "If-None-Match",
+    "If-Range",
+    "Range",
     "Idempotency-Key",
-    "X-Request-ID",
     "X-Respondent-Token",
+    "X-Request-ID",
+    "traceparent",
+    "Cache-Control",
 )
-EXPOSED_HEADERS = ("ETag", "Idempotency-Replayed", "Link", "Location", "Retry-After", "RateLimit", "RateLimit-Policy", "X-Request-ID")
+EXPOSED_HEADERS = (
+    "ETag",
+    "Link",
+    "Location",
+    "Retry-After",
+    "RateLimit",
+    "RateLimit-Policy",
+    "X-Request-ID",
+    "Content-Disposition",
+    "Content-Range",
+    "Accept-Ranges",
+    "Repr-Digest",
+)
 PREFLIGHT_SECONDS = 600
 
 _VARY = (b"vary", b"Origin")

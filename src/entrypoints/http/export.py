@@ -1,6 +1,6 @@
 """Exports over HTTP: resources as files, and stored exports of resources, responses and annotations."""
 
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
@@ -21,11 +21,11 @@ from entrypoints.http.idempotency import MakesOnce, by_key
 from entrypoints.http.lookups import lookups_of
 from entrypoints.http.problems import problem_responses
 from entrypoints.http.query import Flag, PageQuery, page_of, uuid_after
-from entrypoints.http.rate_limit import Limits
+from entrypoints.http.rate_limit import Limits, network
 from entrypoints.http.reply import UNCHANGED, Body, Json, Out, Time, entity, expected_versions, without_default
 from entrypoints.http.resource import LABELS_PARAMETER, ResourceFilter, StatusName
 from entrypoints.http.route import router_of
-from entrypoints.http.signed_in import Guard
+from entrypoints.http.signed_in import Credentials, Guard
 from entrypoints.http.stream import TABLE_FILE, table_file
 
 FormatName = Literal["json", "ndjson", "csv", "parquet"]
@@ -101,7 +101,7 @@ class ExportOut(Out):
         )
 
 
-def public_exports(use: Container, limits: Limits) -> APIRouter:
+def public_exports(use: Container, limits: Limits, credentials: Credentials) -> APIRouter:
     export = use.export_resources()
     router = router_of("Resources", limits, lookups_of(use))
 
@@ -116,8 +116,13 @@ def public_exports(use: Container, limits: Limits) -> APIRouter:
     @limits.search
     async def export_resources(request: Request, project: str, query: Annotated[ResourceExport, QueryParameters()]) -> Response:
         kind = Format(query.format)
-        parts = export(query.where(project), kind=kind, guarded=not query.raw)
-        return await table_file(request, parts, kind=kind, filename=f"{project}-resources.{kind}")
+
+        def content() -> AsyncIterator[bytes]:
+            return export(query.where(project), kind=kind, guarded=not query.raw)
+
+        by = await credentials.user_if_any(request)
+        download = request.app.downloads.of(network(request)) if by is None else None
+        return await table_file(request, content, kind=kind, filename=f"{project}-resources.{kind}", download=download)
 
     return router
 

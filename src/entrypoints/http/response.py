@@ -1,6 +1,6 @@
 """Answers and responses of readers over HTTP."""
 
-from collections.abc import Awaitable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Mapping
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends
@@ -236,7 +236,10 @@ def signed_in_responses(use: Container, limits: Limits, guard: Guard) -> APIRout
         by: Annotated[User, Depends(guard(Action.RESPONSE_READ))],
     ) -> HttpResponse:
         kind = Format(query.format)
-        content = export(project=project, kind=kind, version=query.version, guarded=not query.raw, by=by)
+
+        def content() -> AsyncIterator[bytes]:
+            return export(project=project, kind=kind, version=query.version, guarded=not query.raw, by=by)
+
         return await table_file(request, content, kind=kind, filename=f"{project}-responses.{kind}")
 
     return router

@@ -57,6 +57,15 @@ class Credentials:
         request.scope["user_id"] = user.id
         return user
 
+    async def user_if_any(self, request: Request) -> User | None:
+        """The user, where anybody may ask: None without credentials, and with such as are not valid."""
+        if "authorization" not in request.headers:
+            return None
+        try:
+            return await self.user(request)
+        except Unauthenticated:
+            return None
+
 
 class MayAsk(HTTPBearer):
     """A dependency that answers the user. Raises `Unauthenticated`, `InvalidToken`.

@@ -3,7 +3,7 @@
 import asyncio
 import re
 import zlib
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from contextlib import aclosing
 from typing import Any
 
@@ -12,7 +12,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from domain.export import Format
+from domain.export import Format, TooManyTables
+from entrypoints.http.download import Download
 from entrypoints.http.giving_way import GivingWay
 from entrypoints.http.json_body import ClientLeft
 
@@ -26,9 +27,15 @@ _CODING = re.compile(r"\s*([!#$%&'*+\-.^_`|~0-9A-Za-z]+)\s*(?:;\s*[qQ]\s*=\s*(0(
 
 
 class Streamed(Response):
-    """A body in parts. A failure midway breaks the connection; so does the end of a client, and then `parts` are closed at once."""
+    """A body in parts. A failure midway breaks the connection; so does the end of a client, and then `parts` are closed at once.
 
-    def __init__(self, parts: AsyncGenerator[bytes, None], *, headers: Mapping[str, str], status: int = 200) -> None:
+    When `cut_off` is set, the client is left as it would leave: what it has of the body never looks whole.
+    """
+
+    def __init__(
+        self, parts: AsyncGenerator[bytes, None], *, headers: Mapping[str, str], status: int = 200, cut_off: asyncio.Event | None = None
+    ) -> None:
+        self.cut_off = cut_off
         self.parts = parts
         self.status_code = status
         self.background = None
@@ -36,16 +43,18 @@ class Streamed(Response):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         sending = asyncio.create_task(self._send(send, with_body=not scope.get("is_head")))
-        leaving = asyncio.create_task(_left(receive))
+        ends: list[asyncio.Task[Any]] = [asyncio.create_task(_left(receive))]
+        if self.cut_off is not None:
+            ends.append(asyncio.create_task(self.cut_off.wait()))
         try:
-            await asyncio.wait({sending, leaving}, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait({sending, *ends}, return_when=asyncio.FIRST_COMPLETED)
             if not sending.done():
                 raise ClientLeft
             sending.result()
         finally:
-            sending.cancel()
-            leaving.cancel()
-            await asyncio.gather(sending, leaving, return_exceptions=True)
+            for task in (sending, *ends):
+                task.cancel()
+            await asyncio.gather(sending, *ends, return_exceptions=True)
             await self.parts.aclose()
 
     async def _send(self, send: Send, *, with_body: bool) -> None:
@@ -64,23 +73,35 @@ async def _left(receive: Receive) -> None:
         pass
 
 
-async def table_file(request: Request, content: AsyncIterator[bytes], *, kind: Format, filename: str) -> Streamed:
+async def table_file(
+    request: Request, content: Callable[[], AsyncIterator[bytes]], *, kind: Format, filename: str, download: Download | None = None
+) -> Streamed:
     """A table as it is made, giving way to others, in gzip where the client takes that and it is worth it.
 
-    What is wrong from the start is a problem.
+    What is wrong from the start is a problem. `download` is how nobody in particular takes it: who comes when all places are taken
+    gets that of one who has had its share.
     """
+    opened = content if download is None else lambda: download.parts(content())
+    try:
+        parts = await begun(opened())
+    except TooManyTables:
+        if not await request.app.downloads.make_room():
+            raise
+        parts = await begun(opened())
     headers = {
         "content-type": kind.media_type,
         "content-disposition": f'attachment; filename="{filename}"',
         "cache-control": "no-store",
     }
-    parts = _giving_way(await begun(content), GivingWay(request.app.gate.admission))
+    parts = _giving_way(parts, GivingWay(request.app.gate.admission))
     if kind is not Format.PARQUET:
         headers["vary"] = "Accept-Encoding"
         if takes_gzip(request.headers):
             headers["content-encoding"] = "gzip"
             parts = _zipped(parts)
-    return Streamed(parts, headers=headers)
+    if download is None:
+        return Streamed(parts, headers=headers)
+    return Streamed(download.sent(parts), headers=headers, cut_off=download.cut_off)
 
 
 async def begun(content: AsyncIterator[bytes]) -> AsyncGenerator[bytes, None]:

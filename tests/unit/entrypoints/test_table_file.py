@@ -45,7 +45,7 @@ class Day:
 async def sent(day: Day, kind: Format, coding: bytes, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """What was done while the table was sent, and done again told once."""
     monkeypatch.setattr(stream, "GivingWay", partial(GivingWay, now=day.now, sleep=day.sleep))
-    answer = await stream.table_file(day.request(coding), day.parts(), kind=kind, filename="table")
+    answer = await stream.table_file(day.request(coding), day.parts, kind=kind, filename="table")
     assert b"".join([part async for part in answer.parts])
     assert day.done.count("part") == PARTS
     return [each for each, _ in groupby(day.done)]
