@@ -2,13 +2,14 @@
 
 import asyncio
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from starlette.types import Receive
 
 from domain.errors import Fault, Invalid
 from domain.strict_json import decoded
+from domain.survey.question import FIELD_PATTERN
 from domain.text import is_clean
 from entrypoints.http.problems import Malformed, RequestTimeout, TooLarge, UnsupportedMediaType
 
@@ -18,6 +19,9 @@ DRAIN_MAX = 16 * 1024 * 1024
 DRAIN_SECONDS = 5.0
 RECEIVE_SECONDS = 30.0
 
+FAULTS_MAX = 100
+
+_NAME = re.compile(FIELD_PATTERN)
 _MAY_HIDE_CONTROLS = re.compile(rb"\\[bfru]|\xc2[\x80-\x9f]")
 
 
@@ -84,15 +88,18 @@ async def drain(receive: Receive, size: int, *, more: bool) -> bool:
 
 
 def parse_json(body: bytes) -> Any:
-    """The value of strict JSON in UTF-8: no duplicate keys, no NaN, no Infinity, at most 32 deep, no controls in texts."""
+    """The value of strict JSON in UTF-8: no duplicate keys, no NaN, no Infinity, at most 32 deep, no controls; CR LF and CR become LF."""
     try:
         value = decoded(body.decode())
     except (ValueError, RecursionError):
         raise Malformed("The body is not strict JSON in UTF-8.") from None
     if body.count(b"[") + body.count(b"{") > DEPTH_MAX and not _is_shallow(value):
         raise Malformed(f"The body nests deeper than {DEPTH_MAX}.")
-    if _MAY_HIDE_CONTROLS.search(body) and not _is_clean(value):
-        raise Invalid(Fault(pointer="", code="control-character", detail="Control characters and lone surrogates are not allowed."))
+    if _MAY_HIDE_CONTROLS.search(body):
+        value = _with_line_feeds(value)
+        faults = dict.fromkeys(_control_faults(value, pointer=""))
+        if faults:
+            raise Invalid(*list(faults)[:FAULTS_MAX])
     return value
 
 
@@ -109,9 +116,30 @@ def _inner(value: Any) -> list[Any]:
     return list(value.values()) if isinstance(value, dict) else value if isinstance(value, list) else []
 
 
-def _is_clean(value: Any) -> bool:
+def _with_line_feeds(value: Any) -> Any:
+    """The same with LF where texts have CR LF or CR. Raises `Malformed` where two keys of an object become one."""
     if isinstance(value, str):
-        return is_clean(value)
-    if isinstance(value, dict) and not all(map(is_clean, value)):
-        return False
-    return all(map(_is_clean, _inner(value)))
+        return value.replace("\r\n", "\n").replace("\r", "\n")
+    if isinstance(value, list):
+        return [_with_line_feeds(each) for each in value]
+    if not isinstance(value, dict):
+        return value
+    read = {_with_line_feeds(key): _with_line_feeds(inner) for key, inner in value.items()}
+    if len(read) != len(value):
+        raise Malformed("The body has duplicate keys.")
+    return read
+
+
+def _control_faults(value: Any, *, pointer: str, is_told: bool = True) -> Iterator[Fault]:
+    """A fault for each text with a control. Keys are told as far as they are names as ours are, nothing else of what was sent."""
+    if isinstance(value, str) and not is_clean(value):
+        yield Fault(pointer=pointer, code="control-character", detail="Control characters and lone surrogates are not allowed.")
+    elif isinstance(value, dict):
+        for key, inner in value.items():
+            if not is_clean(key):
+                yield from _control_faults(key, pointer=pointer)
+            is_name = is_told and _NAME.fullmatch(key) is not None
+            yield from _control_faults(inner, pointer=f"{pointer}/{key}" if is_name else pointer, is_told=is_name)
+    elif isinstance(value, list):
+        for index, inner in enumerate(value):
+            yield from _control_faults(inner, pointer=f"{pointer}/{index}" if is_told else pointer, is_told=is_told)

@@ -30,6 +30,7 @@ _NIL = UUID(int=0)
 _PLACES = ("cursor", "skip")  # the parameters that say where a page begins
 _RFC3339 = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt][0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]{1,6})?(?:[Zz]|[+-][0-9]{2}:[0-9]{2})")
 _BAD_ESCAPE = re.compile(rb"%(?![0-9A-Fa-f]{2})")
+_NAME = re.compile(r"[a-z_]+")  # as those of parameters are
 _WHOLE = re.compile(r"-?(?:0|[1-9][0-9]{0,18})")
 
 
@@ -107,11 +108,11 @@ def pairs(query_string: bytes) -> dict[str, str]:
         key = _text(name)
         if key in given:
             raise Invalid(Fault(pointer="", code="repeated-parameter", detail="A parameter is given more than once."))
-        given[key] = _text(value)
+        given[key] = _text(value, pointer=f"/{key}" if _NAME.fullmatch(key) else "")
     return given
 
 
-def _text(raw: bytes) -> str:
+def _text(raw: bytes, *, pointer: str = "") -> str:
     if b"%" in raw and _BAD_ESCAPE.search(raw):
         raise Malformed("In a query, % stands before two hexadecimal digits.")
     try:
@@ -119,7 +120,7 @@ def _text(raw: bytes) -> str:
     except UnicodeDecodeError:
         raise Malformed("The query is not UTF-8.") from None
     if not is_clean(text):
-        raise Invalid(Fault(pointer="", code="control-character", detail="Control characters are not allowed."))
+        raise Invalid(Fault(pointer=pointer, code="control-character", detail="Control characters are not allowed."))
     return text
 
 

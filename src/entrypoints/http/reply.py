@@ -11,8 +11,10 @@ from starlette.datastructures import Headers
 from starlette.responses import Response
 
 from domain.text import rfc3339
+from entrypoints.http.problems import Malformed
 
 _ETAG = re.compile(r'(W/)?"([\x21\x23-\x7e\x80-\xff]*)"')
+_ETAGS = re.compile(rf"[ \t,]*{_ETAG.pattern}(?:[ \t]*,[ \t,]*{_ETAG.pattern})*[ \t,]*")  # empty elements count for none (section 5.6.1)
 _VERSIONED = re.compile(r"([1-9][0-9]{0,9})(?:-.*)?")
 
 
@@ -86,11 +88,15 @@ class _AnyVersion(frozenset[int]):
 
 
 def expected_versions(headers: Headers) -> frozenset[int] | None:
-    """The versions that `If-Match` allows; None when any will do. Weak tags and what is no tag of ours allow nothing."""
+    """The versions that `If-Match` allows; None when any will do. Tags that are none of ours allow nothing.
+
+    A weak tag counts like the strong one: a proxy that compresses answers makes ours weak. Raises `Malformed` for what is no entity tag.
+    """
     given = ", ".join(headers.getlist("if-match"))
     if not given:
         return None
     if given.strip() == "*":
         return _AnyVersion()
-    strong = [value for weak, value in _ETAG.findall(given) if not weak]
-    return frozenset(int(match[1]) for value in strong if (match := _VERSIONED.fullmatch(value)))
+    if not _ETAGS.fullmatch(given):
+        raise Malformed("If-Match holds entity tags in double quotes, or *.")
+    return frozenset(int(match[1]) for _, value in _ETAG.findall(given) if (match := _VERSIONED.fullmatch(value)))
