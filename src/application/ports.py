@@ -494,7 +494,8 @@ class Responses(Protocol):
     async def erase(self, project: str, token_hash: bytes, *, expected: frozenset[int] | None = None) -> bool:
         """Erase the response of the respondent who holds this token, its history included; only that one was erased remains.
 
-        Whether there was one. Raises `NotFound` without such a project, and `Stale` for one of another revision than is `expected`.
+        So in every project that ever had this name, deleted ones too. Whether there was one. Raises `Stale` where that of the newest
+        project is of another revision than is `expected`; where there was none, `NotFound` unless a project has the name now.
         """
 
     async def erase_withheld(self, *, before: datetime, at: datetime) -> int:

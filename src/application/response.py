@@ -207,7 +207,10 @@ class GetResponse:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EraseResponse:
-    """Erase a reader's own answers for good, their history included. The reader may start anew."""
+    """Erase a reader's own answers for good, their history included. The reader may start anew.
+
+    Answers given to a project of this name that was deleted since are erased as well.
+    """
 
     responses: Responses
     respondents: Respondents

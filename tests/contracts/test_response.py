@@ -588,7 +588,33 @@ class ResponsesContract:
             await stage.responses.erase("unknown", TOKEN)
         await stage.put_away("story")
         with pytest.raises(NotFound):
+            await stage.responses.erase("story", b"x" * 32)
+        assert stage.witnessed == []
+
+    async def test_what_was_given_to_a_deleted_project_is_erased(self, stage: Stage) -> None:
+        survey = await stage.survey()
+        await save(stage, survey, "age", 42)
+        before = await stored(stage)
+        await stage.put_away("story")
+        with pytest.raises(Stale):
+            await stage.responses.erase("story", TOKEN, expected=frozenset({9}))
+        assert await stage.responses.erase("story", TOKEN, expected=frozenset({1}))
+        assert stage.witnessed == [before.erasure]
+        with pytest.raises(NotFound):
             await stage.responses.erase("story", TOKEN)
+
+    async def test_every_project_that_had_the_name_is_looked_in(self, stage: Stage) -> None:
+        gone = await stage.survey()
+        await save(stage, gone, "age", 42)
+        await save(stage, gone, "age", 7, who=b"q" * 32, token=b"u" * 32)
+        gone_one = await stored(stage)
+        await stage.put_away("story")
+        await stage.project()
+        assert await stage.responses.erase("story", b"u" * 32)
+        assert not await stage.responses.erase("story", b"u" * 32)
+        assert await stage.responses.erase("story", TOKEN)
+        assert stage.witnessed[1:] == [gone_one.erasure]
+        assert not await stage.responses.erase("story", TOKEN)
 
     async def test_a_response_is_erased_also_while_the_survey_is_closed(self, stage: Stage) -> None:
         survey = await stage.survey()

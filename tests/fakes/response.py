@@ -67,13 +67,17 @@ class FakeResponses(Responses):
 
     async def erase(self, project: str, token_hash: bytes, *, expected: frozenset[int] | None = None) -> bool:
         async with self._access.write() as tables:
-            found = _of_name(tables, project, token_hash)
-            if found is not None:
-                expect_version(tables.responses[found].revision, expected)
-                await self._witness(tables.responses[found].erasure)
-                erased = tables.responses.pop(found)
+            named = sorted((id for id, each in tables.projects.items() if each.slug == project), reverse=True)
+            found = [id for each in named if (id := _of_token(tables, each, bound(token_hash, each))) is not None]
+            if not found:
+                _project_id(tables, project)
+            else:
+                expect_version(tables.responses[found[0]].revision, expected)
+            for response_id in found:
+                await self._witness(tables.responses[response_id].erasure)
+                erased = tables.responses.pop(response_id)
                 tables.deleted_responses[erased.project_id] += not erased.is_test
-        return found is not None
+        return bool(found)
 
     async def erase_withheld(self, *, before: datetime, at: datetime) -> int:
         async with self._access.write() as tables:

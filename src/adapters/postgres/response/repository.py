@@ -209,13 +209,15 @@ class PostgresResponses(Responses):
 
     async def erase(self, project: str, token_hash: bytes, *, expected: frozenset[int] | None = None) -> bool:
         async with Transaction(self._pool) as work:
-            row = await work.row(ERASE, slug=project, token_hash=token_hash)
-            if row is None:
-                raise NotFound
-            if row["revision"] is None:
+            rows = await work.rows(ERASE, slug=project, token_hash=token_hash)
+            gone = [Erasure(**{field.name: row[field.name] for field in fields(Erasure)}) for row in rows if row["revision"] is not None]
+            if not gone:
+                if not any(row["is_live"] for row in rows):
+                    raise NotFound
                 return False
-            expect_version(row["revision"], expected)
-            await self._witness(Erasure(**{field.name: row[field.name] for field in fields(Erasure)}))
+            expect_version(gone[0].revision, expected)
+            for erasure in gone:
+                await self._witness(erasure)
             await work.commit()
         return True
 

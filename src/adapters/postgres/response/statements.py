@@ -260,9 +260,10 @@ BY_TOKEN = Statement(
     .select_from(projects.outerjoin(responses, and_(responses.c.project_id == projects.c.id, responses.c.token_hash == _bound)))
     .where(projects.c.slug == bindparam("slug"), projects.c.deleted_at.is_(None))
 )
+# Every project that ever had the name: who asks cannot know that another has it now.
 _project = (
-    select(projects.c.id, _bound.label("token_hash"))
-    .where(projects.c.slug == bindparam("slug"), projects.c.deleted_at.is_(None))
+    select(projects.c.id, projects.c.deleted_at.is_(None).label("is_live"), _bound.label("token_hash"))
+    .where(projects.c.slug == bindparam("slug"))
     .cte("project")
 )
 _gone = (
@@ -272,4 +273,9 @@ _gone = (
     .cte("gone")
 )
 _trace = insert(erasures).from_select(["project_id"], select(_gone.c.project_id)).cte("trace")
-ERASE = Statement(select(_gone).select_from(_project.outerjoin(_gone, literal_column("true"))).add_cte(_trace))
+ERASE = Statement(
+    select(_project.c.is_live, _gone)
+    .select_from(_project.outerjoin(_gone, _gone.c.project_id == _project.c.id))
+    .order_by(_project.c.id.desc())
+    .add_cte(_trace)
+)
