@@ -353,7 +353,7 @@ def test_without_the_token_a_save_is_answered_with_what_was_sent(anonymous: http
         "message": "Created",
         "fingerprint": READER,
         "field": "consent",
-        "value": "accepted",
+        "value": 1,
         "code": 1,
         "survey_version": 1,
     }
