@@ -89,10 +89,10 @@ async def watch_the_limit(town: Town) -> Loot:
     owner = next(one for one in town.readers if one.brings_token and one.project == "by-fingerprint")
     told = set()
     async with town.stranger() as own:
-        for number in range(5):
+        for _ in range(5):
             async with town.stranger() as web:
                 body = {"fingerprint": owner.fingerprint, "field": "kept", "value": "a guess"}
                 answer = await web.post(f"/{owner.project}/survey/upsert", json=body)
                 told.add(answer.headers.get("ratelimit"))
-            await owner.save(own, kept=str(number))
+            await owner.save(own, consent="accepted")
     return Loot(attack="see in RateLimit how often another saved", tries=5, read=len(told) - 1)
