@@ -77,7 +77,7 @@ class ProjectsContract:
         await stage.resources.add(resource("elsewhere", by=ada, project="other"))
         gone = await stage.resources.add(resource("gone", by=ada))
         async with stage.unit_of_work() as work:
-            await work.resources.save(replace(gone, deleted_at=NOW))
+            await work.resources.save(replace(gone, deleted_at=NOW, updated_at=NOW, version=2))
             await work.commit()
         found, counts = await stage.projects.overview("story")
         assert found == story

@@ -145,7 +145,7 @@ class ResourceTablesContract:
         await add(stage, by, "one", project="other")
         gone = await add(stage, by, "one, put away")
         async with stage.unit_of_work() as work:
-            await work.resources.save(replace(gone, deleted_at=NOW))
+            await work.resources.save(replace(gone, deleted_at=NOW, updated_at=NOW, version=2))
             await work.commit()
 
         async def names(**where: Any) -> list[str]:

@@ -294,7 +294,7 @@ class SurveyMachine(RuleBasedStateMachine):
         elif kind == "widened" and limit is not None:
             self._published({**limits, name: limit + by}, [(name, kind, len(stored))])
         elif kind == "narrowed" and limit is not None and limit > by:
-            self._break({**limits, name: limit - by}, name, kind, sum(value > limit - by for value in stored))
+            self._break({**limits, name: limit - by}, name, kind, sum(limit - by < value <= limit for value in stored))
         elif kind == "removed" and name in limits and name != "f0":
             self._removed[name] = limits[name]
             self._break({other: limits[other] for other in limits if other != name}, name, kind, len(stored))

@@ -189,7 +189,7 @@ def test_of_many_keys_made_at_once_no_more_than_fifty_live(service: Service) -> 
         assert len({key["id"] for key in keys}) == len(keys) == 50
         assert [key["id"] for key in keys] == sorted(key["id"] for key in keys)
         full = person.post("/auth/api-keys", json={"name": "one more", "scopes": ["read"], "expires_in_days": 1})
-        problem(full, 409, "too-many-keys")
+        problem(full, 409, "quota-exceeded")
         person.delete(f"/auth/api-keys/{keys[0]['id']}")
         make(person)
 
