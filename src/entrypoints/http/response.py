@@ -48,7 +48,7 @@ Seq = Annotated[int | None, Field(ge=0, le=INT64_MAX, description="Rises with ea
 
 
 Test = Annotated[
-    bool, Field(description="In a first save: the response is a test, for good, and counts nowhere unless asked for. Later: nothing.")
+    bool, Field(description="In a first save: the response is a test, for good, and counts in no result. Later: nothing.")
 ]
 
 
