@@ -498,6 +498,18 @@ class Responses(Protocol):
         project is of another revision than is `expected`; where there was none, `NotFound` unless a project has the name now.
         """
 
+    async def erase_named(self, project: str, respondent: bytes, *, entry: Entry) -> bool:
+        """Erase the response whose pseudonym begins with these 16 bytes, as `erase` does, and put an entry down; whether there was one.
+
+        Without one nothing is put down. Raises `NotFound` without such a project.
+        """
+
+    async def erase_tests(self, project: str, *, limit: int, entry: Callable[[int], Entry]) -> int:
+        """Erase up to `limit` responses that are tests, as `erase` does, and put down the entry for their number; how many there were.
+
+        Without any nothing is put down. Raises `NotFound` without such a project.
+        """
+
     async def erase_withheld(self, *, before: datetime, at: datetime) -> int:
         """Erase, of some responses, what is withheld since before then; of how many. None when nothing is left to erase."""
 

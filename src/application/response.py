@@ -13,7 +13,7 @@ from domain.audit import Difference, Target, entry
 from domain.errors import Conflict, Fault, Invalid, Refused, Unauthenticated, Unavailable
 from domain.export import Format
 from domain.response import WITHHELD_FOR, Outcome, Response, TokenRequired, is_token
-from domain.survey import Identity, ResponseTable, Survey, codebook, response_filter
+from domain.survey import AskedTests, Identity, ResponseTable, Survey, codebook, response_filter
 from domain.user import User
 
 _ATTEMPTS = 20  # each is one publication that came between reading the survey and saving
@@ -262,13 +262,14 @@ class ListResponses:
         version: int | None = None,
         since: datetime | None = None,
         until: datetime | None = None,
+        test: AskedTests = AskedTests.EXCLUDE,
         after: int,
         limit: int,
         by: User,
     ) -> Listing:
         require(by, Action.RESPONSE_READ)
         async with self.responses.snapshot(project) as snapshot:
-            where = response_filter(snapshot.definitions, field=field, value=value, version=version, since=since, until=until)
+            where = response_filter(snapshot.definitions, field=field, value=value, version=version, since=since, until=until, tests=test)
             found = await snapshot.page(where, after=after, limit=limit + 1)
             table = ResponseTable(snapshot.definitions, version=version)
         await self.leave_trace("response.read", project=project, by=by)
@@ -292,11 +293,21 @@ class ExportResponses:
     clock: Clock
 
     async def __call__(
-        self, *, project: str, kind: Format, version: int | None = None, guarded: bool = True, by: User
+        self,
+        *,
+        project: str,
+        kind: Format,
+        version: int | None = None,
+        test: AskedTests = AskedTests.EXCLUDE,
+        guarded: bool = True,
+        by: User,
     ) -> AsyncIterator[bytes]:
         require(by, Action.RESPONSE_READ)
-        async with response_sheet(self.responses, self.tables, project=project, kind=kind, version=version, guarded=guarded) as sheet:
-            await self._record(project, by, {"format": kind.value, "version": version})
+        async with response_sheet(
+            self.responses, self.tables, project=project, kind=kind, version=version, tests=test, guarded=guarded
+        ) as sheet:
+            asked = {} if test is AskedTests.EXCLUDE else {"test": test.value}
+            await self._record(project, by, {"format": kind.value, "version": version} | asked)
             async for part in sheet.parts:
                 yield part.content
 

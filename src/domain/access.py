@@ -57,6 +57,7 @@ class Action(StrEnum):
     SURVEY_SWITCH = "survey.switch"
     SURVEY_VERSIONS = "survey.versions"
     RESPONSE_READ = "response.read"
+    RESPONSE_ERASE = "response.erase"
     RESULTS_READ = "results.read"
     FILE_UPLOAD = "file.upload"
     FILE_DELETE = "file.delete"
@@ -132,6 +133,7 @@ PERMISSIONS: Mapping[Action, Permission] = {
     Action.SURVEY_SWITCH: _changes(Role.ADMIN),
     Action.SURVEY_VERSIONS: _reads(Role.ADMIN),
     Action.RESPONSE_READ: _reads(Role.ADMIN),
+    Action.RESPONSE_ERASE: _changes(Role.ADMIN),
     Action.RESULTS_READ: _reads(Role.ADMIN),
     Action.FILE_UPLOAD: _changes(Role.ADMIN),
     Action.FILE_DELETE: _changes(Role.ADMIN),

@@ -68,6 +68,7 @@ from application import (
     resource_import,
     resource_version,
     response,
+    response_erasure,
     results,
     retention,
     session,
@@ -188,7 +189,7 @@ class Container(containers.DeclarativeContainer):
     surveys = providers.Singleton(PostgresSurveys, pool)
     note_erasure = providers.Singleton(erasure.NoteErasure, store=file_store, random=random, sealer=erasure_sealer)
     read_journal = providers.Singleton(erasure.ReadJournal, store=file_store, sealer=erasure_sealer)
-    responses = providers.Singleton(PostgresResponses, pool, witness=note_erasure)
+    responses = providers.Singleton(PostgresResponses, pool, witness=note_erasure, request_id=REQUEST_ID.get)
     snapshots = providers.Singleton(Snapshots, pool)
     anonymous_tables = providers.Object(SNAPSHOTS_AT_ONCE // 2)  # at once: the other half is the team's alone
     response_reader = providers.Singleton(PostgresResponseReader, snapshots)
@@ -310,6 +311,8 @@ class Container(containers.DeclarativeContainer):
     upsert_answer = providers.Singleton(response.UpsertAnswer, save=save_answers)
     erase_response = providers.Singleton(response.EraseResponse, responses=responses, respondents=respondents)
     erase_withheld = providers.Singleton(response.EraseWithheld, responses=responses, clock=clock)
+    erase_respondent = providers.Singleton(response_erasure.EraseRespondent, responses=responses, clock=clock)
+    erase_tests = providers.Singleton(response_erasure.EraseTests, responses=responses, clock=clock)
     leave_trace = providers.Singleton(trace.LeaveTrace, unit_of_work=unit_of_work, clock=clock)
     list_responses = providers.Singleton(response.ListResponses, responses=response_reader, tables=tables, leave_trace=leave_trace)
     export_responses = providers.Singleton(

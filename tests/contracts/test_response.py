@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from adapters.postgres.database import Pool
 from application.ports import Saved, SurveyMoved
+from domain.audit import AuditFilter, Difference, Entry, Target, entry
 from domain.errors import DomainError, NotFound, Stale, Unavailable
 from domain.response import ConsentRequired, Outcome, Response, TokenRequired, bound, new_response
 from domain.survey import Definition, Survey
@@ -664,6 +665,55 @@ class ResponsesContract:
         assert stage.witnessed == []
         assert not await stage.responses.erase("story", b"x" * 32, expected=frozenset({1}))
         assert await stage.responses.erase("story", TOKEN, expected=frozenset({1, 2}))
+
+    async def test_the_team_erases_one_by_what_is_told_of_the_pseudonym(self, stage: Stage) -> None:
+        survey, ada = await stage.survey(), await stage.user()
+        told = entry("response.erase", Target(type="survey", id="story"), by=ada, at=NOW, project="story")
+        mine, neighbour = b"p" * 16 + b"a" * 16, b"p" * 15 + b"q" + b"a" * 16
+        for who, token in ((mine, TOKEN), (neighbour, b"n" * 32)):
+            await save(stage, survey, "age", 42, who=who, token=token)
+        before = await stored(stage)
+        assert not await stage.responses.erase_named("story", b"x" * 16, entry=told)
+        assert await stage.audit.page(AuditFilter(), before=None, limit=9) == []
+        assert await stage.responses.erase_named("story", b"p" * 16, entry=told)
+        assert stage.witnessed == [before.erasure]
+        assert [each.record.entry for each in await stage.audit.page(AuditFilter(), before=None, limit=9)] == [told]
+        assert await stage.responses.by_token("story", TOKEN) is None
+        assert (await stored(stage, b"n" * 32)).answers == {"age": 42}
+        assert not await stage.responses.erase_named("story", b"p" * 16, entry=told)
+        with pytest.raises(NotFound):
+            await stage.responses.erase_named("unknown", b"p" * 16, entry=told)
+
+    async def test_what_the_witness_cannot_keep_the_team_does_not_erase(self, stage: Stage) -> None:
+        survey, ada = await stage.survey(), await stage.user()
+        await save(stage, survey, "age", 42)
+        stage.witness_refuses.append(Unavailable())
+        told = entry("response.erase", Target(type="survey", id="story"), by=ada, at=NOW, project="story")
+        with pytest.raises(Unavailable):
+            await stage.responses.erase_named("story", MINE[:16], entry=told)
+        assert (await stored(stage)).answers == {"age": 42}
+        assert await stage.audit.page(AuditFilter(), before=None, limit=9) == []
+
+    async def test_tests_are_erased_some_at_a_time_and_nothing_else_is(self, stage: Stage) -> None:
+        survey, ada = await stage.survey(), await stage.user()
+        other = await stage.survey(slug="other")
+
+        def told(number: int) -> Entry:
+            changes = (Difference(field="responses", before=number, after=0),)
+            return entry("response.erase", Target(type="survey", id="story"), by=ada, at=NOW, project="story", changes=changes)
+
+        for number in range(7):
+            who = bytes([number]) * 32
+            await save(stage, survey, "age", number, who=who, token=who, is_test=number != 3)
+        await save(stage, other, "age", 1, who=b"x" * 32, token=b"x" * 32, is_test=True)
+        assert [await stage.responses.erase_tests("story", limit=4, entry=told) for _ in range(3)] == [4, 2, 0]
+        entries = [each.record.entry for each in await stage.audit.page(AuditFilter(), before=None, limit=9)]
+        assert entries == [told(2), told(4)]
+        assert len(stage.witnessed) == 6
+        assert (await stored(stage, bytes([3]) * 32)).answers == {"age": 3}
+        assert await stage.responses.by_token("other", b"x" * 32) is not None
+        with pytest.raises(NotFound):
+            await stage.responses.erase_tests("unknown", limit=4, entry=told)
 
     async def test_of_many_erasures_at_once_one_erases(self, stage: Stage) -> None:
         survey = await stage.survey()

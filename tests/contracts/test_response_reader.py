@@ -13,7 +13,7 @@ from adapters.postgres.database import Pool
 from adapters.postgres.response.reader import BATCH
 from adapters.postgres.snapshots import SNAPSHOTS_AT_ONCE
 from domain.errors import NotFound, Unavailable
-from domain.survey import Identity, ResponseFilter, ResponseRow, Survey
+from domain.survey import AskedTests, Identity, ResponseFilter, ResponseRow, Survey
 from tests.contracts.stage import InMemory, InPostgres, Stage, stage_in_postgres
 from tests.examples import AGE, BOOLEAN, CONSENT, NOTE, NOW, NUMBER, PLATFORMS, definition
 from tests.postgres import lent
@@ -27,7 +27,9 @@ async def answer(stage: Stage, survey: Survey, number: int, *, at: datetime = NO
     await save(stage, survey, number, answers, at=at)
 
 
-async def save(stage: Stage, survey: Survey, number: int, answers: Mapping[str, object], *, at: datetime = NOW) -> None:
+async def save(
+    stage: Stage, survey: Survey, number: int, answers: Mapping[str, object], *, at: datetime = NOW, is_test: bool = False
+) -> None:
     await stage.responses.save(
         survey.accept(answers),
         project_id=survey.project_id,
@@ -36,6 +38,7 @@ async def save(stage: Stage, survey: Survey, number: int, answers: Mapping[str, 
         is_shown=survey.definition.identity is Identity.TOKEN,
         seq=None,
         at=at,
+        is_test=is_test,
     )
 
 
@@ -85,6 +88,17 @@ class ResponseReaderContract:
         await answer(stage, here, 3, age=3)
         await stage.responses.erase("story", (1).to_bytes(32))
         assert await who(stage, ANYTHING) == [3]
+
+    async def test_tests_are_seen_only_where_they_are_asked_for(self, stage: Stage) -> None:
+        survey = await stage.survey()
+        for number in range(1, 5):
+            await save(stage, survey, number, {"age": number}, is_test=number % 2 == 0)
+        await answer(stage, survey, 2, note="later, and still a test")
+        for tests, seen in ((AskedTests.EXCLUDE, [1, 3]), (AskedTests.ONLY, [2, 4]), (AskedTests.INCLUDE, [1, 2, 3, 4])):
+            assert await who(stage, ResponseFilter(tests=tests)) == seen
+            async with stage.response_reader.snapshot("story") as snapshot:
+                assert await snapshot.count(ResponseFilter(tests=tests)) == len(seen)
+        assert await who(stage, ANYTHING) == [1, 3]
 
     async def test_without_a_survey_there_is_nothing_to_see(self, stage: Stage) -> None:
         await stage.project("without")

@@ -103,6 +103,21 @@ class Scene:
         return int(self.person.post("/auth/api-keys", json=body).json()["id"])
 
 
+def answered(scene: Scene, **more: Any) -> str:
+    """A project with a response, which the admin may erase."""
+    project = scene.survey()
+    body = {"fingerprint": "a-reader-of-stories", "field": "trust", "value": 4} | more
+    saved = scene.admin.post(f"/{project}/survey/upsert", json=body, headers={"x-respondent-token": "t" * 43})
+    assert saved.status_code == 201, saved.text
+    return project
+
+
+def erase_one(scene: Scene) -> httpx.Response:
+    address = f"/admin/{answered(scene)}/survey/responses"
+    (row,) = scene.admin.get(address).json()
+    return scene.send("DELETE", f"{address}/{row['respondent']}")
+
+
 def delete_file(scene: Scene) -> httpx.Response:
     project = make_project(scene.admin)
     made = scene.upload(project, headers={}).json()
@@ -215,6 +230,11 @@ LEAVES: dict[str, tuple[list[str], Callable[[Scene], httpx.Response]]] = {
     ),
     "DELETE /admin/{project}/files/{file_id}": (["file.delete"], delete_file),
     "PUT /admin/{project}/survey": (["survey.publish"], lambda s: s.send("PUT", f"/admin/{make_project(s.admin)}/survey", SURVEY)),
+    "DELETE /admin/{project}/survey/responses/{respondent}": (["response.erase"], erase_one),
+    "DELETE /admin/{project}/survey/responses": (
+        ["response.erase"],
+        lambda s: s.send("DELETE", f"/admin/{answered(s, test=True)}/survey/responses", params={"test": "only"}),
+    ),
     "POST /admin/{project}/survey/close": (["survey.close"], lambda s: s.send("POST", f"/admin/{s.survey()}/survey/close")),
     "POST /admin/{project}/survey/open": (["survey.open"], open_again),
     "PUT /admin/{project}/label-sets/{label_set}": (

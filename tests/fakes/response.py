@@ -1,13 +1,16 @@
 """Responses in memory: the rules of `domain.response`, run one save at a time."""
 
+from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
 from application.ports import Responses, Saved, SurveyMoved, Witness
+from domain.audit import Entry
 from domain.erasure import Erasure
 from domain.errors import NotFound, expect_version
 from domain.response import Outcome, Response, TokenRequired, bound, new_response
 from domain.survey import Change
+from tests.fakes.audit import add_entry
 from tests.fakes.store import Access, Tables
 
 
@@ -78,6 +81,24 @@ class FakeResponses(Responses):
                 erased = tables.responses.pop(response_id)
                 tables.deleted_responses[erased.project_id] += not erased.is_test
         return bool(found)
+
+    async def erase_named(self, project: str, respondent: bytes, *, entry: Entry) -> bool:
+        return await self._erase_and_tell(project, lambda each: each.pseudonym.startswith(respondent), 1, lambda _: entry) > 0
+
+    async def erase_tests(self, project: str, *, limit: int, entry: Callable[[int], Entry]) -> int:
+        return await self._erase_and_tell(project, lambda each: each.is_test, limit, entry)
+
+    async def _erase_and_tell(self, project: str, is_meant: Callable[[Response], bool], limit: int, entry: Callable[[int], Entry]) -> int:
+        async with self._access.write() as tables:
+            owner = _project_id(tables, project)
+            mine = [id for id, each in sorted(tables.responses.items()) if each.project_id == owner and is_meant(each)][:limit]
+            for response_id in mine:
+                await self._witness(tables.responses[response_id].erasure)
+            for response_id in mine:
+                del tables.responses[response_id]
+            if mine:
+                add_entry(tables, self._access.new_id(), entry(len(mine)), None)
+        return len(mine)
 
     async def erase_withheld(self, *, before: datetime, at: datetime) -> int:
         async with self._access.write() as tables:

@@ -68,6 +68,7 @@ def _row(id: int, response: Response) -> ResponseRow:
 def _matches(where: ResponseFilter, response: Response) -> bool:
     return (
         _holds(where.answer, response.answers)
+        and where.takes(is_test=response.is_test)
         and (where.version is None or where.version in response.versions.values())
         and (where.since is None or response.saved_at >= where.since)
         and (where.until is None or response.saved_at < where.until)

@@ -106,6 +106,12 @@ async def _page(_: Given) -> str:
     return "start.js"
 
 
+async def _respondent(it: Given) -> str:
+    await _a_response(it)
+    rows = await it.scene.as_admin("GET", f"/admin/{it.path['project']}/survey/responses")
+    return str(rows[0]["respondent"])
+
+
 PLACES: dict[str, Callable[[Given], Awaitable[Any]]] = {
     "project": _project,
     "resource_id": _resource,
@@ -116,6 +122,7 @@ PLACES: dict[str, Callable[[Given], Awaitable[Any]]] = {
     "session_id": _session,
     "key_id": _key,
     "label_set": _label_set,
+    "respondent": _respondent,
     "code": _code,
     "name": _page,
 }
@@ -237,6 +244,8 @@ EXAMPLES: dict[tuple[str, str], Example] = {
     ("POST", "/admin/{project}/survey/open"): Example(),
     ("POST", "/admin/{project}/survey/close"): Example(),
     ("GET", "/admin/{project}/survey/responses"): Example(before=_a_response),
+    ("DELETE", "/admin/{project}/survey/responses"): Example(query={"test": "only"}),
+    ("DELETE", "/admin/{project}/survey/responses/{respondent}"): Example(),
     ("GET", "/admin/{project}/survey/responses/export"): Example(before=_a_response, query={"format": "csv"}),
     # label sets and annotations
     ("PUT", "/admin/{project}/label-sets/{label_set}"): Example(json=LABEL_SET | {"title": "Another title"}),

@@ -116,6 +116,8 @@ LEAVES: dict[tuple[str, str], Left] = {
     ("POST", "/admin/{project}/survey/close"): ENTRY,
     ("GET", "/admin/{project}/survey/responses"): ENTRY,
     ("GET", "/admin/{project}/survey/responses/export"): ENTRY,
+    ("DELETE", "/admin/{project}/survey/responses"): ENTRY,
+    ("DELETE", "/admin/{project}/survey/responses/{respondent}"): ENTRY,
     ("PUT", "/admin/{project}/label-sets/{label_set}"): replace(ENTRY, content=titled(LABEL_SET)),
     ("PUT", "/admin/{project}/resources/{resource_id}/annotations/{label_set}"): Left(each=5 * KIB, content=labelled),
     ("DELETE", "/admin/{project}/resources/{resource_id}/annotations/{label_set}"): ENTRY,

@@ -29,6 +29,7 @@ from domain.errors import DomainError, Unavailable
 from domain.export import Format, Manifest, Quota, Subject, data_package, percent
 from domain.quota import QuotaExceeded
 from domain.resource import Filter, Status
+from domain.survey import AskedTests
 
 CLAIMED_FOR = timedelta(seconds=15)
 TOLD_EVERY = timedelta(seconds=1)
@@ -53,7 +54,10 @@ class Sheets:
         is_guarded = not filters.get("raw", False)
         if what is Subject.RESPONSES:
             version = filters.get("version")
-            return response_sheet(self.responses, self.tables, project=project, kind=format, version=version, guarded=is_guarded)
+            tests = AskedTests(filters.get("test") or AskedTests.EXCLUDE)
+            return response_sheet(
+                self.responses, self.tables, project=project, kind=format, version=version, tests=tests, guarded=is_guarded
+            )
         if what is Subject.ANNOTATIONS:
             shown = AnnotationFilter(project=project)
             respondents = None if filters.get("names", False) else self.respondents

@@ -26,7 +26,7 @@ from domain import annotation
 from domain.annotation import AnnotationFilter
 from domain.export import Column, Format
 from domain.resource import CODEBOOK, COLUMNS, Filter
-from domain.survey import ResponseFilter, ResponseTable, codebook, response_filter
+from domain.survey import AskedTests, ResponseFilter, ResponseTable, codebook, response_filter
 from domain.survey.table import respondent
 
 NICE = 10  # a tenth of a core that others want as well: with less, this thread would hold the interpreter's lock for too long
@@ -101,11 +101,18 @@ def _come_second() -> None:
 
 @asynccontextmanager
 async def response_sheet(
-    responses: ResponseReader, tables: Tables, *, project: str, kind: Format, version: int | None, guarded: bool
+    responses: ResponseReader,
+    tables: Tables,
+    *,
+    project: str,
+    kind: Format,
+    version: int | None,
+    tests: AskedTests = AskedTests.EXCLUDE,
+    guarded: bool,
 ) -> AsyncIterator[Sheet]:
     """The responses of a survey; with `version`, the fields of that version and what was answered under it. Raises `Invalid` as well."""
     async with responses.snapshot(project) as snapshot:
-        where = response_filter(snapshot.definitions, version=version)
+        where = response_filter(snapshot.definitions, version=version, tests=tests)
         table = ResponseTable(snapshot.definitions, version=version, with_codes=kind is Format.PARQUET)
         meaning = codebook(snapshot.definitions)
 

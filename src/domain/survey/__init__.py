@@ -19,12 +19,13 @@ from domain.survey.survey import (
     first_survey,
     kinds_of_change,
 )
-from domain.survey.table import ResponseFilter, ResponseRow, ResponseTable, response_filter
+from domain.survey.table import AskedTests, ResponseFilter, ResponseRow, ResponseTable, response_filter
 from domain.survey.warning import SurveyWarning, warnings_of
 
 __all__ = [
     "QUESTIONS_MAX",
     "Asked",
+    "AskedTests",
     "BreakingChange",
     "Change",
     "Consent",

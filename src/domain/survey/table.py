@@ -4,6 +4,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
 from typing import Any
 
 from domain.errors import Fault, Invalid
@@ -45,17 +46,31 @@ class ResponseRow:
     versions: Mapping[str, int]
 
 
+class AskedTests(StrEnum):
+    """What becomes of responses that are tests."""
+
+    EXCLUDE = "exclude"
+    INCLUDE = "include"
+    ONLY = "only"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ResponseFilter:
     """Which responses: those with this answer, with an answer given under this version, last changed from `since` to before `until`.
 
-    `answer` is the field with its canonical value; for a question with several choices, those that hold this one.
+    `answer` is the field with its canonical value; for a question with several choices, those that hold this one. Tests are left out
+    unless they are asked for.
     """
 
     answer: dict[str, Any] | None = None
     version: int | None = None
     since: datetime | None = None
     until: datetime | None = None
+    tests: AskedTests = AskedTests.EXCLUDE
+
+    def takes(self, *, is_test: bool) -> bool:
+        """Whether a response is asked for as far as being a test goes."""
+        return self.tests is AskedTests.INCLUDE or is_test is (self.tests is AskedTests.ONLY)
 
 
 def response_filter(
@@ -66,6 +81,7 @@ def response_filter(
     version: int | None = None,
     since: datetime | None = None,
     until: datetime | None = None,
+    tests: AskedTests = AskedTests.EXCLUDE,
 ) -> ResponseFilter:
     """The filter that was asked for in texts. Raises `Invalid`."""
     if version is not None and not 1 <= version <= len(definitions):
@@ -73,7 +89,7 @@ def response_filter(
     if (field is None) != (value is None):
         raise Invalid(Fault(pointer="/value", code="missing", detail="Give field and value together."))
     answer = None if field is None or value is None else _answer_filter(field, value, definitions)
-    return ResponseFilter(answer=answer, version=version, since=since, until=until)
+    return ResponseFilter(answer=answer, version=version, since=since, until=until, tests=tests)
 
 
 def _answer_filter(field: str, value: str, definitions: Sequence[Definition]) -> dict[str, Any]:

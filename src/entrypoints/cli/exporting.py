@@ -15,6 +15,7 @@ import typer
 
 from domain.export import Format, Subject
 from domain.resource import Status
+from domain.survey import AskedTests
 from entrypoints.cli.ending import FAILED, end, one_line_errors
 from entrypoints.cli.running import with_container
 from entrypoints.container import Container
@@ -39,6 +40,7 @@ def export_command(
     status: Annotated[Status | None, typer.Option(help="Only resources with this label.")] = None,
     search: Annotated[str | None, typer.Option(help="Only resources with this in the name or the description.")] = None,
     version: Annotated[int | None, typer.Option(min=1, help="Only responses under this version of the survey.")] = None,
+    test: Annotated[AskedTests, typer.Option(help="What becomes of responses that are tests.")] = AskedTests.EXCLUDE,
     names: Annotated[bool, typer.Option("--names", help="Annotators by their usernames instead of pseudonyms.")] = False,
     raw: Annotated[bool, typer.Option("--raw", help="CSV without the guard against formulas.")] = False,
     output: Annotated[str, typer.Option("--output", "-o", metavar="FILE", help="Where to; - for standard output.")] = "-",
@@ -48,7 +50,7 @@ def export_command(
 ) -> None:
     """Write a table to a file or a pipe: the same bytes as over HTTP. A file is whole or stays as it was."""
     is_pipe = output == "-"
-    given = {"status": status and status.value, "search": search, "version": version, "names": names, "raw": raw}
+    given = {"status": status and status.value, "search": search, "version": version, "test": test.value, "names": names, "raw": raw}
 
     async def run(container: Container) -> _Written:
         with nullcontext(sys.stdout.buffer) if is_pipe else _whole_file(Path(output)) as target:
@@ -59,6 +61,8 @@ def export_command(
             raise SettingsError("--status and --search are for resources.")
         if what is not Subject.RESPONSES and version:
             raise SettingsError("--version is for responses.")
+        if what is not Subject.RESPONSES and test is not AskedTests.EXCLUDE:
+            raise SettingsError("--test is for responses.")
         if what is not Subject.ANNOTATIONS and names:
             raise SettingsError("--names is for annotations.")
         try:

@@ -37,6 +37,7 @@ from entrypoints.http.rate_limit import Limits
 from entrypoints.http.resource import public_resources, resource_versions, signed_in_resources
 from entrypoints.http.resource_import import resource_import_routes
 from entrypoints.http.response import public_responses, signed_in_responses
+from entrypoints.http.response_erasure import response_erasure
 from entrypoints.http.results import public_results
 from entrypoints.http.routing import Table
 from entrypoints.http.service import NAME, VERSION, service_routes
@@ -172,6 +173,7 @@ def routes_of(
         resource_import_routes(use, limits, guard, at_most=max_import_bytes),
         signed_in_survey(use, limits, guard),
         signed_in_responses(use, limits, guard),
+        response_erasure(use, limits, guard),
         label_set_routes(use, limits, guard),
         annotation_routes(use, limits, guard),
         annotation_import_routes(use, limits, guard, at_most=max_import_bytes),

@@ -29,7 +29,7 @@ from entrypoints.http.signed_in import Credentials, Guard
 from entrypoints.http.stream import TABLE_FILE, table_file
 
 FormatName = Literal["json", "ndjson", "csv", "parquet"]
-_BELONG = {Subject.RESOURCES: {"status", "search", "raw"}, Subject.RESPONSES: {"version", "raw"}, Subject.ANNOTATIONS: {"raw"}}
+_BELONG = {Subject.RESOURCES: {"status", "search", "raw"}, Subject.RESPONSES: {"version", "test", "raw"}, Subject.ANNOTATIONS: {"raw"}}
 
 
 class ResourceExport(ResourceFilter):
@@ -38,11 +38,12 @@ class ResourceExport(ResourceFilter):
 
 
 class ExportFilters(Body):
-    """As in the direct export: `status` and `search` of resources, `version` of responses, `raw` of all."""
+    """As in the direct export: `status` and `search` of resources, `version` and `test` of responses, `raw` of all."""
 
     status: StatusName = Field("active", json_schema_extra=without_default)
     search: Annotated[str, Field(max_length=SEARCH_MAX)] = Field("", json_schema_extra=without_default)
     version: Annotated[int, Field(ge=1, le=2**31 - 1)] = Field(1, json_schema_extra=without_default)
+    test: Literal["exclude", "include", "only"] = Field("exclude", json_schema_extra=without_default)
     raw: bool = Field(default=False, description="CSV without the guard against formulas.")
 
 

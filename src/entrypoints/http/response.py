@@ -15,7 +15,7 @@ from domain.access import Action
 from domain.errors import Fault, Invalid
 from domain.export import Format
 from domain.response import FINGERPRINT_MAX, FINGERPRINT_MIN, Outcome, Response
-from domain.survey import QUESTIONS_MAX
+from domain.survey import QUESTIONS_MAX, AskedTests
 from domain.text import rfc3339
 from domain.user import User
 from entrypoints.container import Container
@@ -48,7 +48,7 @@ Seq = Annotated[int | None, Field(ge=0, le=INT64_MAX, description="Rises with ea
 
 
 Test = Annotated[
-    bool, Field(description="In a first save: the response is a test, for good, and counts in no result. Later: nothing.")
+    bool, Field(description="In a first save: the response is a test, for good, and counts nowhere unless asked for. Later: nothing.")
 ]
 
 
@@ -185,7 +185,11 @@ def public_responses(use: Container, limits: Limits) -> APIRouter:
     return router
 
 
+TestsAsked = Annotated[Literal["exclude", "include", "only"], Field(description="What becomes of responses that are tests.")]
+
+
 class ResponseList(PageQuery):
+    test: TestsAsked = "exclude"
     field: Annotated[str | None, Field(description="With `value`: only responses with this answer.")] = None
     value: Annotated[str | None, Field(max_length=2000)] = None
     version: Annotated[Annotated[int, Field(ge=1), WHOLE] | None, Field(description="Only answers given under this version.")] = None
@@ -194,6 +198,7 @@ class ResponseList(PageQuery):
 
 
 class ResponseExport(Query):
+    test: TestsAsked = "exclude"
     format: Literal["json", "ndjson", "csv", "parquet"] = "json"
     version: Annotated[
         Annotated[int, Field(ge=1), WHOLE] | None, Field(description="Only the fields of this version and the answers given under it.")
@@ -218,7 +223,7 @@ def signed_in_responses(use: Container, limits: Limits, guard: Guard) -> APIRout
         query: Annotated[ResponseList, QueryParameters()],
         by: Annotated[User, Depends(guard(Action.RESPONSE_READ))],
     ) -> HttpResponse:
-        given = query.model_dump(exclude={"limit", "cursor"})
+        given = query.model_dump(exclude={"limit", "cursor"}) | {"test": AskedTests(query.test)}
         found = await list_them(project=project, after=id_after(query.cursor), limit=query.limit, by=by, **given)
         return Json(found.json, headers=None if found.next is None else next_page(request, found.next))
 
@@ -238,7 +243,7 @@ def signed_in_responses(use: Container, limits: Limits, guard: Guard) -> APIRout
         kind = Format(query.format)
 
         def content() -> AsyncIterator[bytes]:
-            return export(project=project, kind=kind, version=query.version, guarded=not query.raw, by=by)
+            return export(project=project, kind=kind, version=query.version, test=AskedTests(query.test), guarded=not query.raw, by=by)
 
         return await table_file(request, content, kind=kind, filename=f"{project}-responses.{kind}")
 

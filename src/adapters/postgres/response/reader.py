@@ -5,7 +5,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from asyncpg import Record
-from sqlalchemy import BigInteger, Integer, bindparam, cast, func, literal_column, or_, select
+from sqlalchemy import BigInteger, Boolean, Integer, bindparam, cast, func, literal_column, or_, select
 from sqlalchemy.dialects.postgresql import JSONB
 
 from adapters.postgres.database import Statement, Transaction
@@ -14,7 +14,7 @@ from adapters.postgres.survey import DEFINITIONS
 from adapters.postgres.tables import TIME, projects, responses, surveys
 from application.ports import ResponseReader, ResponseSnapshot
 from domain.errors import NotFound
-from domain.survey import Definition, ResponseFilter, ResponseRow, definition_from
+from domain.survey import AskedTests, Definition, ResponseFilter, ResponseRow, definition_from
 
 BATCH = 1000
 
@@ -26,6 +26,7 @@ SURVEY = Statement(
 _answer = bindparam("answer", type_=JSONB(none_as_null=True))
 _version = bindparam("version", type_=Integer)
 _since, _until = bindparam("since", type_=TIME), bindparam("until", type_=TIME)
+_is_test = bindparam("is_test", type_=Boolean)
 _changed_at = func.coalesce(responses.c.updated_at, responses.c.created_at)
 _under = func.jsonb_each_text(responses.c.versions).table_valued("key", "value")
 _matching = (
@@ -34,6 +35,7 @@ _matching = (
     or_(_version.is_(None), select(literal_column("1")).where(cast(_under.c.value, Integer) == _version).exists()),
     or_(_since.is_(None), _changed_at >= _since),
     or_(_until.is_(None), _changed_at < _until),
+    or_(_is_test.is_(None), responses.c.is_test == _is_test),
 )
 _columns = ("id", "pseudonym", "created_at", "updated_at", "revision", "answers", "versions")
 _rows = select(*(responses.c[name] for name in _columns)).where(*_matching).order_by(responses.c.id)
@@ -65,7 +67,8 @@ class PostgresResponseSnapshot(ResponseSnapshot):
 
     def _given(self, where: ResponseFilter) -> dict[str, Any]:
         names = ("answer", "version", "since", "until")
-        return {"project_id": self._project_id} | {name: getattr(where, name) for name in names}
+        is_test = None if where.tests is AskedTests.INCLUDE else where.tests is AskedTests.ONLY
+        return {"project_id": self._project_id, "is_test": is_test} | {name: getattr(where, name) for name in names}
 
 
 class PostgresResponseReader(ResponseReader):

@@ -1,6 +1,6 @@
 """Responses in PostgreSQL: a save of one answer is one statement; what takes more to decide is one transaction."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import fields
 from datetime import datetime
@@ -10,8 +10,9 @@ from typing import Any
 
 from asyncpg import Record
 
-from adapters.postgres.database import ATTEMPTS, Pool, Transaction
+from adapters.postgres.database import ATTEMPTS, Pool, Statement, Transaction
 from adapters.postgres.integrity import Again
+from adapters.postgres.response.erasing import ERASE_NAMED, ERASE_TESTS, erase_and_tell, named
 from adapters.postgres.response.statements import (
     BEGIN,
     BY_TOKEN,
@@ -32,6 +33,7 @@ from adapters.postgres.response.statements import (
     WITHHELD,
 )
 from application.ports import Responses, Saved, SurveyMoved, Witness
+from domain.audit import Entry
 from domain.erasure import Erasure
 from domain.errors import NotFound, Unavailable, expect_version
 from domain.response import ALL_FIELDS, CHANGES_MAX, ConsentRequired, Outcome, Response, Save, TokenRequired, bound, new_response
@@ -47,9 +49,10 @@ async def _unseen(_: Erasure) -> None:
 
 
 class PostgresResponses(Responses):
-    def __init__(self, pool: Pool, *, witness: Witness = _unseen) -> None:
+    def __init__(self, pool: Pool, *, witness: Witness = _unseen, request_id: Callable[[], str | None] = lambda: None) -> None:
         self._pool = pool
         self._witness = witness
+        self._request_id = request_id
 
     async def save(
         self,
@@ -220,6 +223,18 @@ class PostgresResponses(Responses):
                 await self._witness(erasure)
             await work.commit()
         return True
+
+    async def erase_named(self, project: str, respondent: bytes, *, entry: Entry) -> bool:
+        return await self._erase_and_tell(ERASE_NAMED, named(project, respondent), lambda _: entry) > 0
+
+    async def erase_tests(self, project: str, *, limit: int, entry: Callable[[int], Entry]) -> int:
+        return await self._erase_and_tell(ERASE_TESTS, {"slug": project, "limit": limit}, entry)
+
+    async def _erase_and_tell(self, statement: Statement, given: dict[str, Any], entry: Callable[[int], Entry]) -> int:
+        async with Transaction(self._pool) as work:
+            number = await erase_and_tell(work, statement, given, entry=entry, request_id=self._request_id, witness=self._witness)
+            await work.commit()
+        return number
 
 
 def _response(row: Record) -> Response:
