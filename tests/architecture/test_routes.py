@@ -41,7 +41,13 @@ NEED_NO_KEY = {  # sent again, they find done what they ask for
     "/admin/{project}/survey/open",
     "/admin/{project}/survey/close",
 }
-EXAMPLES = {"{project:slug}": "some-story", "{code}": "invalid", "{name}": "start.js", "{label_set:name}": "topic"}
+EXAMPLES = {
+    "{project:slug}": "some-story",
+    "{code}": "invalid",
+    "{name}": "start.js",
+    "{label_set:name}": "topic",
+    "{respondent}": "0" * 32,
+}
 
 FOUND: Routes = routes_of(NOWHERE.container(Settings()), LIMITS)
 

@@ -253,6 +253,14 @@ INSERT INTO resources (project_id, name, name_key, search_text, description, sta
 SELECT $1, 'r' || n, 'r' || n, 'r' || n, repeat('x', 200), 'active', '{}', $2, $2, now(), 1 FROM generate_series(1, $3) AS n
 """
 
+
+async def fill(pool: Pool, project_id: int, user_id: int, number: int) -> None:
+    """Put so many resources there, which may take longer than a request has."""
+    async with lent(pool) as connection, connection.transaction():
+        await connection.execute("SET LOCAL statement_timeout = '60s'")
+        await connection.execute(MANY, project_id, user_id, number)
+
+
 OPEN = """
 SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND xact_start IS NOT NULL AND pid != pg_backend_pid()
 """
@@ -261,8 +269,7 @@ SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND xac
 async def test_parts_are_small_and_the_server_waits_for_them(pool: Pool) -> None:
     stage = stage_in_postgres(pool)
     project, by = await stage.project(), await stage.user()
-    async with lent(pool) as connection:
-        await connection.execute(MANY, project.id, by.id, 60_000)
+    await fill(pool, project.id, by.id, 60_000)
     async with stage.tables.snapshot(ALL) as snapshot, aclosing(snapshot.records(guarded=True)) as parts:
         first = await anext(parts)
         await asyncio.sleep(0.3)  # time enough to run ahead, for a server that would
@@ -281,8 +288,7 @@ async def test_parts_are_small_and_the_server_waits_for_them(pool: Pool) -> None
 async def test_leaving_midway_ends_the_work_of_the_server_at_once(pool: Pool, kind: Format) -> None:
     stage = stage_in_postgres(pool)
     project, by = await stage.project(), await stage.user()
-    async with lent(pool) as connection:
-        await connection.execute(MANY, project.id, by.id, 60_000)
+    await fill(pool, project.id, by.id, 60_000)
     async with stage.tables.snapshot(ALL) as snapshot:
         async with aclosing(snapshot.records(guarded=True) if kind is Format.CSV else snapshot.lines()) as parts:
             await anext(parts)
