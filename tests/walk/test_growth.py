@@ -111,6 +111,7 @@ LEAVES: dict[tuple[str, str], Left] = {
     ("POST", "/{project}/survey/answers"): replace(ENTRY, content=answered_all),
     ("DELETE", "/{project}/survey/response"): ENTRY,
     ("GET", "/{project}/survey/results"): Left(in_all=4 * KIB),  # what is published, once
+    ("GET", "/admin/{project}/survey/results"): ENTRY,
     ("PUT", "/admin/{project}/survey"): Left(each=2 * KIB, content=titled(SURVEY)),
     ("POST", "/admin/{project}/survey/open"): ENTRY,
     ("POST", "/admin/{project}/survey/close"): ENTRY,
